@@ -26,7 +26,7 @@ from bench.task import Task
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a suite command was asked for. ``queries`` None measures all judged queries."""
+    """What a suite command was asked for. ``queries`` None measures what the task says, all judged ones as a rule."""
 
     tasks: Sequence[Task]
     rerankers: Sequence[str]
@@ -77,4 +77,4 @@ def settled(plan: Plan, task: Task, progress: Progress) -> Iterator[Contest]:
     with closing(collection.documents):
         with progress.step(f"{task.id}  first stage", len(collection.documents)) as advance:
             candidates = first_stage(collection, plan.first_stage, plan.depth, advance)
-        yield contest(collection, candidates, plan.depth, plan.options, plan.queries)
+        yield contest(collection, candidates, plan.depth, plan.options, plan.queries or task.sample_queries)

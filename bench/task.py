@@ -20,7 +20,8 @@ class Task:
     set's id at its primary source (ir_datasets for BEIR and MIRACL) and ``mteb`` the name of the same task in mteb.
     ``analysis`` names the analyser of its BM25 run. ``default`` tasks are run where none is named; those of one
     ``group`` are reported as their mean as well, and the group's name stands for all of them. ``extra_measures`` are
-    reported beside ``measure`` and the standard ones.
+    reported beside ``measure`` and the standard ones. ``sample_queries`` is how many queries are measured where the
+    user names no number, so that a sample ends soon; None for all.
     """
 
     suite: str
@@ -37,6 +38,7 @@ class Task:
     group: str = ""
     default: bool = True
     embedded: bool = False
+    sample_queries: int | None = None
 
     @property
     def id(self) -> str:

@@ -1,8 +1,12 @@
-"""Where weights come from: a folder, or a repository of the Hugging Face hub or of its local cache.
+"""Where weights come from: a folder, a repository of the Hugging Face hub or of its local cache, or this package.
 
 A checkpoint is the released model's own file format: `config.json`, `tokenizer.json`, `tokenizer_config.json`, and
 weights in safetensors, whole or in shards. Its config decides the backbone, so that full attention (v3) and sliding
 layers (v3.5) both load. No code of a checkpoint is ever run, and nothing is unpickled.
+
+A config that names a `backbone` is of the second kind, as the checkpoint inside this package, `embedded`, is: tokenizer
+and backbone come from another installed package (`reranker.backbone`), and an adapter from the folder
+(`reranker.adapter`).
 """
 
 import hashlib
@@ -20,12 +24,15 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
+from reranker import adapter
+from reranker.backbone import Backbone
 from reranker.errors import CheckpointError
 from reranker.model import ListModel
 from reranker.prompt import PROMPT_VERSION, Markers
 
-_CONFIG, _TOKENIZER, _TOKENIZER_CONFIG = "config.json", "tokenizer.json", "tokenizer_config.json"
-_WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
+CONFIG, TOKENIZER, TOKENIZER_CONFIG = "config.json", "tokenizer.json", "tokenizer_config.json"
+WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
+EMBEDDED = "embedded"
 _BACKBONES = ("qwen3", "llama")
 _PROJECTOR = ("projector.0.weight", "projector.2.weight")
 
@@ -47,9 +54,24 @@ class Checkpoint:
             self.config.get("document_marker", default.document), self.config.get("query_marker", default.query)
         )
 
+    @property
+    def longest_document(self) -> int | None:
+        """Tokens of a document that the model was made for, where its config says so; what goes beyond is cut."""
+        return self.config.get("max_doc_length")
+
+    @property
+    def backbone(self) -> Backbone | None:
+        """The backbone that lies in another package; None where the weights are whole."""
+        try:
+            return Backbone(**self.config["backbone"]) if "backbone" in self.config else None
+        except TypeError as error:
+            raise CheckpointError(f"{self.folder / CONFIG}: backbone is not a file in a package: {error}") from error
+
     def tokenizer(self) -> Tokenizer:
-        """The tokenizer of `tokenizer.json`."""
-        path = _file(self.folder, _TOKENIZER)
+        """The tokenizer of `tokenizer.json`, or of the backbone."""
+        if self.backbone:
+            return self.backbone.tokenizer()
+        path = _file(self.folder, TOKENIZER)
         try:
             return Tokenizer.from_file(str(path))
         except Exception as error:  # the library raises nothing narrower
@@ -61,7 +83,7 @@ class Checkpoint:
         Raises:
             CheckpointError: a tensor is missing, unknown or of the wrong shape, or a file is damaged.
         """
-        tensors = dict(self._tensors(device, dtype))
+        tensors = self._tensors(device, dtype)
         projector = _projector(tensors, self.folder)
         backbone = self._backbone(device)
         expected = {name: tuple(tensor.shape) for name, tensor in backbone.state_dict().items()}
@@ -71,7 +93,7 @@ class Checkpoint:
 
     def _backbone(self, device: torch.device) -> Any:
         """The backbone without weights: they would only be initialised to be thrown away."""
-        where = self.folder / _CONFIG
+        where = self.folder / CONFIG
         kind = self.config.get("model_type")
         if kind not in _BACKBONES:
             raise CheckpointError(f"{where}: model_type is {kind!r}, where this package knows {', '.join(_BACKBONES)}")
@@ -87,8 +109,21 @@ class Checkpoint:
         backbone.rotary_emb = type(backbone.rotary_emb)(config).to(device)
         return backbone
 
-    def _tensors(self, device: torch.device, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
-        """Each tensor under the backbone's name for it; the unused language model head is left out."""
+    def _tensors(self, device: torch.device, dtype: torch.dtype) -> dict[str, Tensor]:
+        """Each tensor of backbone and projector under the backbone's name for it."""
+        if not self.backbone:
+            return dict(self.stored(device, dtype))
+        own = dict(self.stored())
+        try:
+            tensors = adapter.join(self.backbone.tensors(self.config), own)
+        except (KeyError, IndexError, RuntimeError) as error:
+            raise CheckpointError(f"{self.weights[0]} does not fit the backbone of its config.json: {error}") from error
+        return {name: tensor.to(device, dtype) for name, tensor in tensors.items()}
+
+    def stored(
+        self, device: torch.device | None = None, dtype: torch.dtype | None = None
+    ) -> Iterator[tuple[str, Tensor]]:
+        """Each tensor of the files; None keeps their own precision. The unused language model head is left out."""
         for path in self.weights:
             try:
                 with safe_open(path, "pt") as file:
@@ -101,27 +136,31 @@ class Checkpoint:
     def fingerprint(self, dtype: torch.dtype) -> str:
         """A sha256 in hex over all that scores depend on: files, precision, and the prompt's version."""
         digest = hashlib.sha256(f"{PROMPT_VERSION} {dtype}".encode())
-        for path in (*(self.folder / name for name in (_CONFIG, _TOKENIZER, _TOKENIZER_CONFIG)), *self.weights):
+        # A backbone and its tokenizer are one file, whose hash stands in the config.
+        names = (CONFIG, TOKENIZER_CONFIG) if self.backbone else (CONFIG, TOKENIZER, TOKENIZER_CONFIG)
+        for path in (*(self.folder / name for name in names), *self.weights):
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
         return digest.hexdigest()
 
 
 def find(name_or_folder: str | Path, revision: str | None = None) -> Checkpoint:
-    """The checkpoint in a folder, or of that name on the hub or in the hub's local cache.
+    """The checkpoint in a folder, or of that name on the hub or in the hub's local cache; `embedded` is this package's.
 
     Raises:
         CheckpointError: there is none, or files of it are missing or damaged.
     """
-    folder = Path(name_or_folder).expanduser()
+    folder = Path(__file__).parent / EMBEDDED if name_or_folder == EMBEDDED else Path(name_or_folder).expanduser()
     if not folder.is_dir():
         folder = _from_hub(str(name_or_folder), revision)
-    config, tokenizer_config = _json(_file(folder, _CONFIG)), _json(_file(folder, _TOKENIZER_CONFIG))
-    _file(folder, _TOKENIZER)
+    config, tokenizer_config = _json(_file(folder, CONFIG)), _json(_file(folder, TOKENIZER_CONFIG))
+    if "backbone" not in config:
+        _file(folder, TOKENIZER)
     capacity = tokenizer_config.get("model_max_length")
     if not isinstance(capacity, int | float) or capacity <= 0:
-        raise CheckpointError(f"{folder / _TOKENIZER_CONFIG} gives no model_max_length: tokens that a prompt may hold")
-    return Checkpoint(folder, config, _weight_files(folder), int(capacity))
+        raise CheckpointError(f"{folder / TOKENIZER_CONFIG} gives no model_max_length: tokens that a prompt may hold")
+    weights = (_file(folder, adapter.FILE),) if "backbone" in config else _weight_files(folder)
+    return Checkpoint(folder, config, weights, int(capacity))
 
 
 def _from_hub(name: str, revision: str | None) -> Path:
@@ -131,7 +170,7 @@ def _from_hub(name: str, revision: str | None) -> Path:
     )
     if Path(name).is_absolute() or name.startswith((".", "~")) or name.count("/") != 1:
         raise CheckpointError(f"there is no folder {name!r}, and it is not the name of a hub repository. {advice}")
-    patterns = [_CONFIG, _TOKENIZER, _TOKENIZER_CONFIG, _INDEX, "*.safetensors"]
+    patterns = [CONFIG, TOKENIZER, TOKENIZER_CONFIG, _INDEX, "*.safetensors"]
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
     except (OSError, HFValidationError) as error:
@@ -160,10 +199,10 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _weight_files(folder: Path) -> tuple[Path, ...]:
-    if (folder / _WEIGHTS).is_file():
-        return (folder / _WEIGHTS,)
+    if (folder / WEIGHTS).is_file():
+        return (folder / WEIGHTS,)
     if not (folder / _INDEX).is_file():
-        raise CheckpointError(f"{folder} has no {_WEIGHTS}: weights are read from safetensors only")
+        raise CheckpointError(f"{folder} has no {WEIGHTS}: weights are read from safetensors only")
     names = _json(folder / _INDEX).get("weight_map")
     if not isinstance(names, dict):
         raise CheckpointError(f"{folder / _INDEX} has no weight_map")

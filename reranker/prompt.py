@@ -72,13 +72,15 @@ def tail(query: str) -> str:
     return f"\n</passage>\n<query>\n{query}"
 
 
-def render(query: str, documents: Sequence[str], instruction: str | None, markers: Markers) -> str:
+def render(
+    query: str, documents: Sequence[str], instruction: str | None, markers: Markers, first_query: str | None = None
+) -> str:
     """The whole prompt of one block as text.
 
     The texts must be free of marker strings and lone surrogates (`without_markers`, `well_formed`), and there must be
-    at least one document.
+    at least one document. `first_query` is what stands for the query before the documents, where that is not the same.
     """
-    parts = [head(query, len(documents), instruction)]
+    parts = [head(query if first_query is None else first_query, len(documents), instruction)]
     for number, document in enumerate(documents):
         if number:
             parts.append(between(number))

@@ -22,7 +22,14 @@ class Reranker:
     A score depends on the whole list, its order and its size: compare scores within one list only.
     """
 
-    def __init__(self, model: ListModel, tokens: PromptTokens, capacity: int, fingerprint: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        model: ListModel,
+        tokens: PromptTokens,
+        capacity: int,
+        fingerprint: Callable[[], str],
+        longest_document: int | None = None,
+    ) -> None:
         """Put a reranker together from its parts; `from_pretrained` is the usual way.
 
         Args:
@@ -30,11 +37,14 @@ class Reranker:
             tokens: its tokenizer.
             capacity: tokens that one prompt may hold; a longer list is read in blocks.
             fingerprint: gives the identity of all that scores depend on, when it is asked for.
+            longest_document: tokens of a document that the model was made for, if it was for a certain number; a longer
+                `max_doc_length` means this one.
         """
         weight = next(model.parameters())
         self.device, self.dtype = weight.device, weight.dtype
         self.parameters = sum(parameter.numel() for parameter in model.parameters())
         self._fingerprint = fingerprint
+        self._longest_document = longest_document
         self._engine = Engine(model, tokens, capacity, weight.device)
 
     @classmethod
@@ -44,7 +54,8 @@ class Reranker:
         """Load a checkpoint in the file format of jina-reranker-v3.
 
         Args:
-            name_or_folder: a folder, or a repository of the Hugging Face hub such as `jinaai/jina-reranker-v3`.
+            name_or_folder: a folder, a repository of the Hugging Face hub such as `jinaai/jina-reranker-v3`, or
+                `embedded`, the small checkpoint that comes with this package.
             device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1".
             dtype: "auto" (float32 on a CPU, bfloat16 on a GPU), "float32", "bfloat16", "float16".
             revision: the hub repository's branch, tag or commit.
@@ -58,7 +69,7 @@ class Reranker:
         files = checkpoint.find(name_or_folder, revision)
         tokens = PromptTokens(files.tokenizer(), files.markers)
         model = files.model(place, precision)
-        return cls(model, tokens, files.capacity, lambda: files.fingerprint(precision))
+        return cls(model, tokens, files.capacity, lambda: files.fingerprint(precision), files.longest_document)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -95,7 +106,7 @@ class Reranker:
         """
         if top_n is not None and top_n < 1:
             raise ValueError(f"top_n must be at least 1, not {top_n}")
-        reading = _reading(instruction, max_query_length, max_doc_length)
+        reading = self._reading(instruction, max_query_length, max_doc_length)
         answer = next(self._engine.run([(query, documents)], reading))
         scores = answer.scores.scores
         order = sorted(range(len(scores)), key=lambda index: -scores[index])[:top_n]
@@ -146,15 +157,16 @@ class Reranker:
             NonFiniteScoreError: the model gave a score that is not a finite number.
             ListTooLongError: a list does not fit in the device's memory.
         """
-        reading = _reading(instruction, max_query_length, max_doc_length, max_block)
+        reading = self._reading(instruction, max_query_length, max_doc_length, max_block)
         return (answer.scores for answer in self._engine.run(lists, reading))
 
-
-def _reading(
-    instruction: str | None, max_query_length: int, max_doc_length: int, max_block: int = MAX_DOCUMENTS
-) -> Reading:
-    caps = {"max_query_length": max_query_length, "max_doc_length": max_doc_length, "max_block": max_block}
-    for name, cap in caps.items():
-        if cap < 1:
-            raise ValueError(f"{name} must be at least 1, not {cap}")
-    return Reading(max_query_length, max_doc_length, instruction, max_block)
+    def _reading(
+        self, instruction: str | None, max_query_length: int, max_doc_length: int, max_block: int = MAX_DOCUMENTS
+    ) -> Reading:
+        caps = {"max_query_length": max_query_length, "max_doc_length": max_doc_length, "max_block": max_block}
+        for name, cap in caps.items():
+            if cap < 1:
+                raise ValueError(f"{name} must be at least 1, not {cap}")
+        return Reading(
+            max_query_length, min(max_doc_length, self._longest_document or max_doc_length), instruction, max_block
+        )

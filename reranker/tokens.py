@@ -69,19 +69,27 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One block ready for the model: ids [tokens]; positions of the documents' markers, then the query's [N + 1]."""
+    """One block ready for the model: ids [tokens]; positions of the documents' markers, then the query's [N + 1].
+
+    `first_query` is the position of the marker after the query's first occurrence, where the block asked for one.
+    """
 
     ids: Ids
     markers: npt.NDArray[np.int64]
+    first_query: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What one prompt is made of; the query and the instruction are free of marker strings."""
+    """What one prompt is made of; the query and the instruction are free of marker strings.
+
+    `mark_first_query` puts the query's marker after its first occurrence as well, as in training alone.
+    """
 
     query: str
     documents: Sequence[Document]
     instruction: str | None
+    mark_first_query: bool = False
 
 
 def pieces_are_exact(tokenizer: Tokenizer) -> bool:
@@ -142,6 +150,11 @@ class PromptTokens:
         self._documents: dict[tuple[int, str], Document] = {}
         self._units = 0
         self._lock = Lock()
+
+    @property
+    def marker_ids(self) -> tuple[int, int]:
+        """The ids of the document's and the query's marker."""
+        return self._document_id, self._query_id
 
     def _marker_id(self, marker: str) -> int:
         number = self._tokenizer.token_to_id(marker)
@@ -209,7 +222,7 @@ class PromptTokens:
         """The ids of each block's prompt, with the positions of its markers."""
         if not self.by_pieces:
             return [self._whole(block) for block in blocks]
-        heads = self._ids([head(block.query, len(block.documents), block.instruction) for block in blocks])
+        heads = self._ids([head(self._first_query(block), len(block.documents), block.instruction) for block in blocks])
         tails = self._ids([tail(block.query) for block in blocks])
         self._number_up_to(max((len(block.documents) for block in blocks), default=0))
         return [self._join(*parts) for parts in zip(blocks, heads, tails, strict=True)]
@@ -229,14 +242,21 @@ class PromptTokens:
             length += len(before) + len(document.ids)
             markers.append(length)
         query_marker = length + 1 + len(tail_ids)
+        first = int(np.flatnonzero(head_ids == self._query_id)[0]) if block.mark_first_query else None
         ends = np.array([self._document_id], np.int32), tail_ids, np.array([self._query_id], np.int32), self._closing
-        return Prompt(np.concatenate((*parts, *ends)), np.array([*markers, query_marker], np.int64))
+        return Prompt(np.concatenate((*parts, *ends)), np.array([*markers, query_marker], np.int64), first)
 
     def _whole(self, block: Block) -> Prompt:
         texts = [document.cut.text for document in block.documents]
-        ids = self._ids([render(block.query, texts, block.instruction, self.markers)])[0]
-        places = np.flatnonzero(ids == self._document_id), np.flatnonzero(ids == self._query_id)
-        return Prompt(ids, np.concatenate(places))
+        first_query = self._first_query(block)
+        ids = self._ids([render(block.query, texts, block.instruction, self.markers, first_query)])[0]
+        *first, last = np.flatnonzero(ids == self._query_id).tolist()
+        markers = np.append(np.flatnonzero(ids == self._document_id), last)
+        return Prompt(ids, markers, first[0] if first else None)
+
+    def _first_query(self, block: Block) -> str:
+        """The query as it stands before the documents."""
+        return block.query + self.markers.query if block.mark_first_query else block.query
 
 
 _NOTHING: Ids = np.empty(0, dtype=np.int32)

@@ -22,7 +22,10 @@ Rerankers = Annotated[
 ]
 FirstStage = Annotated[str, typer.Option(help="bm25, dense:MODEL, or a TREC run file.")]
 Depth = Annotated[int, typer.Option(min=1, help="Candidates for each query.")]
-Queries = Annotated[int | None, typer.Option(min=1, help="Measure only so many queries, chosen by hash of their ids.")]
+Queries = Annotated[
+    int | None,
+    typer.Option(min=1, help="How many queries, chosen by hash of their ids; all by default, some of a sample."),
+]
 Data = Annotated[Path | None, typer.Option(help="A folder that holds TASK/ in BEIR format.")]
 Source = Annotated[str, typer.Option(help="ir_datasets or mteb.")]
 Embedded = Annotated[bool, typer.Option("--embedded", help="The samples inside the package: no network, no download.")]

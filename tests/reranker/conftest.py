@@ -1,6 +1,7 @@
 """The checkpoint that was made for parity with the published code, and random ones of any shape."""
 
 import json
+import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -77,3 +78,25 @@ def make_checkpoint(tiny_folder: Path, tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return make
+
+
+@pytest.fixture
+def training_folder(tmp_path: Path) -> Path:
+    """A collection in BEIR format to train on: a query names a topic, and two documents of the topic are relevant."""
+    source = random.Random(5)
+    common = ["tide", "glacier", "orbit", "river", "stone", "cloud", "forest", "engine"]
+    folder = tmp_path / "collection"
+    (folder / "qrels").mkdir(parents=True)
+    corpus, queries, judgements = [], [], ["query-id\tcorpus-id\tscore"]
+    for topic in range(16):
+        for number in (2 * topic, 2 * topic + 1):
+            start = f"word{topic} {' '.join(source.choices(common, k=40))}."
+            rest = f"Of word{topic} {' '.join(source.choices(common, k=6))}."
+            corpus.append({"_id": f"d{number}", "title": f"about word{topic}", "text": f"{start} {rest}"})
+            judgements.append(f"q{topic}\td{number}\t1")
+        queries.append({"_id": f"q{topic}", "text": f"what is word{topic} and {source.choice(common)}"})
+    for name, rows in (("corpus", corpus), ("queries", queries)):
+        lines = "".join(json.dumps(row) + "\n" for row in rows)
+        (folder / f"{name}.jsonl").write_text(lines, encoding="utf-8")
+    (folder / "qrels" / "train.tsv").write_text("\n".join(judgements) + "\n", encoding="utf-8")
+    return folder

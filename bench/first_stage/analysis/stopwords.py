@@ -23,7 +23,7 @@ class StopList:
 
 
 def _read_bm25s(list_name: str) -> Iterable[str]:
-    from bm25s import stopwords  # type: ignore[import-untyped]
+    from bm25s import stopwords
 
     words: tuple[str, ...] = getattr(stopwords, list_name)
     return words

@@ -1,0 +1,206 @@
+"""Training lists from collections in BEIR format: a relevant document among negatives mined from BM25's candidates.
+
+A collection is a folder with `corpus.jsonl[.gz]`, `queries.jsonl[.gz]` and `qrels/<split>.tsv`. Queries of every other
+split than `train` are left out, and so are documents that were judged for those alone.
+
+The query of a list is one of the collection's own, or a sentence of a document that stands behind the document's
+beginning: such a sentence belongs to its document, and gives lists without end where judged queries are few.
+"""
+
+import hashlib
+import random
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import bm25s
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import Stemmer
+
+from reranker.errors import RerankerError
+
+TRAIN = "train"
+CANDIDATES = 100  # BM25's documents that hard negatives are taken from
+_SENTENCE_ENDS = re.compile(r"(?<=[.!?])\s+")
+_SENTENCE_WORDS = range(5, 26)
+_BEGINNING = 40  # words of a document that no sentence is taken from: what the model reads of it
+_TRIES = 20  # documents that are looked at for a sentence before the collection's own queries are taken instead
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One training list; `positive` is the relevant document's place.
+
+    `ids` name the documents within their collection.
+    """
+
+    query: str
+    ids: tuple[str, ...]
+    documents: tuple[str, ...]
+    positive: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """What lists are made of: shares between 0 and 1.
+
+    `hard` of the negatives come from BM25's candidates, the others from anywhere; `sentences` of the queries are
+    sentences of documents; `ordered` of the other queries' lists stand in BM25's order, the rest is shuffled.
+    """
+
+    documents: int = 16
+    hard: float = 1.0
+    ordered: float = 0.0
+    sentences: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Dev:
+    """One list to measure on: BM25's candidates in its order, and the grades of the judged among all documents."""
+
+    name: str
+    query: str
+    ids: tuple[str, ...]
+    documents: tuple[str, ...]
+    grades: Mapping[str, int]
+
+
+class Collection:
+    """A collection's training part, indexed for mining."""
+
+    def __init__(self, folder: Path, dev_queries: int = 0) -> None:
+        """Read a folder in BEIR format; `dev_queries` of its training queries, chosen by hash, are kept for measuring.
+
+        Raises:
+            RerankerError: a file is missing or cannot be read, or nothing is left to train on.
+        """
+        self.folder = folder
+        judged = {path.stem: _judgements(path) for path in sorted((folder / "qrels").glob("*.tsv"))}
+        if TRAIN not in judged:
+            raise RerankerError(f"{folder} has no qrels/{TRAIN}.tsv: there is nothing to train on")
+        train = judged.pop(TRAIN)
+        others = [grades for split in judged.values() for grades in split.items()]
+        held_queries = {query for query, _ in others}
+        # Documents judged for a query that is trained on may be seen, whoever else judged them.
+        seen = {document for query, grades in train.items() if query not in held_queries for document in grades}
+        held = {document for _, grades in others for document in grades} - seen
+        corpus, queries = _rows(folder, "corpus"), _rows(folder, "queries")
+        self.documents = {row["_id"]: _text(row) for row in corpus if row["_id"] not in held}
+        self.queries = {row["_id"]: row["text"] for row in queries if row["_id"] in train.keys() - held_queries}
+        self.judgements = {query: train[query] for query in self.queries}
+        self.held_documents = len(corpus) - len(self.documents)
+        usable = [query for query in self.queries if self._relevant(query)]
+        if not usable:
+            raise RerankerError(f"{folder} has no training query with a relevant document in its corpus")
+        by_hash = sorted(usable, key=lambda query: hashlib.sha256(query.encode()).digest())
+        self.dev_queries, self.train_queries = by_hash[:dev_queries], sorted(by_hash[dev_queries:])
+        self._ids = list(self.documents)
+        self._numbers = {document: number for number, document in enumerate(self._ids)}
+        self._stemmer = Stemmer.Stemmer("english")
+        self._index = bm25s.BM25(method="lucene", k1=0.9, b=0.4)
+        self._index.index(self._tokens(list(self.documents.values())), show_progress=False)
+
+    def example(self, number: int, seed: int, mix: Mix) -> Example:
+        """The training list of that number: the same one for the same seed and mix."""
+        source = random.Random(f"{seed} {self.folder.name} {number}")
+        sentence = source.random() < mix.sentences
+        query, relevant, positive = self._drawn(source, sentence)
+        pool = [document for document in self.candidates(query, CANDIDATES) if document not in relevant]
+        hard = min(round(mix.hard * (mix.documents - 1)), len(pool))
+        chosen = {positive, *source.sample(pool, hard)}
+        while len(chosen) < min(mix.documents, len(self._ids) - len(relevant)):
+            other = source.choice(self._ids)
+            if other not in relevant:
+                chosen.add(other)
+        order = sorted(chosen)
+        source.shuffle(order)
+        # BM25 finds a sentence's own document first: in its order there would be nothing to learn but that.
+        if source.random() < mix.ordered and not sentence:
+            scores = self._scores(query)
+            order.sort(key=lambda document: (-scores[self._numbers[document]], self._numbers[document]))
+        return Example(query, tuple(order), tuple(self.documents[each] for each in order), order.index(positive))
+
+    def dev(self, depth: int) -> list[Dev]:
+        """The lists of the queries kept for measuring."""
+        lists = []
+        for query in self.dev_queries:
+            ids = tuple(self.candidates(self.queries[query], depth))
+            texts = tuple(self.documents[document] for document in ids)
+            name = f"{self.folder.name} {query}"
+            lists.append(Dev(name, self.queries[query], ids, texts, self.judgements[query]))
+        return lists
+
+    def candidates(self, query: str, depth: int) -> list[str]:
+        """BM25's best documents that share a word with the query, the best first; equal scores in corpus order."""
+        scores = self._scores(query)
+        best = np.argsort(-scores, kind="stable")[:depth]
+        return [self._ids[number] for number in best if scores[number] > 0]
+
+    def _drawn(self, source: random.Random, sentence: bool) -> tuple[str, set[str], str]:
+        """A query, all documents relevant to it, and one of them."""
+        for _ in range(_TRIES if sentence else 0):
+            document = source.choice(self._ids)
+            found = _sentences(self.documents[document])
+            if found:
+                return source.choice(found), {document}, document
+        query = source.choice(self.train_queries or self.dev_queries)
+        relevant = self._relevant(query)
+        return self.queries[query], set(relevant), source.choice(relevant)
+
+    def _relevant(self, query: str) -> list[str]:
+        return sorted(each for each, grade in self.judgements[query].items() if grade > 0 and each in self.documents)
+
+    def _scores(self, query: str) -> npt.NDArray[np.float32]:
+        tokens = self._tokens([query], ids=False)[0]
+        known = [token for token in tokens if token in self._index.vocab_dict]
+        if not known:
+            return np.zeros(len(self._ids), np.float32)
+        scores: npt.NDArray[np.float32] = self._index.get_scores(known)
+        return scores
+
+    def _tokens(self, texts: Sequence[str], ids: bool = True) -> Any:
+        return bm25s.tokenize(list(texts), stopwords="en", stemmer=self._stemmer, return_ids=ids, show_progress=False)
+
+
+def _rows(folder: Path, name: str) -> list[dict[str, Any]]:
+    paths = [path for path in (folder / f"{name}.jsonl", folder / f"{name}.jsonl.gz") if path.is_file()]
+    if not paths:
+        raise RerankerError(f"{folder} has no {name}.jsonl or {name}.jsonl.gz: it is not a collection in BEIR format")
+    try:
+        frame = pd.read_json(paths[0], lines=True, dtype=False)
+        rows = [{str(column): value for column, value in row.items()} for row in frame.to_dict("records")]
+        return [{**row, "_id": str(row["_id"]), "text": str(row["text"])} for row in rows]
+    except (ValueError, KeyError, OSError) as error:
+        raise RerankerError(f"{paths[0]} is not a collection file in BEIR format: {error}") from error
+
+
+def _judgements(path: Path) -> dict[str, dict[str, int]]:
+    columns = {"query-id": str, "corpus-id": str, "score": int}
+    try:
+        frame = pd.read_csv(path, sep="\t", quoting=3, dtype=columns, keep_default_na=False)[list(columns)]
+    except (ValueError, KeyError, OSError) as error:
+        raise RerankerError(f"{path} is not a file of judgements in BEIR format: {error}") from error
+    grades: dict[str, dict[str, int]] = {}
+    for query, document, grade in frame.itertuples(index=False):
+        grades.setdefault(query, {})[document] = grade
+    return grades
+
+
+def _text(row: Mapping[str, Any]) -> str:
+    title = row.get("title")
+    return f"{title} {row['text']}".strip() if isinstance(title, str) else str(row["text"])
+
+
+def _sentences(text: str) -> list[str]:
+    """Sentences of a usual length that begin behind the document's beginning."""
+    words, found = 0, []
+    for sentence in _SENTENCE_ENDS.split(text):
+        length = len(sentence.split())
+        if words >= _BEGINNING and length in _SENTENCE_WORDS:
+            found.append(sentence)
+        words += length
+    return found

@@ -1,0 +1,122 @@
+"""The training objective of jina-reranker-v3 (arXiv 2509.25085v4, section 4.1), and the distillation of v3.5.
+
+Every loss is of one list and takes raw embeddings: s(a, b) is the cosine of two of them, and t the temperature. N
+documents stand in a list, d+ is the relevant one and the K = N - 1 others, d-, are its negatives; E is the width of an
+embedding. The whole is
+
+    rank + .45 disperse + .85 dual + .85 similar (+ the weight of distil, 0 in the paper of v3).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cosine_similarity, cross_entropy, log_softmax, normalize, softmax
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """How much each term counts beside the ranking loss; the defaults are the paper's (Table 5, stage 1)."""
+
+    disperse: float = 0.45
+    dual: float = 0.85
+    similar: float = 0.85
+    distil: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """What the model gives for one list in training.
+
+    `documents` [N, E]; `query` [E], read after the documents; `first_query` [E], read before them, at a marker that is
+    there in training alone; `copies` [N, E], the embeddings of an augmented copy of each document, or None.
+    """
+
+    documents: Tensor
+    query: Tensor
+    first_query: Tensor
+    copies: Tensor | None = None
+
+
+def rank_loss(query: Tensor, documents: Tensor, positive: int, temperature: float) -> Tensor:
+    """InfoNCE over the list: -log( e^{s(q,d+)/t} / (e^{s(q,d+)/t} + sum_k e^{s(q,d-_k)/t}) ).
+
+    Args:
+        query: [E].
+        documents: [N, E].
+        positive: the place of d+ among the documents.
+        temperature: t.
+    """
+    scores = cosine_similarity(query, documents, dim=-1) / temperature  # [N]
+    return -log_softmax(scores, dim=-1)[positive]
+
+
+def disperse_loss(documents: Tensor, temperature: float) -> Tensor:
+    """Pushes all documents of a list apart: log( 1/K sum over pairs i < j of e^{s(d_i,d_j)/t} ), documents [N, E].
+
+    The paper writes the pairs as sum_k [ e^{s(d+,d-_k)/t} + sum_{k'>=k} e^{s(d-_k,d-_{k'+1})/t} ], which names each
+    pair once. A list of one document has no pair, and no loss.
+    """
+    count = len(documents)
+    if count < 2:
+        return documents.sum() * 0
+    unit = normalize(documents, dim=-1)
+    first, second = torch.triu_indices(count, count, offset=1)
+    pairs = (unit @ unit.T)[first, second] / temperature  # [N (N - 1) / 2]
+    return pairs.logsumexp(0) - torch.tensor(float(count - 1)).log()
+
+
+def similar_loss(documents: Tensor, copies: Tensor, temperature: float) -> Tensor:
+    """Draws each document to its augmented copy c_i and away from the list's other documents.
+
+    Mean over i of -log( e^{s(d_i,c_i)/t} / (e^{s(d_i,c_i)/t} + sum_{j != i} e^{s(d_i,d_j)/t}) ); both [N, E].
+    """
+    unit = normalize(documents, dim=-1)
+    scores = unit @ unit.T  # [N, N]
+    own = torch.eye(len(documents), dtype=torch.bool)
+    scores = torch.where(own, cosine_similarity(documents, copies, dim=-1)[:, None], scores)
+    return cross_entropy(scores / temperature, torch.arange(len(documents)))
+
+
+def distil_loss(
+    query: Tensor, documents: Tensor, teacher: Tensor, temperature: float, teacher_temperature: float
+) -> Tensor:
+    """How far the list's distribution is from a teacher's: KL( softmax(teacher/t') || softmax(s(q,d)/t) ).
+
+    The ranking part of the distillation that jina-reranker-v3.5 was trained with (arXiv 2607.18152).
+
+    Args:
+        query: [E].
+        documents: [N, E].
+        teacher: the teacher's scores of the documents [N].
+        temperature: t.
+        teacher_temperature: t'.
+    """
+    found = log_softmax(cosine_similarity(query, documents, dim=-1) / temperature, dim=-1)
+    wanted = softmax(teacher / teacher_temperature, dim=-1)
+    return (torch.xlogy(wanted, wanted) - wanted * found).sum()
+
+
+def total_loss(
+    read: Embeddings,
+    positive: int,
+    weights: Weights,
+    temperature: float,
+    teacher: Tensor | None = None,
+    teacher_temperature: float = 0.05,
+) -> dict[str, Tensor]:
+    """Every term of a list by its name, unweighted, and their weighted sum as "total"; terms of weight 0 are left out.
+
+    The dual-matching loss is the ranking loss with the query read before the documents.
+    """
+    terms = {"rank": rank_loss(read.query, read.documents, positive, temperature)}
+    if weights.disperse:
+        terms["disperse"] = disperse_loss(read.documents, temperature)
+    if weights.dual:
+        terms["dual"] = rank_loss(read.first_query, read.documents, positive, temperature)
+    if weights.similar and read.copies is not None:
+        terms["similar"] = similar_loss(read.documents, read.copies, temperature)
+    if weights.distil and teacher is not None:
+        terms["distil"] = distil_loss(read.query, read.documents, teacher, temperature, teacher_temperature)
+    total = terms["rank"] + sum(getattr(weights, name) * term for name, term in terms.items() if name != "rank")
+    return {**terms, "total": total}

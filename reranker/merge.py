@@ -1,0 +1,84 @@
+"""`python -m reranker.merge`: one checkpoint out of several, each weight the weighted mean of theirs.
+
+Linear merging, the third stage of jina-reranker-v3's training (arXiv 2509.25085v4, section 4.2). Adapters are merged so
+that what they add to the backbone is the weighted mean, which the means of their two narrow matrices would not be.
+"""
+
+import argparse
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from safetensors.torch import save_file
+from torch import Tensor
+
+from reranker import adapter, checkpoint
+from reranker.errors import CheckpointError, RerankerError
+
+
+def merge(folders: Sequence[Path], weights: Sequence[float], output: Path) -> None:
+    """Write the checkpoint that lies between others of the same shape.
+
+    Args:
+        folders: checkpoints, at least one.
+        weights: how much each counts; their sum is 1.
+        output: a new folder; config and tokenizer are the first checkpoint's.
+
+    Raises:
+        CheckpointError: the checkpoints cannot be read, or are of different shapes.
+        RerankerError: weights do not fit, or the output is there already.
+    """
+    if len(weights) != len(folders) or abs(sum(weights) - 1) > 1e-6:
+        raise RerankerError(f"{len(folders)} checkpoints need as many weights whose sum is 1, not {list(weights)}")
+    if output.exists():
+        raise RerankerError(f"{output} is there already: name a new folder")
+    found = [checkpoint.find(folder) for folder in folders]
+    parts = [dict(one.stored()) for one in found]
+    for folder, one in zip(folders[1:], parts[1:], strict=True):
+        if _shapes(one) != _shapes(parts[0]) or found[0].backbone != checkpoint.find(folder).backbone:
+            raise CheckpointError(
+                f"{folder} and {folders[0]} are checkpoints of different shapes: they cannot be merged"
+            )
+    whole = found[0].backbone is None
+    merged = _mean(parts, weights) if whole else adapter.merge(parts, weights)
+    part = output.with_name(output.name + ".part")
+    part.mkdir(parents=True)
+    for name in (checkpoint.CONFIG, checkpoint.TOKENIZER_CONFIG, *([checkpoint.TOKENIZER] if whole else [])):
+        shutil.copy(found[0].folder / name, part / name)
+    save_file(merged, part / (checkpoint.WEIGHTS if whole else adapter.FILE))
+    part.rename(output)
+
+
+def _shapes(tensors: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    """The shapes of all tensors; LoRA matrices may differ in rank."""
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items() if ".lora_" not in name}
+
+
+def _mean(parts: Sequence[dict[str, Tensor]], weights: Sequence[float]) -> dict[str, Tensor]:
+    """The mean of whole checkpoints, under the names of the released file."""
+    return {
+        name if name.startswith("projector.") else f"model.{name}": adapter.mean(
+            [part[name] for part in parts], weights
+        )
+        for name in parts[0]
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; gives the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m reranker.merge", description=__doc__.split("\n")[0])
+    parser.add_argument("checkpoints", type=Path, nargs="+")
+    parser.add_argument("--weights", type=float, nargs="+", required=True, help="one a checkpoint; their sum is 1")
+    parser.add_argument("--output", type=Path, required=True)
+    options = parser.parse_args(arguments)
+    try:
+        merge(options.checkpoints, options.weights, options.output)
+    except RerankerError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

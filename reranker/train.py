@@ -1,0 +1,377 @@
+"""`python -m reranker.train RECIPE`: train a reranker by a recipe, from collections in BEIR format.
+
+The output folder is a checkpoint that holds the best weights so far by dev nDCG@10, with a training card, `card.json`.
+A training that was killed goes on from its last saved step when the same command is given again.
+"""
+
+import argparse
+import hashlib
+import json
+import math
+import random
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytrec_eval
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from reranker import recipe as recipes
+from reranker.device import choose_device
+from reranker.errors import RerankerError
+from reranker.examples import Collection, Dev, Example
+from reranker.losses import Embeddings, total_loss
+from reranker.recipe import Recipe, Stage
+from reranker.rerank import Reranker
+from reranker.teacher import Teacher
+from reranker.tokens import Block, Prompt
+from reranker.trainable import Trainable
+
+STATE = "state.safetensors"
+CARD = "card.json"
+_STARTING_LISTS = 100  # lists whose documents' states the projector is started from
+_DROPPED = 0.15  # share of words that an augmented copy of a document lacks
+_LOG_EVERY = 10
+
+
+@dataclass(slots=True)
+class Progress:
+    """What a training has behind it: all that its card says and its resumption needs."""
+
+    step: int = 0
+    lists: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    best: float = -1.0
+    best_step: int = -1
+    losses: list[dict[str, float]] = field(default_factory=list)
+    dev: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Training:
+    """One training, from a recipe, data and an output folder."""
+
+    def __init__(self, recipe: Recipe, data: Path, output: Path, device: torch.device) -> None:
+        """Read the data and load the model; weights and progress are those of the output folder, if it has any."""
+        self.recipe, self.output, self.device = recipe, output, device
+        self.collections = {name: Collection(data / name, recipe.dev_queries) for name in recipe.collections}
+        torch.manual_seed(recipe.seed)
+        if recipe.base == recipes.SMOLLM2:
+            self.trainable = Trainable.smollm2(recipe.layers, recipe.rank)
+        else:
+            self.trainable = Trainable.checkpoint(recipe.base, recipe.rank, device)
+        self.model = self.trainable.model.to(device).train()
+        self.weights = self.trainable.weights()
+        projector = [weight for name, weight in self.weights.items() if name.startswith("projector.")]
+        others = [weight for name, weight in self.weights.items() if not name.startswith("projector.")]
+        self.optimizer = torch.optim.AdamW([{"params": others}, {"params": projector}], weight_decay=0.01)
+        self.teacher = Teacher(recipe.teacher) if recipe.teacher else None
+        self.dev = [one for collection in self.collections.values() for one in collection.dev(recipe.dev_documents)]
+        self.progress = Progress()
+        if (output / STATE).is_file():
+            self._resume()
+        elif recipe.base == recipes.SMOLLM2:
+            self.trainable.begin_projector(self._starting_states())
+
+    def run(self) -> Progress:
+        """Train to the recipe's end."""
+        started = time.perf_counter() - self.progress.seconds
+        sums: dict[str, float] = {}
+        if not self.progress.dev:
+            self._measure()
+        for step in range(self.progress.step, self.recipe.steps):
+            for name, value in self._step(step).items():
+                sums[name] = sums.get(name, 0.0) + value / _LOG_EVERY
+            self.progress.step = step + 1
+            self.progress.seconds = time.perf_counter() - started
+            if self.progress.step % _LOG_EVERY == 0:
+                self._log(sums)
+                sums = {}
+            last = self.progress.step == self.recipe.steps
+            if self.progress.step % self.recipe.dev_every == 0 or last:
+                self._measure()
+            if self.progress.step % self.recipe.save_every == 0 or last:
+                self._save_state()
+        return self.progress
+
+    def _step(self, step: int) -> dict[str, float]:
+        """One step of the optimiser; gives the mean of each term."""
+        stage, within, number = self._place(step)
+        rates = _rate(within / stage.steps)
+        for group, highest in zip(
+            self.optimizer.param_groups, (stage.learning_rate, stage.projector_learning_rate), strict=True
+        ):
+            group["lr"] = highest * rates
+        examples = list(self._examples(stage, within / stage.steps, number))
+        sums: dict[str, float] = {}
+        for some in self._packs(examples, stage):
+            losses = self._losses(some, stage)
+            torch.autograd.backward(torch.stack([terms["total"] for terms in losses]).sum() / len(examples))
+            for terms in losses:
+                for name, value in terms.items():
+                    sums[name] = sums.get(name, 0.0) + value.item() / len(examples)
+        if not math.isfinite(sums["total"]):
+            raise RerankerError(f"the loss is not a finite number at step {step}: try lower learning rates")
+        nn.utils.clip_grad_norm_(self.weights.values(), 1.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.progress.lists += len(examples)
+        return sums
+
+    def _place(self, step: int) -> tuple[Stage, int, int]:
+        """The stage of a step, the step's number within it, and the number of its first list in the whole training."""
+        lists = 0
+        for stage in self.recipe.stages:
+            if step < stage.steps:
+                return stage, step, lists + step * stage.lists_per_step
+            step -= stage.steps
+            lists += stage.steps * stage.lists_per_step
+        raise AssertionError("a step beyond the recipe's end")
+
+    def _examples(self, stage: Stage, done: float, number: int) -> Iterator[tuple[str, Example]]:
+        """A step's lists with the collection that each comes from; they depend on their number alone."""
+        hard = stage.hard_at_first + (stage.mix.hard - stage.hard_at_first) * min(2 * done, 1.0)
+        mix = replace(stage.mix, hard=hard)
+        names, weights = zip(*self.recipe.collections.items(), strict=True)
+        for each in range(number, number + stage.lists_per_step):
+            name = random.Random(f"{self.recipe.seed} {each}").choices(names, weights)[0]
+            yield name, self.collections[name].example(each, self.recipe.seed, mix)
+
+    def _packs(
+        self, examples: Sequence[tuple[str, Example]], stage: Stage
+    ) -> Iterator[list[tuple[str, Example, Prompt, Prompt | None]]]:
+        """The lists with their prompts, and those of their augmented copies, as many together as fit in a pass."""
+        pack: list[tuple[str, Example, Prompt, Prompt | None]] = []
+        size = 0
+        for name, example in examples:
+            prompt = self._prompt(example.query, example.documents, stage)
+            copy = None
+            if stage.weights.similar:
+                copy = self._prompt(example.query, [_augmented(text) for text in example.documents], stage)
+            length = len(prompt.ids) + (len(copy.ids) if copy else 0)
+            if pack and size + length > self.recipe.tokens_per_pass:
+                yield pack
+                pack, size = [], 0
+            pack.append((name, example, prompt, copy))
+            size += length
+            self.progress.tokens += length
+        yield pack
+
+    def _prompt(self, query: str, texts: Sequence[str], stage: Stage) -> Prompt:
+        tokens = self.trainable.tokens
+        cut = tokens.cut([query], stage.max_query_length)[0].text
+        known = tokens.documents(texts, stage.max_doc_length)
+        return tokens.prompts([Block(cut, [known[text] for text in texts], None, mark_first_query=True)])[0]
+
+    def _losses(
+        self, pack: Sequence[tuple[str, Example, Prompt, Prompt | None]], stage: Stage
+    ) -> list[dict[str, Tensor]]:
+        prompts = [prompt for _, _, prompt, _ in pack] + [copy for _, _, _, copy in pack if copy]
+        read = iter(self._read(prompts))
+        lists = [next(read) for _ in pack]
+        copies = [next(read) if copy else None for _, _, _, copy in pack]
+        found = []
+        for (name, example, _, _), own, copied in zip(pack, lists, copies, strict=True):
+            teacher = None
+            if self.teacher is not None and stage.weights.distil:
+                teacher = self.teacher.scores(self.collections[name], example).to(self.device)
+            embeddings = Embeddings(own[:-2], own[-1], own[-2], None if copied is None else copied[:-2])
+            found.append(
+                total_loss(
+                    embeddings, example.positive, stage.weights, stage.temperature, teacher, stage.teacher_temperature
+                )
+            )
+        return found
+
+    def _read(self, prompts: Sequence[Prompt]) -> list[Tensor]:
+        """The embeddings of each prompt: its documents', the first query's, the query's [N + 2, E]."""
+        lengths = [int(prompt.markers[-1]) + 1 for prompt in prompts]
+        ids = torch.cat([torch.from_numpy(p.ids[:length]) for p, length in zip(prompts, lengths, strict=True)])
+        markers = []
+        for prompt in prompts:
+            *documents, query = prompt.markers.tolist()
+            markers.append(torch.tensor([*documents, prompt.first_query, query], device=self.device))
+        read = self.model(ids.to(self.device), lengths, markers)
+        return list(read.split([len(places) for places in markers]))
+
+    @torch.no_grad()
+    def _starting_states(self) -> Tensor:
+        stage = self.recipe.stages[0]
+        examples = [
+            example
+            for first in range(0, _STARTING_LISTS, stage.lists_per_step)
+            for _, example in self._examples(stage, 0.0, -_STARTING_LISTS + first)
+        ]
+        projector, self.model.projector = self.model.projector, nn.Identity()  # type: ignore[assignment]
+        try:
+            return torch.cat(
+                [self._read([self._prompt(each.query, each.documents, stage)])[0][:-2] for each in examples]
+            )
+        finally:
+            self.model.projector = projector
+
+    def _measure(self) -> None:
+        """nDCG@10 on the dev lists, in BM25's order and shuffled; the best weights are kept by the mean of both."""
+        tokens = self.trainable.tokens
+        reranker = Reranker(self.model, tokens, 1 << 30, lambda: "")
+        figures = {}
+        for order in ("first stage", "shuffled"):
+            lists = [one if order == "first stage" else _shuffled(one) for one in self.dev]
+            scores = reranker.score(
+                [(one.query, one.documents) for one in lists], max_doc_length=self.recipe.dev_doc_length
+            )
+            figures[order] = _ndcg(lists, scores)
+        self.model.train()
+        mean = sum(figures.values()) / len(figures)
+        row = {"step": self.progress.step, "seconds": round(self.progress.seconds), **figures}
+        self.progress.dev.append({name: round(value, 4) for name, value in row.items()})
+        _say(f"step {self.progress.step}: dev nDCG@10 {100 * figures['first stage']:.2f} in BM25's order, "
+             f"{100 * figures['shuffled']:.2f} shuffled")  # fmt: skip
+        if mean > self.progress.best:
+            self.progress.best, self.progress.best_step = mean, self.progress.step
+            length = self.recipe.max_doc_length
+            self.trainable.save(self.output, {"max_doc_length": length} if length else {})
+        self._write_card()
+
+    def _log(self, terms: Mapping[str, float]) -> None:
+        row = {"step": float(self.progress.step), **{name: round(value, 4) for name, value in terms.items()}}
+        self.progress.losses.append(row)
+        shown = ", ".join(f"{name} {value:.3f}" for name, value in terms.items())
+        left = self.progress.seconds / self.progress.step * (self.recipe.steps - self.progress.step)
+        _say(f"step {self.progress.step} of {self.recipe.steps}: {shown}; {left / 60:.0f} min left")
+
+    def _write_card(self) -> None:
+        card = {
+            "recipe": recipes.as_json(self.recipe),
+            "device": str(self.device),
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+            "trained_weights": sum(weight.numel() for weight in self.weights.values()),
+            "data": {
+                name: {
+                    "documents": len(one.documents),
+                    "documents_held_out": one.held_documents,
+                    "train_queries": len(one.train_queries),
+                    "dev_queries": len(one.dev_queries),
+                }
+                for name, one in self.collections.items()
+            },
+            "dev_first_stage": round(_ndcg(self.dev, [_falling(one) for one in self.dev]), 4),
+            "steps": self.progress.step,
+            "lists": self.progress.lists,
+            "tokens": self.progress.tokens,
+            "seconds": round(self.progress.seconds),
+            "best_step": self.progress.best_step,
+            "dev": self.progress.dev,
+            "losses": self.progress.losses,
+        }
+        _write(self.output / CARD, json.dumps(card, indent=1) + "\n")
+
+    def _save_state(self) -> None:
+        """All that the next step depends on, in one file, so that it is there whole or not at all."""
+        tensors = {f"weight.{name}": weight.detach() for name, weight in self.weights.items()}
+        for name, weight in self.weights.items():
+            for key, value in self.optimizer.state.get(weight, {}).items():
+                tensors[f"{key}.{name}"] = value
+        about = {"recipe": _identity(self.recipe), "progress": json.dumps(vars_of(self.progress))}
+        part = self.output / f"{STATE}.part"
+        save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, part, about)
+        part.replace(self.output / STATE)
+
+    def _resume(self) -> None:
+        path = self.output / STATE
+        with safe_open(path, "pt") as file:
+            about = file.metadata()
+            if about["recipe"] != _identity(self.recipe):
+                raise RerankerError(f"{path} is of another recipe: give another --output, or remove the folder")
+            self.progress = Progress(**json.loads(about["progress"]))
+            names = set(file.keys())
+            with torch.no_grad():
+                for name, weight in self.weights.items():
+                    weight.copy_(file.get_tensor(f"weight.{name}"))
+                    state = {key: f"{key}.{name}" for key in ("step", "exp_avg", "exp_avg_sq")}
+                    if set(state.values()) <= names:
+                        self.optimizer.state[weight] = {key: file.get_tensor(place) for key, place in state.items()}
+        _say(f"going on after step {self.progress.step}")
+
+
+def vars_of(progress: Progress) -> dict[str, Any]:
+    """The fields of a progress."""
+    return {name: getattr(progress, name) for name in Progress.__slots__}
+
+
+def _rate(done: float) -> float:
+    """The share of the highest learning rate: up over the first tenth, then down to nothing."""
+    return (done + 0.01) / 0.11 if done < 0.1 else (1 - done) / 0.9
+
+
+def _identity(recipe: Recipe) -> str:
+    return hashlib.sha256(json.dumps(recipes.as_json(recipe), sort_keys=True).encode()).hexdigest()
+
+
+def _augmented(text: str) -> str:
+    """The text without some of its words, always the same ones."""
+    source = random.Random(text)
+    return " ".join(word for word in text.split() if source.random() >= _DROPPED)
+
+
+def _shuffled(one: Dev) -> Dev:
+    order = random.Random(one.name).sample(range(len(one.ids)), len(one.ids))
+    ids, documents = (tuple(values[place] for place in order) for values in (one.ids, one.documents))
+    return replace(one, ids=ids, documents=documents)
+
+
+def _falling(one: Dev) -> list[float]:
+    """Scores that keep the order."""
+    return [-float(place) for place in range(len(one.ids))]
+
+
+def _ndcg(lists: Sequence[Dev], scores: Sequence[Sequence[float]]) -> float:
+    """Mean nDCG@10 as trec_eval computes it; a list without candidates counts as 0."""
+    grades = {one.name: dict(one.grades) for one in lists}
+    run = {
+        one.name: dict(zip(one.ids, map(float, found), strict=True))
+        for one, found in zip(lists, scores, strict=True)
+        if one.ids
+    }
+    rows = pytrec_eval.RelevanceEvaluator(grades, {"ndcg_cut_10"}).evaluate(run)
+    return sum(row["ndcg_cut_10"] for row in rows.values()) / max(len(lists), 1)
+
+
+def _write(path: Path, text: str) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; gives the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m reranker.train", description=__doc__.split("\n")[0])
+    parser.add_argument("recipe", type=Path, help="a JSON file: see reranker/recipe.py")
+    parser.add_argument("--data", type=Path, default=Path(), help="the folder that holds the recipe's collections")
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--device", default="auto")
+    options = parser.parse_args(arguments)
+    try:
+        recipe = recipes.read(options.recipe)
+        done = Training(recipe, options.data, options.output, choose_device(options.device)).run()
+    except RerankerError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    _say(f"best dev nDCG@10 {done.best:.4f}, after step {done.best_step}; written to {options.output}/")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,128 @@
+"""A model in training: which of its weights move, where they start, and how they are saved."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, inject_adapter_in_model
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from transformers import LlamaConfig, LlamaModel
+
+from reranker import adapter, checkpoint
+from reranker.backbone import SMOLLM2, SMOLLM2_CONFIG
+from reranker.model import ListModel
+from reranker.prompt import Markers
+from reranker.tokens import PromptTokens
+
+SMOLLM2_MARKERS = Markers("<file_sep>", "<repo_name>")
+_WIDTH = 512  # of an embedding, as released
+
+
+class Trainable:
+    """A `ListModel` with its trained weights, on top of a backbone from a package or of a whole checkpoint."""
+
+    def __init__(self, model: ListModel, tokens: PromptTokens, config: dict[str, Any], rank: int, files: Any) -> None:
+        """Put the parts together; the class methods are the usual way.
+
+        Args:
+            model: float32, on the CPU or a GPU.
+            tokens: its tokenizer.
+            config: what `config.json` will say.
+            rank: of the LoRA matrices; 0 trains all weights.
+            files: the whole checkpoint that was begun from, None on a package's backbone.
+        """
+        self.model, self.tokens, self._config, self._files = model, tokens, config, files
+        model.backbone.requires_grad_(rank == 0)
+        model.projector.requires_grad_(True)
+        if rank:
+            lora = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear")
+            inject_adapter_in_model(lora, model.backbone)
+            model.backbone.embed_tokens = adapter.MarkedEmbedding(model.backbone.embed_tokens, tokens.marker_ids)
+        self._lora = rank > 0
+
+    @classmethod
+    def smollm2(cls, layers: int, rank: int) -> "Trainable":
+        """The first layers of SmolLM2-135M, with a projector that is still to be started."""
+        config = {**SMOLLM2_CONFIG, "num_hidden_layers": layers}
+        backbone = LlamaModel(LlamaConfig(**config))
+        backbone.load_state_dict(SMOLLM2.tensors(config))
+        hidden = config["hidden_size"]
+        projector = nn.Sequential(
+            nn.Linear(hidden, _WIDTH, bias=False), nn.ReLU(), nn.Linear(_WIDTH, _WIDTH, bias=False)
+        )
+        config |= {
+            "document_marker": SMOLLM2_MARKERS.document,
+            "query_marker": SMOLLM2_MARKERS.query,
+            "backbone": asdict(SMOLLM2),
+        }
+        tokens = PromptTokens(SMOLLM2.tokenizer(), SMOLLM2_MARKERS)
+        return cls(ListModel(backbone, projector), tokens, config, rank, None)
+
+    @classmethod
+    def checkpoint(cls, name_or_folder: str, rank: int, device: torch.device) -> "Trainable":
+        """A whole checkpoint, to be trained on."""
+        files = checkpoint.find(name_or_folder)
+        model = files.model(device, torch.float32)
+        return cls(model, PromptTokens(files.tokenizer(), files.markers), files.config, rank, files)
+
+    def begin_projector(self, states: Tensor) -> None:
+        """Start the projector from whitened directions, so that documents differ from the first step on.
+
+        At the markers of an untrained causal model all states are nearly parallel: their cosines say nothing, and there
+        is no slope to learn along. The directions are the principal ones of the given states without the mean's own;
+        written as a pair (P, -P), they pass the ReLU unharmed.
+
+        Args:
+            states: final hidden states at documents' markers of many lists [n, H], with n > H.
+        """
+        first: Any = self.model.projector[0]
+        second: Any = self.model.projector[2]
+        half = first.out_features // 2
+        mean = states.mean(0)
+        across = torch.eye(len(mean)) - torch.outer(mean, mean) / mean.dot(mean)  # [H, H]
+        values, vectors = torch.linalg.eigh(torch.cov((states @ across).T))
+        top = values.argsort(descending=True)[:half]
+        directions = (vectors[:, top] / values[top].sqrt()).T @ across  # [half, H]
+        with torch.no_grad():
+            first.weight.copy_(torch.cat((directions, -directions)))
+            second.weight.normal_(std=0.01)
+            second.weight[:half] += torch.cat((torch.eye(half), -torch.eye(half)), dim=1)
+
+    def weights(self) -> dict[str, nn.Parameter]:
+        """What is trained, by name."""
+        return {name: weight for name, weight in self.model.named_parameters() if weight.requires_grad}
+
+    def save(self, folder: Path, extra: Mapping[str, Any]) -> None:
+        """Write a checkpoint that `Reranker.from_pretrained` loads; `extra` goes into its config."""
+        folder.mkdir(parents=True, exist_ok=True)
+        config = {**self._config, **extra}
+        projector = {f"projector.{name}": weight for name, weight in self.model.projector.state_dict().items()}
+        if self._files is None:
+            tensors = projector | adapter.collect(self.model.backbone)
+            name = adapter.FILE
+            tokenizer = {"model_max_length": config["max_position_embeddings"]}
+            _write_json(folder / checkpoint.TOKENIZER_CONFIG, tokenizer)
+        else:
+            tensors = projector | {f"model.{key}": value for key, value in self._whole().items()}
+            name = checkpoint.WEIGHTS
+            for own in (checkpoint.TOKENIZER, checkpoint.TOKENIZER_CONFIG):
+                (folder / own).write_bytes((self._files.folder / own).read_bytes())
+        _write_json(folder / checkpoint.CONFIG, config)
+        parts = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+        save_file(parts, folder / f"{name}.part")
+        (folder / f"{name}.part").replace(folder / name)
+
+    def _whole(self) -> dict[str, Tensor]:
+        """All weights of the backbone, with what LoRA adds in them."""
+        if not self._lora:
+            whole: dict[str, Tensor] = self.model.backbone.state_dict()
+            return whole
+        return adapter.join(adapter.base(self.model.backbone), adapter.collect(self.model.backbone))
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")

