@@ -31,6 +31,7 @@ from bench.errors import BenchError
 from bench.evaluate import Answered, ScoreLists, ask
 from bench.interrupt import interruptible
 from bench.rerankers.base import CandidateList, Card, Options, Reranker, Scored
+from bench.rerankers.fusion import Fusion
 
 STORE = "scores.sqlite"
 LOCK = ".lock"
@@ -107,8 +108,15 @@ class Store:
             self._database = self._renewed(error)
 
     def before(self, reranker: Reranker, options: Options) -> ScoreLists | None:
-        """Kept scores put before a reranker; None for one that reads no texts, since asking it costs less."""
-        return KeptScores(self, reranker, options) if "texts" in reranker.card.needs else None
+        """Kept scores put before a reranker; None for one that reads no texts, since asking it costs less.
+
+        A fusion is made of the scores kept for the reranker that it fuses, so that both together cost one of them.
+        """
+        if "texts" not in reranker.card.needs:
+            return None
+        if isinstance(reranker, Fusion):
+            return _fused(reranker, KeptScores(self, reranker.reranker, options))
+        return KeptScores(self, reranker, options)
 
     def read(self, chunk: bytes) -> dict[int, tuple[object, object]]:
         """A chunk's (answer, checksum) by place in the chunk, unchecked."""
@@ -164,6 +172,16 @@ class Store:
             f"Cannot keep scores in {self.path}: {error}. What was kept until now is intact ({self.lists:,} lists of "
             "this command). Free the disk, or end the program that has the file open; then give the same command."
         )
+
+
+def _fused(fusion: Fusion, score: ScoreLists) -> ScoreLists:
+    """Answers of the reranker that a fusion fuses, fused."""
+
+    def fuse(lists: Sequence[CandidateList]) -> Answered:
+        answered = score(lists)
+        return dataclasses.replace(answered, answers=[fusion.fuse(answer) for answer in answered.answers])
+
+    return fuse
 
 
 @dataclass(frozen=True, slots=True)

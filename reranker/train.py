@@ -5,6 +5,7 @@ A training that was killed goes on from its last saved step when the same comman
 """
 
 import argparse
+import ctypes
 import hashlib
 import json
 import math
@@ -38,6 +39,7 @@ CARD = "card.json"
 _STARTING_LISTS = 100  # lists whose documents' states the projector is started from
 _DROPPED = 0.15  # share of words that an augmented copy of a document lacks
 _LOG_EVERY = 10
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # the numbers of glibc's malloc.h
 
 
 @dataclass(slots=True)
@@ -306,6 +308,17 @@ def vars_of(progress: Progress) -> dict[str, Any]:
     return {name: getattr(progress, name) for name in Progress.__slots__}
 
 
+def _keep_memory() -> None:
+    """Have the C library keep large blocks of memory, since every step asks for the same ones again.
+
+    By default glibc hands them back to the kernel, which clears them anew: a third of a step's time on a CPU.
+    """
+    if sys.platform.startswith("linux"):
+        library = ctypes.CDLL(None)
+        for option, value in ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1), (_TOP_PAD, 2**29)):
+            library.mallopt(option, value)
+
+
 def _rate(done: float) -> float:
     """The share of the highest learning rate: up over the first tenth, then down to nothing."""
     return (done + 0.01) / 0.11 if done < 0.1 else (1 - done) / 0.9
@@ -364,6 +377,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--device", default="auto")
     options = parser.parse_args(arguments)
     try:
+        _keep_memory()
         recipe = recipes.read(options.recipe)
         done = Training(recipe, options.data, options.output, choose_device(options.device)).run()
     except RerankerError as error:

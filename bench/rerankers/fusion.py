@@ -4,6 +4,7 @@ Cormack, Clarke and Büttcher 2009, https://doi.org/10.1145/1571941.1572114, wit
 """
 
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -16,7 +17,7 @@ class Fusion:
     """A reranker's order fused with the order that it was given."""
 
     def __init__(self, reranker: Reranker) -> None:
-        self._reranker = reranker
+        self.reranker = reranker
         inner = reranker.card
         fingerprint = hashlib.sha256(f"fusion 1 {K} {inner.fingerprint}".encode()).hexdigest()
         self.card: Card = replace(
@@ -30,9 +31,15 @@ class Fusion:
         )
 
     def score(self, lists: Sequence[CandidateList]) -> Iterator[Scored]:
-        """The reranker's answers, each score replaced by the fused one."""
-        for answer in self._reranker.score(lists):
-            yield replace(answer, scores=fused(answer.scores))
+        """The reranker's answers, fused."""
+        return map(self.fuse, self.reranker.score(lists))
+
+    def fuse(self, answer: Scored) -> Scored:
+        """The reranker's own answer with each score replaced by the fused one.
+
+        Scores that are not finite have no rank; they stay as they are, for the harness to refuse.
+        """
+        return replace(answer, scores=fused(answer.scores)) if all(map(math.isfinite, answer.scores)) else answer
 
 
 def fused(scores: Sequence[float]) -> tuple[float, ...]:

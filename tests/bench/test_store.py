@@ -22,6 +22,7 @@ from bench.contest import contest
 from bench.errors import BenchError, Stopped
 from bench.evaluate import evaluate
 from bench.rerankers.base import CandidateList, Card, Options, Scored
+from bench.rerankers.fusion import Fusion, fused
 from bench.run import Run
 from bench.store import LOCK, STORE, KeptScores, Store, chunk_key, keeping, locked
 from bench.task import Task
@@ -159,6 +160,20 @@ def test_order_only_rerankers_are_asked_directly(tmp_path: Path) -> None:
     store = Store(tmp_path / STORE)
     assert store.before(Made(dataclasses.replace(CARD, needs=frozenset())), OPTIONS) is None
     assert store.before(Made(), OPTIONS) is not None
+    store.close()
+
+
+def test_a_fusion_takes_the_scores_kept_for_what_it_fuses(tmp_path: Path) -> None:
+    work = chunks(2)
+    _, _ = ask_all(tmp_path / STORE, work)
+    store, inner = Store(tmp_path / STORE), Made()
+    score = store.before(Fusion(inner), OPTIONS)
+    assert score is not None
+    answered = score(work[0])
+    assert inner.asked == []
+    assert answered.kept
+    kept = KeptScores(store, inner, OPTIONS)(work[0]).answers
+    assert [answer.scores for answer in answered.answers] == [fused(answer.scores) for answer in kept]
     store.close()
 
 

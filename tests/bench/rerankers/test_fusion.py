@@ -2,7 +2,7 @@ import pytest
 
 from bench.errors import BenchError
 from bench.rerankers import load
-from bench.rerankers.base import Options
+from bench.rerankers.base import Options, Scored
 from bench.rerankers.fusion import fused
 
 
@@ -40,6 +40,11 @@ def test_counts_are_the_rerankers():
     (plain,), (fused_answer,) = load("minilm", options).score(given), load("fusion:minilm", options).score(given)
     assert plain.documents_cut == fused_answer.documents_cut == 1
     assert plain.tokens == fused_answer.tokens
+
+
+def test_scores_that_are_not_finite_are_not_hidden():
+    fusion = load("fusion:oracle", Options())
+    assert fusion.fuse(Scored("q", (1.0, float("inf")))).scores == (1.0, float("inf"))
 
 
 def test_unknown_inner_reranker():
