@@ -5,6 +5,9 @@ first layers are used. What was trained on top of it, the adapter, lies beside t
 """
 
 import hashlib
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from tokenizers import Tokenizer
 from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence
 from torch import Tensor
 from transformers import AutoTokenizer, LlamaConfig, LlamaModel
+from transformers.utils import logging
 
 from reranker.errors import CheckpointError
 from reranker.packages import package_folder
@@ -51,9 +55,10 @@ class Backbone:
     def tensors(self, config: dict[str, Any]) -> dict[str, Tensor]:
         """The weights by transformers' names, float32, of as many layers as the config has."""
         path = self.path()
-        model = LlamaModel.from_pretrained(
-            path.parent, gguf_file=path.name, config=LlamaConfig(**config), dtype=torch.float32
-        )
+        with _quiet():
+            model = LlamaModel.from_pretrained(
+                path.parent, gguf_file=path.name, config=LlamaConfig(**config), dtype=torch.float32
+            )
         tensors: dict[str, Tensor] = model.state_dict()
         return tensors
 
@@ -67,6 +72,17 @@ class Backbone:
         tokenizer: Tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name).backend_tokenizer
         tokenizer.pre_tokenizer = Sequence([Digits(True), ByteLevel(add_prefix_space=False)])
         return tokenizer
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Read without the library's progress bars: the reader of GGUF files prints one whatever its settings say."""
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        with redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 SMOLLM2 = Backbone(

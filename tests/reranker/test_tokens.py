@@ -84,22 +84,39 @@ texts = st.lists(st.one_of(st.sampled_from(AWKWARD), st.text(max_size=4)), max_s
     documents=st.lists(texts, min_size=1, max_size=13),
     instruction=st.one_of(st.none(), texts),
     cap=st.one_of(st.just(2048), st.integers(1, 12)),
+    mark_first_query=st.booleans(),
 )
 def test_pieces_give_the_ids_of_the_whole_prompt(
-    family: str, query: str, documents: list[str], instruction: str | None, cap: int
+    family: str, query: str, documents: list[str], instruction: str | None, cap: int, mark_first_query: bool
 ) -> None:
     prompts = []
     for tokens in CUTTERS[family]:
         [cut] = tokens.cut([query], cap)
         known = tokens.documents(documents, cap)
         wish = None if instruction is None else without_markers(instruction, Markers())
-        [prompt] = tokens.prompts([Block(cut.text, [known[document] for document in documents], wish)])
+        block = Block(cut.text, [known[document] for document in documents], wish, mark_first_query)
+        [prompt] = tokens.prompts([block])
         prompts.append(prompt)
     by_pieces, whole = prompts
     assert CUTTERS[family][0].by_pieces
     assert by_pieces.ids.tolist() == whole.ids.tolist()
     assert by_pieces.markers.tolist() == whole.markers.tolist()
     assert len(whole.markers) == len(documents) + 1
+    assert by_pieces.first_query == whole.first_query
+    assert (whole.first_query is None) != mark_first_query
+
+
+def test_the_first_query_is_marked_before_the_documents_where_that_is_asked_for(tokenizer: Tokenizer) -> None:
+    tokens = PromptTokens(tokenizer, Markers())
+    documents = [tokens.documents(["a tide"], 9)["a tide"]]
+    [plain] = tokens.prompts([Block("moon", documents, None)])
+    [marked] = tokens.prompts([Block("moon", documents, None, mark_first_query=True)])
+    assert plain.first_query is None
+    assert marked.first_query is not None
+    assert marked.first_query < marked.markers[0]
+    assert tokenizer.id_to_token(marked.ids[marked.first_query]) == Markers().query
+    assert tokenizer.decode(marked.ids[: marked.first_query].tolist()).endswith("query: moon")
+    assert marked.ids.tolist().count(tokenizer.token_to_id(Markers().query)) == 2
 
 
 def test_a_document_that_begins_with_a_line_break_is_one_token_with_what_stands_before_it() -> None:
