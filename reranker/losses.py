@@ -7,6 +7,7 @@ embedding. The whole is
     rank + .45 disperse + .85 dual + .85 similar (+ the weight of distil, 0 in the paper of v3).
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -61,9 +62,9 @@ def disperse_loss(documents: Tensor, temperature: float) -> Tensor:
     if count < 2:
         return documents.sum() * 0
     unit = normalize(documents, dim=-1)
-    first, second = torch.triu_indices(count, count, offset=1)
+    first, second = torch.triu_indices(count, count, offset=1, device=documents.device)
     pairs = (unit @ unit.T)[first, second] / temperature  # [N (N - 1) / 2]
-    return pairs.logsumexp(0) - torch.tensor(float(count - 1)).log()
+    return pairs.logsumexp(0) - math.log(count - 1)
 
 
 def similar_loss(documents: Tensor, copies: Tensor, temperature: float) -> Tensor:
@@ -73,9 +74,10 @@ def similar_loss(documents: Tensor, copies: Tensor, temperature: float) -> Tenso
     """
     unit = normalize(documents, dim=-1)
     scores = unit @ unit.T  # [N, N]
-    own = torch.eye(len(documents), dtype=torch.bool)
+    places = torch.arange(len(documents), device=documents.device)
+    own = places == places[:, None]
     scores = torch.where(own, cosine_similarity(documents, copies, dim=-1)[:, None], scores)
-    return cross_entropy(scores / temperature, torch.arange(len(documents)))
+    return cross_entropy(scores / temperature, places)
 
 
 def distil_loss(

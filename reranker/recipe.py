@@ -11,6 +11,7 @@ from reranker.examples import Mix
 from reranker.losses import Weights
 
 SMOLLM2 = "smollm2-135m"
+LOG_EVERY = 10  # steps that a logged loss is the mean of
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class Recipe:
     dev_documents: int = 30
     dev_doc_length: int = 32
     dev_every: int = 100
-    save_every: int = 50  # a multiple of 10, so that no step is missing from the logged means of a resumed training
+    save_every: int = 50
     tokens_per_pass: int = 6_000
 
     @property
@@ -84,6 +85,12 @@ def read(path: Path) -> Recipe:
         recipe = Recipe(stages=stages, **content)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RerankerError(f"{path} is not a training recipe: {error!r}") from error
+    if recipe.base == SMOLLM2 and recipe.rank < 1:
+        raise RerankerError(f"{path}: {SMOLLM2} is trained by LoRA alone, which needs a rank of at least 1")
+    if recipe.save_every % LOG_EVERY:
+        raise RerankerError(
+            f"{path}: save_every must be a multiple of {LOG_EVERY}, the steps whose mean loss is logged"
+        )
     if not recipe.stages or not recipe.collections or any(stage.lists < 1 for stage in recipe.stages):
         raise RerankerError(f"{path} is not a training recipe: it needs collections, and stages of at least one list")
     return recipe

@@ -13,20 +13,20 @@ import random
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import pytrec_eval
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from reranker import dev
 from reranker import recipe as recipes
 from reranker.device import choose_device
 from reranker.errors import RerankerError
-from reranker.examples import Collection, Dev, Example
+from reranker.examples import Collection, Example
 from reranker.losses import Embeddings, total_loss
 from reranker.recipe import Recipe, Stage
 from reranker.rerank import Reranker
@@ -38,7 +38,7 @@ STATE = "state.safetensors"
 CARD = "card.json"
 _STARTING_LISTS = 100  # lists whose documents' states the projector is started from
 _DROPPED = 0.15  # share of words that an augmented copy of a document lacks
-_LOG_EVERY = 10
+_NO_BLOCKS = 1 << 30  # tokens that a prompt may hold while the weights are measured: a dev list is never cut
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # the numbers of glibc's malloc.h
 
 
@@ -54,6 +54,20 @@ class Progress:
     best_step: int = -1
     losses: list[dict[str, float]] = field(default_factory=list)
     dev: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """A training list ready for the model; `copy` is the prompt of its augmented documents, where that is wanted."""
+
+    collection: str
+    example: Example
+    prompt: Prompt
+    copy: Prompt | None
+
+    @property
+    def tokens(self) -> int:
+        return len(self.prompt.ids) + (len(self.copy.ids) if self.copy else 0)
 
 
 class Training:
@@ -89,10 +103,10 @@ class Training:
             self._measure()
         for step in range(self.progress.step, self.recipe.steps):
             for name, value in self._step(step).items():
-                sums[name] = sums.get(name, 0.0) + value / _LOG_EVERY
+                sums[name] = sums.get(name, 0.0) + value / recipes.LOG_EVERY
             self.progress.step = step + 1
             self.progress.seconds = time.perf_counter() - started
-            if self.progress.step % _LOG_EVERY == 0:
+            if self.progress.step % recipes.LOG_EVERY == 0:
                 self._log(sums)
                 sums = {}
             last = self.progress.step == self.recipe.steps
@@ -145,24 +159,21 @@ class Training:
             name = random.Random(f"{self.recipe.seed} {each}").choices(names, weights)[0]
             yield name, self.collections[name].example(each, self.recipe.seed, mix)
 
-    def _packs(
-        self, examples: Sequence[tuple[str, Example]], stage: Stage
-    ) -> Iterator[list[tuple[str, Example, Prompt, Prompt | None]]]:
-        """The lists with their prompts, and those of their augmented copies, as many together as fit in a pass."""
-        pack: list[tuple[str, Example, Prompt, Prompt | None]] = []
-        size = 0
+    def _packs(self, examples: Sequence[tuple[str, Example]], stage: Stage) -> Iterator[list[_Item]]:
+        """The lists with their prompts, as many together as fit in a pass."""
+        pack: list[_Item] = []
+        left = self.recipe.tokens_per_pass
         for name, example in examples:
-            prompt = self._prompt(example.query, example.documents, stage)
             copy = None
             if stage.weights.similar:
                 copy = self._prompt(example.query, [_augmented(text) for text in example.documents], stage)
-            length = len(prompt.ids) + (len(copy.ids) if copy else 0)
-            if pack and size + length > self.recipe.tokens_per_pass:
+            item = _Item(name, example, self._prompt(example.query, example.documents, stage), copy)
+            if pack and item.tokens > left:
                 yield pack
-                pack, size = [], 0
-            pack.append((name, example, prompt, copy))
-            size += length
-            self.progress.tokens += length
+                pack, left = [], self.recipe.tokens_per_pass
+            pack.append(item)
+            left -= item.tokens
+            self.progress.tokens += item.tokens
         yield pack
 
     def _prompt(self, query: str, texts: Sequence[str], stage: Stage) -> Prompt:
@@ -171,22 +182,25 @@ class Training:
         known = tokens.documents(texts, stage.max_doc_length)
         return tokens.prompts([Block(cut, [known[text] for text in texts], None, mark_first_query=True)])[0]
 
-    def _losses(
-        self, pack: Sequence[tuple[str, Example, Prompt, Prompt | None]], stage: Stage
-    ) -> list[dict[str, Tensor]]:
-        prompts = [prompt for _, _, prompt, _ in pack] + [copy for _, _, _, copy in pack if copy]
-        read = iter(self._read(prompts))
+    def _losses(self, pack: Sequence[_Item], stage: Stage) -> list[dict[str, Tensor]]:
+        """The terms of each list's loss."""
+        read = iter(self._read([item.prompt for item in pack] + [item.copy for item in pack if item.copy]))
         lists = [next(read) for _ in pack]
-        copies = [next(read) if copy else None for _, _, _, copy in pack]
+        copies = [next(read)[:-2] if item.copy else None for item in pack]
         found = []
-        for (name, example, _, _), own, copied in zip(pack, lists, copies, strict=True):
+        for item, own, copied in zip(pack, lists, copies, strict=True):
             teacher = None
             if self.teacher is not None and stage.weights.distil:
-                teacher = self.teacher.scores(self.collections[name], example).to(self.device)
-            embeddings = Embeddings(own[:-2], own[-1], own[-2], None if copied is None else copied[:-2])
+                teacher = self.teacher.scores(self.collections[item.collection], item.example).to(self.device)
+            embeddings = Embeddings(own[:-2], own[-1], own[-2], copied)
             found.append(
                 total_loss(
-                    embeddings, example.positive, stage.weights, stage.temperature, teacher, stage.teacher_temperature
+                    embeddings,
+                    item.example.positive,
+                    stage.weights,
+                    stage.temperature,
+                    teacher,
+                    stage.teacher_temperature,
                 )
             )
         return found
@@ -221,14 +235,8 @@ class Training:
     def _measure(self) -> None:
         """nDCG@10 on the dev lists, in BM25's order and shuffled; the best weights are kept by the mean of both."""
         tokens = self.trainable.tokens
-        reranker = Reranker(self.model, tokens, 1 << 30, lambda: "")
-        figures = {}
-        for order in ("first stage", "shuffled"):
-            lists = [one if order == "first stage" else _shuffled(one) for one in self.dev]
-            scores = reranker.score(
-                [(one.query, one.documents) for one in lists], max_doc_length=self.recipe.dev_doc_length
-            )
-            figures[order] = _ndcg(lists, scores)
+        reranker = Reranker(self.model, tokens, _NO_BLOCKS, lambda: "")
+        figures = dev.measure(reranker, self.dev, self.recipe.dev_doc_length)
         self.model.train()
         mean = sum(figures.values()) / len(figures)
         row = {"step": self.progress.step, "seconds": round(self.progress.seconds), **figures}
@@ -264,7 +272,7 @@ class Training:
                 }
                 for name, one in self.collections.items()
             },
-            "dev_first_stage": round(_ndcg(self.dev, [_falling(one) for one in self.dev]), 4),
+            "dev_first_stage": round(dev.first_stage(self.dev), 4),
             "steps": self.progress.step,
             "lists": self.progress.lists,
             "tokens": self.progress.tokens,
@@ -281,7 +289,7 @@ class Training:
         for name, weight in self.weights.items():
             for key, value in self.optimizer.state.get(weight, {}).items():
                 tensors[f"{key}.{name}"] = value
-        about = {"recipe": _identity(self.recipe), "progress": json.dumps(vars_of(self.progress))}
+        about = {"recipe": _identity(self.recipe), "progress": json.dumps(asdict(self.progress))}
         part = self.output / f"{STATE}.part"
         save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, part, about)
         part.replace(self.output / STATE)
@@ -301,11 +309,6 @@ class Training:
                     if set(state.values()) <= names:
                         self.optimizer.state[weight] = {key: file.get_tensor(place) for key, place in state.items()}
         _say(f"going on after step {self.progress.step}")
-
-
-def vars_of(progress: Progress) -> dict[str, Any]:
-    """The fields of a progress."""
-    return {name: getattr(progress, name) for name in Progress.__slots__}
 
 
 def _keep_memory() -> None:
@@ -334,29 +337,6 @@ def _augmented(text: str) -> str:
     return " ".join(word for word in text.split() if source.random() >= _DROPPED)
 
 
-def _shuffled(one: Dev) -> Dev:
-    order = random.Random(one.name).sample(range(len(one.ids)), len(one.ids))
-    ids, documents = (tuple(values[place] for place in order) for values in (one.ids, one.documents))
-    return replace(one, ids=ids, documents=documents)
-
-
-def _falling(one: Dev) -> list[float]:
-    """Scores that keep the order."""
-    return [-float(place) for place in range(len(one.ids))]
-
-
-def _ndcg(lists: Sequence[Dev], scores: Sequence[Sequence[float]]) -> float:
-    """Mean nDCG@10 as trec_eval computes it; a list without candidates counts as 0."""
-    grades = {one.name: dict(one.grades) for one in lists}
-    run = {
-        one.name: dict(zip(one.ids, map(float, found), strict=True))
-        for one, found in zip(lists, scores, strict=True)
-        if one.ids
-    }
-    rows = pytrec_eval.RelevanceEvaluator(grades, {"ndcg_cut_10"}).evaluate(run)
-    return sum(row["ndcg_cut_10"] for row in rows.values()) / max(len(lists), 1)
-
-
 def _write(path: Path, text: str) -> None:
     part = path.with_name(path.name + ".part")
     part.write_text(text, encoding="utf-8")
@@ -377,7 +357,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--device", default="auto")
     options = parser.parse_args(arguments)
     try:
-        _keep_memory()
         recipe = recipes.read(options.recipe)
         done = Training(recipe, options.data, options.output, choose_device(options.device)).run()
     except RerankerError as error:
@@ -388,4 +367,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    _keep_memory()
     sys.exit(main())

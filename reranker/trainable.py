@@ -14,6 +14,8 @@ from transformers import LlamaConfig, LlamaModel
 
 from reranker import adapter, checkpoint
 from reranker.backbone import SMOLLM2, SMOLLM2_CONFIG
+from reranker.checkpoint import Checkpoint
+from reranker.errors import CheckpointError
 from reranker.model import ListModel
 from reranker.prompt import Markers
 from reranker.tokens import PromptTokens
@@ -25,7 +27,9 @@ _WIDTH = 512  # of an embedding, as released
 class Trainable:
     """A `ListModel` with its trained weights, on top of a backbone from a package or of a whole checkpoint."""
 
-    def __init__(self, model: ListModel, tokens: PromptTokens, config: dict[str, Any], rank: int, files: Any) -> None:
+    def __init__(
+        self, model: ListModel, tokens: PromptTokens, config: dict[str, Any], rank: int, files: Checkpoint | None
+    ) -> None:
         """Put the parts together; the class methods are the usual way.
 
         Args:
@@ -64,8 +68,14 @@ class Trainable:
 
     @classmethod
     def checkpoint(cls, name_or_folder: str, rank: int, device: torch.device) -> "Trainable":
-        """A whole checkpoint, to be trained on."""
+        """A whole checkpoint, to be trained on.
+
+        Raises:
+            CheckpointError: it cannot be loaded, or is an adapter.
+        """
         files = checkpoint.find(name_or_folder)
+        if files.backbone:
+            raise CheckpointError(f"{files.folder} is an adapter: only whole checkpoints can be trained on")
         model = files.model(device, torch.float32)
         return cls(model, PromptTokens(files.tokenizer(), files.markers), files.config, rank, files)
 
@@ -83,14 +93,15 @@ class Trainable:
         second: Any = self.model.projector[2]
         half = first.out_features // 2
         mean = states.mean(0)
-        across = torch.eye(len(mean)) - torch.outer(mean, mean) / mean.dot(mean)  # [H, H]
+        across = torch.eye(len(mean), device=mean.device) - torch.outer(mean, mean) / mean.dot(mean)  # [H, H]
         values, vectors = torch.linalg.eigh(torch.cov((states @ across).T))
         top = values.argsort(descending=True)[:half]
         directions = (vectors[:, top] / values[top].sqrt()).T @ across  # [half, H]
         with torch.no_grad():
             first.weight.copy_(torch.cat((directions, -directions)))
             second.weight.normal_(std=0.01)
-            second.weight[:half] += torch.cat((torch.eye(half), -torch.eye(half)), dim=1)
+            keep = torch.eye(half, device=mean.device)
+            second.weight[:half] += torch.cat((keep, -keep), dim=1)
 
     def weights(self) -> dict[str, nn.Parameter]:
         """What is trained, by name."""

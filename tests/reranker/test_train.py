@@ -151,6 +151,24 @@ def test_a_bad_recipe_is_one_message(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"base": "smollm2-135m", "rank": 0}, "needs a rank of at least 1"),
+        ({"save_every": 7}, "save_every must be a multiple of 10"),
+        ({"base": "embedded"}, "is an adapter: only whole checkpoints can be trained on"),
+        ({"base": "nowhere"}, "there is no folder 'nowhere'"),
+        ({"collections": {"nowhere": 1.0}}, "has no qrels/train.tsv"),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_anything_is_written(
+    changes: dict[str, Any], message: str, write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(write(**changes), tmp_path / "out", tmp_path) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_merged_checkpoint_holds_the_weighted_mean(write: Write, tmp_path: Path) -> None:
     for seed in (0, 1):
         train(write(seed=seed), tmp_path / f"out{seed}", tmp_path)
