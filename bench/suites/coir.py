@@ -64,6 +64,6 @@ TASKS = (
         join_title=False,
         analysis="code",
         embedded=True,
-        sample_queries=30,
+        sample_queries=20,
     ),
 )
