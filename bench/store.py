@@ -112,11 +112,10 @@ class Store:
 
         A fusion is made of the scores kept for the reranker that it fuses, so that both together cost one of them.
         """
-        if "texts" not in reranker.card.needs:
-            return None
         if isinstance(reranker, Fusion):
-            return _fused(reranker, KeptScores(self, reranker.reranker, options))
-        return KeptScores(self, reranker, options)
+            score = self.before(reranker.reranker, options)
+            return _fused(reranker, score) if score else None
+        return KeptScores(self, reranker, options) if "texts" in reranker.card.needs else None
 
     def read(self, chunk: bytes) -> dict[int, tuple[object, object]]:
         """A chunk's (answer, checksum) by place in the chunk, unchecked."""

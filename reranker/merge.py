@@ -35,10 +35,10 @@ def merge(folders: Sequence[Path], weights: Sequence[float], output: Path) -> No
         raise RerankerError(f"{output} is there already: name a new folder")
     found = [checkpoint.find(folder) for folder in folders]
     parts = [dict(one.stored()) for one in found]
-    for folder, one in zip(folders[1:], parts[1:], strict=True):
-        if _shapes(one) != _shapes(parts[0]) or found[0].backbone != checkpoint.find(folder).backbone:
+    for one, tensors in zip(found, parts, strict=True):
+        if _shapes(tensors) != _shapes(parts[0]) or one.backbone != found[0].backbone:
             raise CheckpointError(
-                f"{folder} and {folders[0]} are checkpoints of different shapes: they cannot be merged"
+                f"{one.folder} and {found[0].folder} are checkpoints of different shapes: they cannot be merged"
             )
     whole = found[0].backbone is None
     merged = _mean(parts, weights) if whole else adapter.merge(parts, weights)

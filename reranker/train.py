@@ -32,7 +32,7 @@ from reranker.recipe import Recipe, Stage
 from reranker.rerank import Reranker
 from reranker.teacher import Teacher
 from reranker.tokens import Block, Prompt
-from reranker.trainable import Trainable
+from reranker.trainable import Trainable, write_json
 
 STATE = "state.safetensors"
 CARD = "card.json"
@@ -281,7 +281,7 @@ class Training:
             "dev": self.progress.dev,
             "losses": self.progress.losses,
         }
-        _write(self.output / CARD, json.dumps(card, indent=1) + "\n")
+        write_json(self.output / CARD, card)
 
     def _save_state(self) -> None:
         """All that the next step depends on, in one file, so that it is there whole or not at all."""
@@ -335,12 +335,6 @@ def _augmented(text: str) -> str:
     """The text without some of its words, always the same ones."""
     source = random.Random(text)
     return " ".join(word for word in text.split() if source.random() >= _DROPPED)
-
-
-def _write(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
 
 
 def _say(line: str) -> None:

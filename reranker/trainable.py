@@ -116,13 +116,13 @@ class Trainable:
             tensors = projector | adapter.collect(self.model.backbone)
             name = adapter.FILE
             tokenizer = {"model_max_length": config["max_position_embeddings"]}
-            _write_json(folder / checkpoint.TOKENIZER_CONFIG, tokenizer)
+            write_json(folder / checkpoint.TOKENIZER_CONFIG, tokenizer)
         else:
             tensors = projector | {f"model.{key}": value for key, value in self._whole().items()}
             name = checkpoint.WEIGHTS
             for own in (checkpoint.TOKENIZER, checkpoint.TOKENIZER_CONFIG):
                 (folder / own).write_bytes((self._files.folder / own).read_bytes())
-        _write_json(folder / checkpoint.CONFIG, config)
+        write_json(folder / checkpoint.CONFIG, config)
         parts = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
         save_file(parts, folder / f"{name}.part")
         (folder / f"{name}.part").replace(folder / name)
@@ -135,5 +135,8 @@ class Trainable:
         return adapter.join(adapter.base(self.model.backbone), adapter.collect(self.model.backbone))
 
 
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON file that is there whole or not at all."""
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    part.replace(path)
