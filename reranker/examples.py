@@ -35,13 +35,14 @@ _TRIES = 20  # documents that are looked at for a sentence before the collection
 class Example:
     """One training list; `positive` is the relevant document's place.
 
-    `ids` name the documents within their collection.
+    `ids` name the documents within their collection; `ordered` says whether they stand in BM25's order.
     """
 
     query: str
     ids: tuple[str, ...]
     documents: tuple[str, ...]
     positive: int
+    ordered: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +120,12 @@ class Collection:
         order = sorted(chosen)
         source.shuffle(order)
         # BM25 finds a sentence's own document first: in its order there would be nothing to learn but that.
-        if source.random() < mix.ordered and not sentence:
+        ordered = source.random() < mix.ordered and not sentence
+        if ordered:
             scores = self._scores(query)
             order.sort(key=lambda document: (-scores[self._numbers[document]], self._numbers[document]))
-        return Example(query, tuple(order), tuple(self.documents[each] for each in order), order.index(positive))
+        texts = tuple(self.documents[document] for document in order)
+        return Example(query, tuple(order), texts, order.index(positive), ordered)
 
     def dev(self, depth: int) -> list[Dev]:
         """The lists of the queries kept for measuring."""

@@ -4,7 +4,7 @@ Every loss is of one list and takes raw embeddings: s(a, b) is the cosine of two
 documents stand in a list, d+ is the relevant one and the K = N - 1 others, d-, are its negatives; E is the width of an
 embedding. The whole is
 
-    rank + .45 disperse + .85 dual + .85 similar (+ the weight of distil, 0 in the paper of v3).
+    rank + .45 disperse + .85 dual + .85 similar (+ distil and imitate by their weights, 0 in the paper of v3).
 """
 
 import math
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cosine_similarity, cross_entropy, log_softmax, normalize, softmax
+from torch.nn.functional import cosine_similarity, cross_entropy, log_softmax, normalize, pad, softmax
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class Weights:
     dual: float = 0.85
     similar: float = 0.85
     distil: float = 0.0
+    imitate: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,15 @@ class Embeddings:
     query: Tensor
     first_query: Tensor
     copies: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What a teacher says of one list: its embeddings of the documents [N, D] and the query [D], and its scores [N]."""
+
+    documents: Tensor
+    query: Tensor
+    scores: Tensor
 
 
 def rank_loss(query: Tensor, documents: Tensor, positive: int, temperature: float) -> Tensor:
@@ -99,12 +109,23 @@ def distil_loss(
     return (torch.xlogy(wanted, wanted) - wanted * found).sum()
 
 
+def imitate_loss(read: Embeddings, lesson: Lesson) -> Tensor:
+    """How far the embeddings are from a teacher's: the mean of 1 - s(e, e') over the documents and over both queries.
+
+    The two means are averaged. The teacher's embeddings e' have zeros for the coordinates that they lack.
+    """
+    lacking = (0, read.query.shape[-1] - lesson.query.shape[-1])
+    documents = cosine_similarity(read.documents, pad(lesson.documents, lacking), dim=-1)  # [N]
+    queries = cosine_similarity(torch.stack([read.query, read.first_query]), pad(lesson.query, lacking), dim=-1)  # [2]
+    return 1 - (documents.mean() + queries.mean()) / 2
+
+
 def total_loss(
     read: Embeddings,
     positive: int,
     weights: Weights,
     temperature: float,
-    teacher: Tensor | None = None,
+    lesson: Lesson | None = None,
     teacher_temperature: float = 0.05,
 ) -> dict[str, Tensor]:
     """Every term of a list by its name, unweighted, and their weighted sum as "total"; terms of weight 0 are left out.
@@ -118,7 +139,9 @@ def total_loss(
         terms["dual"] = rank_loss(read.first_query, read.documents, positive, temperature)
     if weights.similar and read.copies is not None:
         terms["similar"] = similar_loss(read.documents, read.copies, temperature)
-    if weights.distil and teacher is not None:
-        terms["distil"] = distil_loss(read.query, read.documents, teacher, temperature, teacher_temperature)
+    if weights.distil and lesson is not None:
+        terms["distil"] = distil_loss(read.query, read.documents, lesson.scores, temperature, teacher_temperature)
+    if weights.imitate and lesson is not None:
+        terms["imitate"] = imitate_loss(read, lesson)
     total = terms["rank"] + sum(getattr(weights, name) * term for name, term in terms.items() if name != "rank")
     return {**terms, "total": total}

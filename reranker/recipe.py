@@ -19,7 +19,8 @@ class Stage:
     """A stretch of training with settings of its own; lengths in tokens, learning rates at their highest.
 
     The rate rises over the first tenth of the stage's steps and falls to nothing until its end; the share of hard
-    negatives moves from `hard_at_first` to that of the mix within the first half.
+    negatives moves from `hard_at_first` to that of the mix within the first half. `prior` says how much the teacher
+    trusts BM25's order in the lists that stand in it.
     """
 
     lists: int
@@ -32,6 +33,7 @@ class Stage:
     projector_learning_rate: float = 5e-4
     temperature: float = 0.25
     teacher_temperature: float = 0.05
+    prior: float = 0.0
     weights: Weights = field(default_factory=Weights)
 
     @property
@@ -47,7 +49,7 @@ class Recipe:
     `base` is `smollm2-135m`, of which the first `layers` are taken, or a checkpoint's folder or hub id. `rank` is that
     of the LoRA matrices; 0 trains all weights. `collections` are folders below the data folder, each with the weight
     that lists are drawn from it with. `teacher` is a sentence-transformers model (`package:DISTRIBUTION/FOLDER` for one
-    inside a package) whose cosines the `distil` loss takes; "" for none. `max_doc_length` is what the checkpoint will
+    inside a package) for the losses `distil` and `imitate`; "" for none. `max_doc_length` is what the checkpoint will
     say that it was made for, in tokens; 0 for any length. `dev_*` say what the best weights are chosen on: so many
     training queries of each collection that are never trained on, and so many of BM25's candidates.
     """
@@ -87,6 +89,8 @@ def read(path: Path) -> Recipe:
         raise RerankerError(f"{path} is not a training recipe: {error!r}") from error
     if recipe.base == SMOLLM2 and recipe.rank < 1:
         raise RerankerError(f"{path}: {SMOLLM2} is trained by LoRA alone, which needs a rank of at least 1")
+    if not recipe.teacher and any(stage.weights.distil or stage.weights.imitate for stage in recipe.stages):
+        raise RerankerError(f"{path}: the losses distil and imitate need a teacher")
     if recipe.save_every % LOG_EVERY:
         raise RerankerError(
             f"{path}: save_every must be a multiple of {LOG_EVERY}, the steps whose mean loss is logged"

@@ -1,37 +1,43 @@
-"""A teacher: a bi-encoder whose cosines say how near each document of a training list is to its query."""
-
-from pathlib import Path
+"""A teacher: a bi-encoder whose embeddings a training list's documents and query are to resemble."""
 
 import torch
 from sentence_transformers import SentenceTransformer
 from torch import Tensor
 
-from reranker.examples import Collection, Example
+from reranker.examples import Example
+from reranker.losses import Lesson
 from reranker.packages import PACKAGE, named_folder
 
-_LENGTH = 64  # tokens: about what the pupil reads of a document, and a little more
+_LENGTH = 48  # tokens: about what the pupil reads of a document
 
 
 class Teacher:
-    """Scores training lists; each collection's documents are encoded once, when its first list comes."""
+    """Teaches training lists; each text is encoded once, when its first list comes."""
 
     def __init__(self, model: str) -> None:
         """Take a sentence-transformers model: a hub id, a folder, or `package:DISTRIBUTION/FOLDER`."""
         place = str(named_folder(model)) if model.startswith(PACKAGE) else model
         self._model = SentenceTransformer(place, device="cpu")
         self._model.max_seq_length = _LENGTH
-        self._documents: dict[Path, tuple[dict[str, int], Tensor]] = {}
+        self.width = self._model.get_embedding_dimension() or 0
+        self._known: dict[str, Tensor] = {}
 
-    def scores(self, collection: Collection, example: Example) -> Tensor:
-        """The cosine of each of the list's documents with its query [N]."""
-        if collection.folder not in self._documents:
-            rows = {document: number for number, document in enumerate(collection.documents)}
-            self._documents[collection.folder] = rows, self._encode(list(collection.documents.values()))
-        rows, embeddings = self._documents[collection.folder]
-        return embeddings[[rows[document] for document in example.ids]] @ self._encode([example.query])[0]
+    def lesson(self, example: Example, prior: float) -> Lesson:
+        """Embeddings of unit length, and scores: the cosines, less `prior` times ln(place) in a list in BM25's order.
 
-    def _encode(self, texts: list[str]) -> Tensor:
-        encoded = self._model.encode(
-            texts, batch_size=32, convert_to_tensor=True, normalize_embeddings=True, show_progress_bar=False
-        )
-        return encoded.clone().cpu() if isinstance(encoded, Tensor) else torch.stack(encoded)
+        Places count from 1. So the scores join what the teacher reads with what the first stage found.
+        """
+        *documents, query = self._encode([*example.documents, example.query])
+        scores = torch.stack(documents) @ query
+        if example.ordered:
+            scores = scores - prior * torch.arange(1, len(documents) + 1).log()
+        return Lesson(torch.stack(documents), query, scores)
+
+    def _encode(self, texts: list[str]) -> list[Tensor]:
+        new = sorted({text for text in texts if text not in self._known})
+        if new:
+            encoded = self._model.encode(
+                new, batch_size=32, convert_to_tensor=True, normalize_embeddings=True, show_progress_bar=False
+            )
+            self._known |= {text: row.clone() for text, row in zip(new, encoded, strict=True)}
+        return [self._known[text] for text in texts]

@@ -27,7 +27,7 @@ from reranker import recipe as recipes
 from reranker.device import choose_device
 from reranker.errors import RerankerError
 from reranker.examples import Collection, Example
-from reranker.losses import Embeddings, total_loss
+from reranker.losses import Embeddings, Lesson, total_loss
 from reranker.recipe import Recipe, Stage
 from reranker.rerank import Reranker
 from reranker.teacher import Teacher
@@ -36,7 +36,7 @@ from reranker.trainable import Trainable, write_json
 
 STATE = "state.safetensors"
 CARD = "card.json"
-_STARTING_LISTS = 100  # lists whose documents' states the projector is started from
+_STARTING_LISTS = 200  # lists whose states the projector is started from
 _DROPPED = 0.15  # share of words that an augmented copy of a document lacks
 _NO_BLOCKS = 1 << 30  # tokens that a prompt may hold while the weights are measured: a dev list is never cut
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # the numbers of glibc's malloc.h
@@ -60,7 +60,6 @@ class Progress:
 class _Item:
     """A training list ready for the model; `copy` is the prompt of its augmented documents, where that is wanted."""
 
-    collection: str
     example: Example
     prompt: Prompt
     copy: Prompt | None
@@ -88,12 +87,16 @@ class Training:
         others = [weight for name, weight in self.weights.items() if not name.startswith("projector.")]
         self.optimizer = torch.optim.AdamW([{"params": others}, {"params": projector}], weight_decay=0.01)
         self.teacher = Teacher(recipe.teacher) if recipe.teacher else None
+        last: Any = self.model.projector[2]
+        width = last.out_features
+        if self.teacher is not None and self.teacher.width > width:
+            raise RerankerError(f"the teacher's embeddings are {self.teacher.width} wide, the model's only {width}")
         self.dev = [one for collection in self.collections.values() for one in collection.dev(recipe.dev_documents)]
         self.progress = Progress()
         if (output / STATE).is_file():
             self._resume()
         elif recipe.base == recipes.SMOLLM2:
-            self.trainable.begin_projector(self._starting_states())
+            self._begin_projector()
 
     def run(self) -> Progress:
         """Train to the recipe's end."""
@@ -150,24 +153,24 @@ class Training:
             lists += stage.steps * stage.lists_per_step
         raise AssertionError("a step beyond the recipe's end")
 
-    def _examples(self, stage: Stage, done: float, number: int) -> Iterator[tuple[str, Example]]:
-        """A step's lists with the collection that each comes from; they depend on their number alone."""
+    def _examples(self, stage: Stage, done: float, number: int) -> Iterator[Example]:
+        """A step's lists; they depend on their number alone."""
         hard = stage.hard_at_first + (stage.mix.hard - stage.hard_at_first) * min(2 * done, 1.0)
         mix = replace(stage.mix, hard=hard)
         names, weights = zip(*self.recipe.collections.items(), strict=True)
         for each in range(number, number + stage.lists_per_step):
             name = random.Random(f"{self.recipe.seed} {each}").choices(names, weights)[0]
-            yield name, self.collections[name].example(each, self.recipe.seed, mix)
+            yield self.collections[name].example(each, self.recipe.seed, mix)
 
-    def _packs(self, examples: Sequence[tuple[str, Example]], stage: Stage) -> Iterator[list[_Item]]:
+    def _packs(self, examples: Sequence[Example], stage: Stage) -> Iterator[list[_Item]]:
         """The lists with their prompts, as many together as fit in a pass."""
         pack: list[_Item] = []
         left = self.recipe.tokens_per_pass
-        for name, example in examples:
+        for example in examples:
             copy = None
             if stage.weights.similar:
                 copy = self._prompt(example.query, [_augmented(text) for text in example.documents], stage)
-            item = _Item(name, example, self._prompt(example.query, example.documents, stage), copy)
+            item = _Item(example, self._prompt(example.query, example.documents, stage), copy)
             if pack and item.tokens > left:
                 yield pack
                 pack, left = [], self.recipe.tokens_per_pass
@@ -189,9 +192,6 @@ class Training:
         copies = [next(read)[:-2] if item.copy else None for item in pack]
         found = []
         for item, own, copied in zip(pack, lists, copies, strict=True):
-            teacher = None
-            if self.teacher is not None and stage.weights.distil:
-                teacher = self.teacher.scores(self.collections[item.collection], item.example).to(self.device)
             embeddings = Embeddings(own[:-2], own[-1], own[-2], copied)
             found.append(
                 total_loss(
@@ -199,7 +199,7 @@ class Training:
                     item.example.positive,
                     stage.weights,
                     stage.temperature,
-                    teacher,
+                    self._lesson(item.example, stage),
                     stage.teacher_temperature,
                 )
             )
@@ -216,35 +216,41 @@ class Training:
         read = self.model(ids.to(self.device), lengths, markers)
         return list(read.split([len(places) for places in markers]))
 
+    def _lesson(self, example: Example, stage: Stage) -> Lesson | None:
+        if self.teacher is None or not (stage.weights.distil or stage.weights.imitate):
+            return None
+        lesson = self.teacher.lesson(example, stage.prior)
+        return Lesson(*(part.to(self.device) for part in (lesson.documents, lesson.query, lesson.scores)))
+
     @torch.no_grad()
-    def _starting_states(self) -> Tensor:
+    def _begin_projector(self) -> None:
         stage = self.recipe.stages[0]
-        examples = [
-            example
-            for first in range(0, _STARTING_LISTS, stage.lists_per_step)
-            for _, example in self._examples(stage, 0.0, -_STARTING_LISTS + first)
-        ]
+        states, wanted = [], []
         projector, self.model.projector = self.model.projector, nn.Identity()  # type: ignore[assignment]
-        try:
-            return torch.cat(
-                [self._read([self._prompt(each.query, each.documents, stage)])[0][:-2] for each in examples]
-            )
-        finally:
-            self.model.projector = projector
+        for first in range(-_STARTING_LISTS, 0, stage.lists_per_step):
+            for example in self._examples(stage, 0.0, first):
+                states.append(self._read([self._prompt(example.query, example.documents, stage)])[0])  # [N + 2, H]
+                lesson = self._lesson(example, stage)
+                if lesson is not None:
+                    wanted.append(torch.cat((lesson.documents, lesson.query.repeat(2, 1))))  # [N + 2, D]
+        self.model.projector = projector
+        self.trainable.begin_projector(torch.cat(states), torch.cat(wanted) if wanted else None)
 
     def _measure(self) -> None:
-        """nDCG@10 on the dev lists, in BM25's order and shuffled; the best weights are kept by the mean of both."""
+        """nDCG@10 on the dev lists, in BM25's order and shuffled; the best weights are kept by the first of them.
+
+        Candidates come in the first stage's order when the model is used.
+        """
         tokens = self.trainable.tokens
         reranker = Reranker(self.model, tokens, _NO_BLOCKS, lambda: "")
         figures = dev.measure(reranker, self.dev, self.recipe.dev_doc_length)
         self.model.train()
-        mean = sum(figures.values()) / len(figures)
         row = {"step": self.progress.step, "seconds": round(self.progress.seconds), **figures}
         self.progress.dev.append({name: round(value, 4) for name, value in row.items()})
         _say(f"step {self.progress.step}: dev nDCG@10 {100 * figures['first stage']:.2f} in BM25's order, "
              f"{100 * figures['shuffled']:.2f} shuffled")  # fmt: skip
-        if mean > self.progress.best:
-            self.progress.best, self.progress.best_step = mean, self.progress.step
+        if figures["first stage"] > self.progress.best:
+            self.progress.best, self.progress.best_step = figures["first stage"], self.progress.step
             length = self.recipe.max_doc_length
             self.trainable.save(self.output, {"max_doc_length": length} if length else {})
         self._write_card()

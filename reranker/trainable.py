@@ -22,6 +22,7 @@ from reranker.tokens import PromptTokens
 
 SMOLLM2_MARKERS = Markers("<file_sep>", "<repo_name>")
 _WIDTH = 512  # of an embedding, as released
+_RIDGE = 10.0  # in squares of a state's usual coordinate: the best of 1, 10, 100, 1000 on lists that were not fitted
 
 
 class Trainable:
@@ -79,29 +80,26 @@ class Trainable:
         model = files.model(device, torch.float32)
         return cls(model, PromptTokens(files.tokenizer(), files.markers), files.config, rank, files)
 
-    def begin_projector(self, states: Tensor) -> None:
-        """Start the projector from whitened directions, so that documents differ from the first step on.
+    def begin_projector(self, states: Tensor, wanted: Tensor | None = None) -> None:
+        """Start the projector where documents differ from the first step on.
 
         At the markers of an untrained causal model all states are nearly parallel: their cosines say nothing, and there
-        is no slope to learn along. The directions are the principal ones of the given states without the mean's own;
-        written as a pair (P, -P), they pass the ReLU unharmed.
+        is no slope to learn along. With a teacher, the projector is the linear map that leads from the states to its
+        embeddings best; without one, that to the states' whitened principal directions. The map's strongest directions
+        are written as a pair (P, -P), so that they pass the ReLU unharmed.
 
         Args:
-            states: final hidden states at documents' markers of many lists [n, H], with n > H.
+            states: final hidden states at markers of many lists [n, H], with n > H.
+            wanted: a teacher's embeddings there [n, D], or None.
         """
         first: Any = self.model.projector[0]
         second: Any = self.model.projector[2]
         half = first.out_features // 2
-        mean = states.mean(0)
-        across = torch.eye(len(mean), device=mean.device) - torch.outer(mean, mean) / mean.dot(mean)  # [H, H]
-        values, vectors = torch.linalg.eigh(torch.cov((states @ across).T))
-        top = values.argsort(descending=True)[:half]
-        directions = (vectors[:, top] / values[top].sqrt()).T @ across  # [half, H]
+        within, across = _whitened(states, half) if wanted is None else fitted(states, wanted, half)
         with torch.no_grad():
-            first.weight.copy_(torch.cat((directions, -directions)))
-            second.weight.normal_(std=0.01)
-            keep = torch.eye(half, device=mean.device)
-            second.weight[:half] += torch.cat((keep, -keep), dim=1)
+            first.weight.copy_(torch.cat((within, -within)))
+            second.weight.normal_(std=0.1 * across.std().item())
+            second.weight[: len(across)] += torch.cat((across, -across), dim=1)
 
     def weights(self) -> dict[str, nn.Parameter]:
         """What is trained, by name."""
@@ -133,6 +131,27 @@ class Trainable:
             whole: dict[str, Tensor] = self.model.backbone.state_dict()
             return whole
         return adapter.join(adapter.base(self.model.backbone), adapter.collect(self.model.backbone))
+
+
+def _whitened(states: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+    """The principal directions of the states without their mean's own, each to unit variance: [rank, H] and [rank, rank].
+
+    They are not mixed: the second is the unit matrix.
+    """
+    mean = states.mean(0)
+    across = torch.eye(len(mean), device=mean.device) - torch.outer(mean, mean) / mean.dot(mean)  # [H, H]
+    values, vectors = torch.linalg.eigh(torch.cov((states @ across).T))
+    top = values.argsort(descending=True)[:rank]
+    return (vectors[:, top] / values[top].sqrt()).T @ across, torch.eye(rank, device=mean.device)
+
+
+def fitted(states: Tensor, wanted: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+    """The ridge regression from states to what is wanted of them, as two matrices [rank, H] and [D, rank]."""
+    square = states.T @ states
+    ridge = _RIDGE * square.diagonal().mean() / len(states) * torch.eye(len(square), device=states.device)
+    through, strengths, out = torch.linalg.svd(torch.linalg.solve(square + ridge, states.T @ wanted))  # [H, D]
+    scale = strengths[:rank].sqrt()
+    return (through[:, :rank] * scale).T, out[:rank].T * scale
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

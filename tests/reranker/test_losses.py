@@ -9,7 +9,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from reranker.losses import Embeddings, Weights, disperse_loss, distil_loss, rank_loss, similar_loss, total_loss
+from reranker.losses import (
+    Embeddings,
+    Lesson,
+    Weights,
+    disperse_loss,
+    distil_loss,
+    imitate_loss,
+    rank_loss,
+    similar_loss,
+    total_loss,
+)
 
 
 def at(*degrees: float) -> Tensor:
@@ -57,6 +67,17 @@ def test_distillation_is_zero_where_the_pupil_agrees_and_the_divergence_elsewher
     assert sharper == pytest.approx(0, abs=1e-6)
 
 
+def test_imitation_is_what_documents_and_queries_lack_of_the_teachers_cosine() -> None:
+    # Documents 60 degrees off and exact: 1/2 and 1. Queries exact and opposite: 1 and -1.
+    lesson = Lesson(at(0, 90), at(30)[0], torch.zeros(2))
+    read = Embeddings(at(60, 90), at(30)[0], at(210)[0])
+    assert imitate_loss(read, lesson).item() == pytest.approx(1 - (0.75 + 0) / 2)
+    # A teacher with fewer coordinates says that the others are zero: half the length of (1, 0, sqrt 3) is its own.
+    wider = torch.tensor([1.0, 0.0, 3**0.5], dtype=torch.float64)
+    read = Embeddings(wider[None], wider, wider)
+    assert imitate_loss(read, Lesson(at(0), at(0)[0], torch.zeros(1))).item() == pytest.approx(0.5)
+
+
 def test_the_whole_is_the_papers_weighted_sum() -> None:
     read = Embeddings(at(0, 60, 120), at(0)[0], at(60)[0], at(0, 60, 60))
     terms = total_loss(read, 0, Weights(), 0.5)
@@ -64,21 +85,25 @@ def test_the_whole_is_the_papers_weighted_sum() -> None:
     expected = terms["rank"] + 0.45 * terms["disperse"] + 0.85 * terms["dual"] + 0.85 * terms["similar"]
     assert terms["total"].item() == pytest.approx(expected.item())
     assert "distil" not in terms
-    taught = total_loss(read, 0, Weights(0, 0, 0, 2.0), 0.5, torch.tensor([1.0, 0.0, 0.0]))
-    assert taught["total"].item() == pytest.approx((taught["rank"] + 2 * taught["distil"]).item())
-    assert set(taught) == {"rank", "distil", "total"}
+    lesson = Lesson(at(0, 60, 120), at(0)[0], torch.tensor([1.0, 0.0, 0.0]))
+    taught = total_loss(read, 0, Weights(0, 0, 0, distil=2.0, imitate=3.0), 0.5, lesson)
+    assert taught["total"].item() == pytest.approx(
+        (taught["rank"] + 2 * taught["distil"] + 3 * taught["imitate"]).item()
+    )
+    assert set(taught) == {"rank", "distil", "imitate", "total"}
 
 
 def test_every_term_falls_when_it_is_followed_down() -> None:
     torch.manual_seed(0)
     start = {name: torch.randn(shape) for name, shape in (("documents", (6, 8)), ("query", (8,)), ("first", (8,)))}
     copies = start["documents"] + 0.5 * torch.randn(6, 8)
-    for term in ("rank", "disperse", "dual", "similar", "distil"):
+    lesson = Lesson(torch.randn(6, 8), torch.randn(8), torch.arange(6.0) / 20)
+    for term in ("rank", "disperse", "dual", "similar", "distil", "imitate"):
         moved = {name: value.clone().requires_grad_() for name, value in start.items()}
         figures = []
         for _ in range(30):
             read = Embeddings(moved["documents"], moved["query"], moved["first"], copies)
-            loss = total_loss(read, 2, Weights(distil=1.0), 0.25, torch.arange(6.0) / 20)[term]
+            loss = total_loss(read, 2, Weights(distil=1.0, imitate=1.0), 0.25, lesson)[term]
             figures.append(loss.item())
             found = torch.autograd.grad(loss, list(moved.values()), allow_unused=True)
             with torch.no_grad():

