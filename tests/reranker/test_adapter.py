@@ -9,10 +9,11 @@ import torch
 from peft import LoraConfig, inject_adapter_in_model
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import LlamaConfig, LlamaModel
+from transformers import AutoTokenizer, LlamaConfig, LlamaModel
 
 from reranker import CheckpointError, Reranker, adapter, checkpoint
-from reranker.backbone import SMOLLM2
+from reranker.backbone import SMOLLM2, SMOLLM2_CONFIG
+from reranker.tokens import pieces_are_exact
 
 IDS = torch.tensor([3, 7, 1, 0, 7])
 
@@ -90,10 +91,17 @@ def test_the_embedded_checkpoint_is_small() -> None:
     assert sum(path.stat().st_size for path in folder.iterdir()) < 25e6
 
 
-def test_the_embedded_tokenizer_is_tokenised_by_pieces() -> None:
-    from reranker.tokens import pieces_are_exact
-
-    assert pieces_are_exact(SMOLLM2.tokenizer())
+def test_the_backbone_is_what_transformers_makes_of_its_file() -> None:
+    path, config = SMOLLM2.path(), {**SMOLLM2_CONFIG, "num_hidden_layers": 2}
+    expected = LlamaModel.from_pretrained(path.parent, gguf_file=path.name, config=LlamaConfig(**config))
+    found = SMOLLM2.tensors(config)
+    assert found.keys() == expected.state_dict().keys()
+    assert all(torch.equal(found[name], tensor.float()) for name, tensor in expected.state_dict().items())
+    tokenizer, own = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name), SMOLLM2.tokenizer()
+    for text in ("It rains, 12.5 mm\n\n\tin all", "naïve café 日本語 मराठी 👍🏽 \0", "a<repo_name> b<|im_end|>"):
+        assert own.encode(text).ids == tokenizer(text)["input_ids"]
+        assert own.decode(own.encode(text).ids) == tokenizer.decode(tokenizer(text)["input_ids"], True)
+    assert pieces_are_exact(own)
 
 
 def spoil(folder: Path, **changes: str) -> None:
