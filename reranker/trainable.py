@@ -134,9 +134,9 @@ class Trainable:
 
 
 def _whitened(states: Tensor, rank: int) -> tuple[Tensor, Tensor]:
-    """The principal directions of the states without their mean's own, each to unit variance: [rank, H] and [rank, rank].
+    """The principal directions of the states without their mean's own, each to unit variance [rank, H].
 
-    They are not mixed: the second is the unit matrix.
+    They are not mixed: the second matrix is the unit one [rank, rank].
     """
     mean = states.mean(0)
     across = torch.eye(len(mean), device=mean.device) - torch.outer(mean, mean) / mean.dot(mean)  # [H, H]

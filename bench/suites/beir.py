@@ -35,7 +35,7 @@ def _sample(name: str, documents: int, queries: int, judgements: int, *, identic
     """A collection written for this project in a BEIR task's manner."""
     counts = Counts(documents, queries, judgements)
     return Task(
-        "beir", f"embedded-{name}", counts=counts, drop_identical_ids=identical, embedded=True, sample_queries=15
+        "beir", f"embedded-{name}", counts=counts, drop_identical_ids=identical, embedded=True, sample_queries=12
     )
 
 
