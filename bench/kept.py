@@ -46,7 +46,7 @@ class Kept:
                 f"{self.run_path} is not the run that {self.path.name} beside it was measured on: its sha256 differs. "
                 "Restore it or measure again."
             )
-        return read_run(self.run_path)
+        return read_run(self.run_path, may_be_empty=True)
 
 
 @dataclass(frozen=True, slots=True)

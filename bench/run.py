@@ -47,10 +47,11 @@ class Run:
         return Run(self.name, {query_id: ranking[:depth] for query_id, ranking in self.rankings.items()})
 
 
-def read_run(path: Path) -> Run:
+def read_run(path: Path, may_be_empty: bool = False) -> Run:
     """Read a TREC run file, plain or gzipped.
 
-    Order is by score; equal scores by rank column, then by line, so that nothing depends on document names.
+    Order is by score; equal scores by rank column, then by line, so that nothing depends on document names. A run that
+    the harness wrote itself may be empty: BM25 finds nothing where queries and documents share no word.
 
     Raises:
         BenchError: naming file and line, for a line that is not six fields, a rank or score that is not a finite
@@ -69,7 +70,7 @@ def read_run(path: Path) -> Run:
                 "Keep one line for each query and document."
             )
         ranking[document_id] = (-score, rank)
-    if not rows:
+    if not rows and not may_be_empty:
         raise BenchError(f"{path}: the run is empty. A TREC run has lines 'query Q0 document rank score name'.")
     return Run(
         name,

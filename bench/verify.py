@@ -130,7 +130,7 @@ def _verify(
     kept: Kept, load_collection: LoadCollection, load_first_stage: LoadFirstStage | None, verification: Verification
 ) -> None:
     """Check one result; what is found is added to ``verification`` as it is found."""
-    result, stored_hash, run = kept.result, run_sha256(kept.run_path), read_run(kept.run_path)
+    result, stored_hash, run = kept.result, run_sha256(kept.run_path), read_run(kept.run_path, may_be_empty=True)
 
     def record(found: Found) -> bool:
         verification.differences.extend(Difference(kept.path, key, *pair) for key, pair in found.items())

@@ -104,9 +104,10 @@ def measure(
     collection: Collection | None = None,
     depth: int = 11,
     queries: int | None = None,
+    first_stage: Run | None = None,
 ) -> Path:
     """Measure a written-down order on the toy collection by the real pipeline; gives the result's path."""
-    settled = contest(collection or toy_collection(), toy_first_stage(), depth, Options(), queries)
+    settled = contest(collection or toy_collection(), first_stage or toy_first_stage(), depth, Options(), queries)
     card = Card(reranker, f"fingerprint of {reranker}", "own", needs=frozenset())
     result, run = evaluate(settled, Scripted(card, orders))
     return write_result(result, run, output)

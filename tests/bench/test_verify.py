@@ -68,6 +68,15 @@ def test_ties_in_the_first_stages_order_are_right(tmp_path: Path) -> None:
     assert verified(measure(tmp_path, {})).exit_status == 0
 
 
+def test_a_run_without_any_candidate_is_verified(tmp_path: Path) -> None:
+    nothing = Run("bm25", {"q1": [], "q2": []})
+    path = measure(tmp_path, {}, first_stage=nothing)
+    found = verify([path], collection_of, lambda result: nothing)
+    assert (found.exit_status, found.checked, found.notes) == (0, [path], [])
+    edit(path, lambda content: content["measures"].update({"nDCG@10": 0.5}))
+    assert verify([path], collection_of, lambda result: nothing).exit_status == 1
+
+
 def test_a_choice_of_queries_is_verified_from_the_whole_collection(tmp_path: Path) -> None:
     path = measure(tmp_path, {"q1": ["d3"]}, queries=1)
     kept = toy_collection()
