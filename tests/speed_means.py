@@ -72,9 +72,9 @@ def main() -> None:
     tokenizer = synthetic.tokenizer()
     weights = synthetic.model("small", device, torch.float32)
     print(f"{'':50}" + "".join(f"{name:>12}" for name in LISTS))
-    table = {name: list(_row(taken, weights, tokenizer)) for name, taken in MEANS.items()}
-    for name, row in table.items():
-        print(f"{name:50}" + "".join(f"{ratio:12.2f}" for ratio in row))
+    for name, taken in MEANS.items():
+        row = _row(taken, weights, tokenizer)
+        print(f"{name:50}" + "".join(f"{ratio:12.2f}" for ratio in row), flush=True)
 
 
 def _row(taken: Taken, weights: Any, tokenizer: Any) -> Iterator[float]:
