@@ -43,8 +43,8 @@ class AtOnce:
 
 def whole_last_layer(layer: Any, window: Any, hidden: Any, rope: Any, lengths: Sequence[int], markers: Any) -> Any:
     whole = model._layer(layer, hidden, rope, lengths, window)
-    starts = [sum(lengths[:number]) for number in range(len(lengths))]
-    return whole[torch.cat([places + start for places, start in zip(markers, starts, strict=True)])]
+    spans = model._spans(lengths)
+    return whole[torch.cat([places + span.start for places, span in zip(markers, spans, strict=True)])]
 
 
 def together(*parts: AbstractContextManager[Any]) -> AbstractContextManager[Any]:
