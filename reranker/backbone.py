@@ -56,7 +56,7 @@ class Backbone:
         """The weights by transformers' names, float32, of as many layers as the config has."""
         layers = config["num_hidden_layers"]
         names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, layers)
-        stored = {tensor.name: tensor for tensor in _opened(self).tensors}
+        stored = _read(self).tensors
         with torch.device("meta"):
             wanted = LlamaModel(LlamaConfig(**config)).state_dict()
         tensors = {}
@@ -75,26 +75,37 @@ class Backbone:
         A GGUF file does not tell that SmolLM 2 cuts numbers into digits. No merge joins two digits, so that the ids are
         the same with this step as without; but with it, the tokenizer is seen to be of the kind that cuts there.
         """
-        fields = _opened(self).fields
-        words, kinds, merges = (
-            fields[f"tokenizer.ggml.{name}"].contents() for name in ("tokens", "token_type", "merges")
-        )
-        pairs = [(left, right) for left, _, right in (merge.partition(" ") for merge in merges)]
-        tokenizer = Tokenizer(BPE({word: number for number, word in enumerate(words)}, pairs))
+        file = _read(self)
+        pairs = [(left, right) for left, _, right in (merge.partition(" ") for merge in file.merges)]
+        tokenizer = Tokenizer(BPE({word: number for number, word in enumerate(file.words)}, pairs))
         tokenizer.pre_tokenizer = Sequence([Digits(True), ByteLevel(add_prefix_space=False)])
         tokenizer.decoder = decoders.ByteLevel()
-        control = [word for word, kind in zip(words, kinds, strict=True) if kind == gguf.TokenType.CONTROL]
+        control = [word for word, kind in zip(file.words, file.kinds, strict=True) if kind == gguf.TokenType.CONTROL]
         tokenizer.add_special_tokens([AddedToken(word, normalized=False, special=True) for word in control])
         return tokenizer
 
 
-@lru_cache(maxsize=1)
-def _opened(backbone: Backbone) -> gguf.GGUFReader:
-    """The file's fields and tensors, checked and found once: 98,000 words and merges are among them.
+@dataclass(frozen=True, slots=True)
+class _File:
+    """What is taken from a GGUF file: the tokenizer's words, their kinds and merges, and the stored tensors by name."""
 
-    That takes seconds, and both the tokenizer and the weights are made of it.
+    words: list[str]
+    kinds: list[int]
+    merges: list[str]
+    tensors: dict[str, gguf.ReaderTensor]
+
+
+@lru_cache(maxsize=1)
+def _read(backbone: Backbone) -> _File:
+    """The file, checked and read once, since finding the words and merges takes seconds.
+
+    The reader itself is let go: it holds every word as an array, nearly 150 MB in all.
     """
-    return gguf.GGUFReader(backbone.path())
+    reader = gguf.GGUFReader(backbone.path())
+    words, kinds, merges = (
+        reader.fields[f"tokenizer.ggml.{name}"].contents() for name in ("tokens", "token_type", "merges")
+    )
+    return _File(words, kinds, merges, {tensor.name: tensor for tensor in reader.tensors})
 
 
 def _in_halves(tensor: Tensor, heads: int) -> Tensor:
