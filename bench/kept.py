@@ -46,6 +46,10 @@ class Kept:
                 f"{self.run_path} is not the run that {self.path.name} beside it was measured on: its sha256 differs. "
                 "Restore it or measure again."
             )
+        return self.stored_run()
+
+    def stored_run(self) -> Run:
+        """The run that lies there, whether or not it is the one that the result names."""
         return read_run(self.run_path, may_be_empty=True)
 
 

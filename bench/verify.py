@@ -20,7 +20,7 @@ from bench.evaluate import evaluate
 from bench.kept import Kept, run_sha256
 from bench.rerankers.base import CandidateList, Card, Options, Scored
 from bench.results import Result, read_result, result_paths
-from bench.run import Run, read_run
+from bench.run import Run
 from bench.statistics import NOISE
 
 LoadFirstStage = Callable[[Result], Run | None]
@@ -130,7 +130,7 @@ def _verify(
     kept: Kept, load_collection: LoadCollection, load_first_stage: LoadFirstStage | None, verification: Verification
 ) -> None:
     """Check one result; what is found is added to ``verification`` as it is found."""
-    result, stored_hash, run = kept.result, run_sha256(kept.run_path), read_run(kept.run_path, may_be_empty=True)
+    result, stored_hash, run = kept.result, run_sha256(kept.run_path), kept.stored_run()
 
     def record(found: Found) -> bool:
         verification.differences.extend(Difference(kept.path, key, *pair) for key, pair in found.items())
