@@ -52,9 +52,11 @@ def _ways() -> dict[str, Reranker]:
     model = files.model(torch.device("cpu"), torch.float32)
     small = copy.deepcopy(model)
     small.backbone = torch.ao.quantization.quantize_dynamic(small.backbone, {nn.Linear}, torch.qint8)
-    tokens = PromptTokens(files.tokenizer(), files.markers)
+    # Each has a tokenizer of its own, since one remembers documents: the second way would find them made.
     return {
-        name: Reranker(each, tokens, files.capacity, lambda: "", files.longest_document)
+        name: Reranker(
+            each, PromptTokens(files.tokenizer(), files.markers), files.capacity, lambda: "", files.longest_document
+        )
         for name, each in (("float32", model), ("int8", small))
     }
 
