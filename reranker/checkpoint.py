@@ -4,9 +4,9 @@ A checkpoint is the released model's own file format: `config.json`, `tokenizer.
 weights in safetensors, whole or in shards. Its config decides the backbone, so that full attention (v3) and sliding
 layers (v3.5) both load. No code of a checkpoint is ever run, and nothing is unpickled.
 
-A config that names a `backbone` is of the second kind, as the checkpoint inside this package, `embedded`, is: tokenizer
-and backbone come from another installed package (`reranker.backbone`), and an adapter from the folder
-(`reranker.adapter`).
+A config that names a `backbone` is of the second kind: its tokenizer comes from another installed package
+(`reranker.backbone`). The checkpoint inside this package, `embedded`, is of this kind. Where the folder holds an
+adapter (`reranker.adapter`) instead of whole weights, the weights that it is joined with come from there too.
 """
 
 import hashlib
@@ -61,11 +61,16 @@ class Checkpoint:
 
     @property
     def backbone(self) -> Backbone | None:
-        """The backbone that lies in another package; None where the weights are whole."""
+        """The file in another package that the tokenizer is taken from; None where it lies in the folder."""
         try:
             return Backbone(**self.config["backbone"]) if "backbone" in self.config else None
         except TypeError as error:
             raise CheckpointError(f"{self.folder / CONFIG}: backbone is not a file in a package: {error}") from error
+
+    @property
+    def is_adapter(self) -> bool:
+        """Whether the weights are to be joined with those of the backbone."""
+        return self.weights[0].name == adapter.FILE
 
     def tokenizer(self) -> Tokenizer:
         """The tokenizer of `tokenizer.json`, or of the backbone."""
@@ -111,7 +116,7 @@ class Checkpoint:
 
     def _tensors(self, device: torch.device, dtype: torch.dtype) -> dict[str, Tensor]:
         """Each tensor of backbone and projector under the backbone's name for it."""
-        if not self.backbone:
+        if not (self.backbone and self.is_adapter):
             return dict(self.stored(device, dtype))
         own = dict(self.stored())
         try:
@@ -159,7 +164,8 @@ def find(name_or_folder: str | Path, revision: str | None = None) -> Checkpoint:
     capacity = tokenizer_config.get("model_max_length")
     if not isinstance(capacity, int | float) or capacity <= 0:
         raise CheckpointError(f"{folder / TOKENIZER_CONFIG} gives no model_max_length: tokens that a prompt may hold")
-    weights = (_file(folder, adapter.FILE),) if "backbone" in config else _weight_files(folder)
+    joined = "backbone" in config and (folder / adapter.FILE).is_file()
+    weights = (folder / adapter.FILE,) if joined else _weight_files(folder)
     return Checkpoint(folder, config, weights, int(capacity))
 
 

@@ -10,7 +10,7 @@ beginning: such a sentence belongs to its document, and gives lists without end 
 import hashlib
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ CANDIDATES = 100  # BM25's documents that hard negatives are taken from
 _SENTENCE_ENDS = re.compile(r"(?<=[.!?])\s+")
 _SENTENCE_WORDS = range(5, 26)
 _BEGINNING = 40  # words of a document that no sentence is taken from: what the model reads of it
+_STRETCH, _STRETCHES = 32, 5  # words of a passage, and how many are made of one document at most
 _TRIES = 20  # documents that are looked at for a sentence before the collection's own queries are taken instead
 
 
@@ -61,7 +62,7 @@ class Mix:
 
 @dataclass(frozen=True, slots=True)
 class Dev:
-    """One list to measure on: BM25's candidates in its order, and the grades of the judged among all documents."""
+    """BM25's candidates in its order, and the grades of the judged among all documents."""
 
     name: str
     query: str
@@ -129,13 +130,24 @@ class Collection:
 
     def dev(self, depth: int) -> list[Dev]:
         """The lists of the queries kept for measuring."""
-        lists = []
-        for query in self.dev_queries:
-            ids = tuple(self.candidates(self.queries[query], depth))
-            texts = tuple(self.documents[document] for document in ids)
-            name = f"{self.folder.name} {query}"
-            lists.append(Dev(name, self.queries[query], ids, texts, self.judgements[query]))
-        return lists
+        return [self.ranked(query, depth) for query in self.dev_queries]
+
+    def ranked(self, query: str, depth: int) -> Dev:
+        """BM25's list for one of the queries."""
+        ids = tuple(self.candidates(self.queries[query], depth))
+        texts = tuple(self.documents[document] for document in ids)
+        return Dev(f"{self.folder.name} {query}", self.queries[query], ids, texts, self.judgements[query])
+
+    def passages(self) -> Iterator[str]:
+        """The training queries, the documents, and what follows a document's beginning in stretches of its length."""
+        yield from (self.queries[query] for query in self.train_queries)
+        for text in self.documents.values():
+            yield text
+            words = text.split()
+            for start in range(_STRETCH, min(len(words), _STRETCHES * _STRETCH), _STRETCH):
+                stretch = words[start : start + _STRETCH]
+                if 2 * len(stretch) >= _STRETCH:
+                    yield " ".join(stretch)
 
     def candidates(self, query: str, depth: int) -> list[str]:
         """BM25's best documents that share a word with the query, the best first; equal scores in corpus order."""

@@ -40,11 +40,15 @@ def merge(folders: Sequence[Path], weights: Sequence[float], output: Path) -> No
             raise CheckpointError(
                 f"{one.folder} and {found[0].folder} are checkpoints of different shapes: they cannot be merged"
             )
-    whole = found[0].backbone is None
+    whole = not found[0].is_adapter
     merged = _mean(parts, weights) if whole else adapter.merge(parts, weights)
     part = output.with_name(output.name + ".part")
     part.mkdir(parents=True)
-    for name in (checkpoint.CONFIG, checkpoint.TOKENIZER_CONFIG, *([checkpoint.TOKENIZER] if whole else [])):
+    for name in (
+        checkpoint.CONFIG,
+        checkpoint.TOKENIZER_CONFIG,
+        *([] if found[0].backbone else [checkpoint.TOKENIZER]),
+    ):
         shutil.copy(found[0].folder / name, part / name)
     save_file(merged, part / (checkpoint.WEIGHTS if whole else adapter.FILE))
     part.rename(output)

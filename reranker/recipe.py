@@ -43,8 +43,29 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class Fit:
+    """How the words of a checkpoint are fitted (`reranker.fit`): first to texts, then to training lists.
+
+    `width` is that of their vectors, and `prior` says how much a score trusts the order of the first stage.
+    `imitate` is what the teacher's part of the loss counts, beside the lists' own.
+    """
+
+    width: int = 181
+    prior: float = 0.3
+    text_steps: int = 1500
+    texts_per_step: int = 256
+    list_steps: int = 800
+    lists_per_step: int = 4
+    documents: int = 100
+    temperature: float = 0.06
+    imitate: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """All that a training depends on, save the data itself.
+
+    With `words`, words are fitted, and a model is made of them; stages, layers and LoRA play no part then.
 
     `base` is `smollm2-135m`, of which the first `layers` are taken, or a checkpoint's folder or hub id. `rank` is that
     of the LoRA matrices; 0 trains all weights. `collections` are folders below the data folder, each with the weight
@@ -55,7 +76,8 @@ class Recipe:
     """
 
     collections: dict[str, float]
-    stages: tuple[Stage, ...]
+    stages: tuple[Stage, ...] = ()
+    words: Fit | None = None
     base: str = SMOLLM2
     layers: int = 6
     rank: int = 16
@@ -83,8 +105,9 @@ def read(path: Path) -> Recipe:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        stages = tuple(_stage(row) for row in content.pop("stages"))
-        recipe = Recipe(stages=stages, **content)
+        stages = tuple(_stage(row) for row in content.pop("stages", ()))
+        words = Fit(**content.pop("words")) if content.get("words") else None
+        recipe = Recipe(**{**content, "stages": stages, "words": words})
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RerankerError(f"{path} is not a training recipe: {error!r}") from error
     if recipe.base == SMOLLM2 and recipe.rank < 1:
@@ -95,8 +118,12 @@ def read(path: Path) -> Recipe:
         raise RerankerError(
             f"{path}: save_every must be a multiple of {LOG_EVERY}, the steps whose mean loss is logged"
         )
-    if not recipe.stages or not recipe.collections or any(stage.lists < 1 for stage in recipe.stages):
+    if not recipe.collections or any(stage.lists < 1 for stage in recipe.stages):
         raise RerankerError(f"{path} is not a training recipe: it needs collections, and stages of at least one list")
+    if bool(recipe.stages) == bool(recipe.words):
+        raise RerankerError(f"{path} is not a training recipe: it needs either stages or words")
+    if recipe.words and not (recipe.teacher and recipe.max_doc_length):
+        raise RerankerError(f"{path}: words need a teacher and a max_doc_length")
     return recipe
 
 

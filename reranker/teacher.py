@@ -1,5 +1,7 @@
 """A teacher: a bi-encoder whose embeddings a training list's documents and query are to resemble."""
 
+from collections.abc import Sequence
+
 import torch
 from sentence_transformers import SentenceTransformer
 from torch import Tensor
@@ -18,7 +20,8 @@ class Teacher:
         """Take a sentence-transformers model: a hub id, a folder, or `package:DISTRIBUTION/FOLDER`."""
         place = str(named_folder(model)) if model.startswith(PACKAGE) else model
         self._model = SentenceTransformer(place, device="cpu")
-        self._model.max_seq_length = _LENGTH
+        if isinstance(self._model.max_seq_length, int):  # a static model reads texts of any length
+            self._model.max_seq_length = _LENGTH
         self.width = self._model.get_embedding_dimension() or 0
         self._known: dict[str, Tensor] = {}
 
@@ -27,13 +30,14 @@ class Teacher:
 
         Places count from 1. So the scores join what the teacher reads with what the first stage found.
         """
-        *documents, query = self._encode([*example.documents, example.query])
+        *documents, query = self.encode([*example.documents, example.query])
         scores = torch.stack(documents) @ query
         if example.ordered:
             scores = scores - prior * torch.arange(1, len(documents) + 1).log()
         return Lesson(torch.stack(documents), query, scores)
 
-    def _encode(self, texts: list[str]) -> list[Tensor]:
+    def encode(self, texts: Sequence[str]) -> list[Tensor]:
+        """Embeddings of unit length."""
         new = sorted({text for text in texts if text not in self._known})
         if new:
             encoded = self._model.encode(

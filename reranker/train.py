@@ -13,7 +13,7 @@ import random
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from reranker import dev
+from reranker import card, dev, fit
 from reranker import recipe as recipes
+from reranker.card import Progress
 from reranker.device import choose_device
 from reranker.errors import RerankerError
 from reranker.examples import Collection, Example
@@ -32,28 +33,13 @@ from reranker.recipe import Recipe, Stage
 from reranker.rerank import Reranker
 from reranker.teacher import Teacher
 from reranker.tokens import Block, Prompt
-from reranker.trainable import Trainable, write_json
+from reranker.trainable import Trainable
 
 STATE = "state.safetensors"
-CARD = "card.json"
 _STARTING_LISTS = 200  # lists whose states the projector is started from
 _DROPPED = 0.15  # share of words that an augmented copy of a document lacks
 _NO_BLOCKS = 1 << 30  # tokens that a prompt may hold while the weights are measured: a dev list is never cut
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # the numbers of glibc's malloc.h
-
-
-@dataclass(slots=True)
-class Progress:
-    """What a training has behind it: all that its card says and its resumption needs."""
-
-    step: int = 0
-    lists: int = 0
-    tokens: int = 0
-    seconds: float = 0.0
-    best: float = -1.0
-    best_step: int = -1
-    losses: list[dict[str, float]] = field(default_factory=list)
-    dev: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,15 +231,12 @@ class Training:
         reranker = Reranker(self.model, tokens, _NO_BLOCKS, lambda: "")
         figures = dev.measure(reranker, self.dev, self.recipe.dev_doc_length)
         self.model.train()
-        row = {"step": self.progress.step, "seconds": round(self.progress.seconds), **figures}
-        self.progress.dev.append({name: round(value, 4) for name, value in row.items()})
-        _say(f"step {self.progress.step}: dev nDCG@10 {100 * figures['first stage']:.2f} in BM25's order, "
-             f"{100 * figures['shuffled']:.2f} shuffled")  # fmt: skip
-        if figures["first stage"] > self.progress.best:
-            self.progress.best, self.progress.best_step = figures["first stage"], self.progress.step
+        _say(f"step {self.progress.step}: {dev.shown(figures)}")
+        if self.progress.measured(figures):
             length = self.recipe.max_doc_length
             self.trainable.save(self.output, {"max_doc_length": length} if length else {})
-        self._write_card()
+        trained = sum(weight.numel() for weight in self.weights.values())
+        card.write(self.output, self.recipe, self.progress, self.collections, self.dev, trained, self.device)
 
     def _log(self, terms: Mapping[str, float]) -> None:
         row = {"step": float(self.progress.step), **{name: round(value, 4) for name, value in terms.items()}}
@@ -261,33 +244,6 @@ class Training:
         shown = ", ".join(f"{name} {value:.3f}" for name, value in terms.items())
         left = self.progress.seconds / self.progress.step * (self.recipe.steps - self.progress.step)
         _say(f"step {self.progress.step} of {self.recipe.steps}: {shown}; {left / 60:.0f} min left")
-
-    def _write_card(self) -> None:
-        card = {
-            "recipe": recipes.as_json(self.recipe),
-            "device": str(self.device),
-            "threads": torch.get_num_threads(),
-            "torch": torch.__version__,
-            "trained_weights": sum(weight.numel() for weight in self.weights.values()),
-            "data": {
-                name: {
-                    "documents": len(one.documents),
-                    "documents_held_out": one.held_documents,
-                    "train_queries": len(one.train_queries),
-                    "dev_queries": len(one.dev_queries),
-                }
-                for name, one in self.collections.items()
-            },
-            "dev_first_stage": round(dev.first_stage(self.dev), 4),
-            "steps": self.progress.step,
-            "lists": self.progress.lists,
-            "tokens": self.progress.tokens,
-            "seconds": round(self.progress.seconds),
-            "best_step": self.progress.best_step,
-            "dev": self.progress.dev,
-            "losses": self.progress.losses,
-        }
-        write_json(self.output / CARD, card)
 
     def _save_state(self) -> None:
         """All that the next step depends on, in one file, so that it is there whole or not at all."""
@@ -358,7 +314,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         recipe = recipes.read(options.recipe)
-        done = Training(recipe, options.data, options.output, choose_device(options.device)).run()
+        if recipe.words:
+            done = fit.run(recipe, recipe.words, options.data, options.output, _say)
+        else:
+            done = Training(recipe, options.data, options.output, choose_device(options.device)).run()
     except RerankerError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2

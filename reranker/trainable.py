@@ -75,7 +75,7 @@ class Trainable:
             CheckpointError: it cannot be loaded, or is an adapter.
         """
         files = checkpoint.find(name_or_folder)
-        if files.backbone:
+        if files.is_adapter:
             raise CheckpointError(f"{files.folder} is an adapter: only whole checkpoints can be trained on")
         model = files.model(device, torch.float32)
         return cls(model, PromptTokens(files.tokenizer(), files.markers), files.config, rank, files)
@@ -118,8 +118,9 @@ class Trainable:
         else:
             tensors = projector | {f"model.{key}": value for key, value in self._whole().items()}
             name = checkpoint.WEIGHTS
-            for own in (checkpoint.TOKENIZER, checkpoint.TOKENIZER_CONFIG):
-                (folder / own).write_bytes((self._files.folder / own).read_bytes())
+            own = [checkpoint.TOKENIZER_CONFIG, *([] if self._files.backbone else [checkpoint.TOKENIZER])]
+            for file in own:
+                (folder / file).write_bytes((self._files.folder / file).read_bytes())
         write_json(folder / checkpoint.CONFIG, config)
         parts = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
         save_file(parts, folder / f"{name}.part")

@@ -1,4 +1,4 @@
-"""Adapters: what is kept beside a backbone, joined with it again, and the backbone's own file."""
+"""Adapters, the backbone's own file, and the embedded checkpoint, which takes its tokenizer from that file."""
 
 import json
 import shutil
@@ -9,11 +9,14 @@ import torch
 from peft import LoraConfig, inject_adapter_in_model
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.nn.functional import cosine_similarity
 from transformers import AutoTokenizer, LlamaConfig, LlamaModel
 
 from reranker import CheckpointError, Reranker, adapter, checkpoint
 from reranker.backbone import SMOLLM2, SMOLLM2_CONFIG
+from reranker.prompt import render
 from reranker.tokens import pieces_are_exact
+from reranker.trainable import Trainable
 
 IDS = torch.tensor([3, 7, 1, 0, 7])
 
@@ -73,6 +76,19 @@ def reranker() -> Reranker:
     return Reranker.from_pretrained("embedded", device="cpu")
 
 
+@pytest.fixture
+def trained(tmp_path: Path) -> Path:
+    """A checkpoint that is an adapter: random LoRA matrices on the backbone's first layer."""
+    torch.manual_seed(0)
+    trainable = Trainable.smollm2(layers=1, rank=2)
+    with torch.no_grad():
+        for name, weight in trainable.weights().items():
+            if "lora_" in name:
+                weight.normal_(std=0.1)
+    trainable.save(tmp_path / "trained", {})
+    return tmp_path / "trained"
+
+
 def test_the_embedded_checkpoint_reranks(reranker: Reranker, embedded: Path) -> None:
     documents = ["The recipe asks for two eggs and some flour.", "Tides are raised by the pull of the Moon."]
     for order in (documents, documents[::-1]):
@@ -129,16 +145,36 @@ def test_a_missing_or_other_backbone_is_said(embedded: Path, changes: dict[str, 
         Reranker.from_pretrained(embedded, device="cpu")
 
 
-def test_a_spoiled_adapter_is_said(embedded: Path) -> None:
-    path = embedded / adapter.FILE
+def test_an_adapter_is_joined_with_its_backbone(trained: Path) -> None:
+    documents = ["Tides are raised by the pull of the Moon.", "Two eggs and some flour."]
+    scores = Reranker.from_pretrained(trained, device="cpu").score([("what raises the tides", documents)])
+    own = dict(checkpoint.find(trained).stored())
+    config = json.loads((trained / "config.json").read_text())
+    backbone = LlamaModel(LlamaConfig(**config)).eval()
+    projector = {name: own.pop(name) for name in list(own) if name.startswith("projector.")}
+    backbone.load_state_dict(adapter.join(SMOLLM2.tensors(config), own))
+    tokenizer, markers = SMOLLM2.tokenizer(), checkpoint.find(trained).markers
+    ids = torch.tensor(tokenizer.encode(render("what raises the tides", documents, None, markers)).ids)
+    with torch.inference_mode():
+        states = backbone(input_ids=ids[None]).last_hidden_state[0]
+    read = [states[ids == tokenizer.token_to_id(marker)] for marker in (markers.document, markers.query)]
+    found = [rows @ projector["projector.0.weight"].T for rows in read]
+    made = [rows.relu() @ projector["projector.2.weight"].T for rows in found]
+    torch.testing.assert_close(torch.tensor(scores[0]), cosine_similarity(made[0], made[1], dim=-1), atol=1e-5, rtol=0)
+
+
+def test_a_spoiled_adapter_is_said(trained: Path) -> None:
+    path = trained / adapter.FILE
     tensors = load_file(path)
     name = next(name for name in tensors if "lora_A" in name)
     save_file({**tensors, name: tensors[name][:, :5].contiguous()}, path)
     with pytest.raises(CheckpointError, match="does not fit the backbone"):
-        Reranker.from_pretrained(embedded, device="cpu")
+        Reranker.from_pretrained(trained, device="cpu")
+    with pytest.raises(CheckpointError, match="is an adapter: only whole checkpoints can be trained on"):
+        Trainable.checkpoint(str(trained), 0, torch.device("cpu"))
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(CheckpointError, match="cannot be read"):
-        Reranker.from_pretrained(embedded, device="cpu")
+        Reranker.from_pretrained(trained, device="cpu")
     path.unlink()
-    with pytest.raises(CheckpointError, match=r"has no adapter\.safetensors"):
-        Reranker.from_pretrained(embedded, device="cpu")
+    with pytest.raises(CheckpointError, match=r"has no model\.safetensors"):
+        Reranker.from_pretrained(trained, device="cpu")

@@ -1,0 +1,254 @@
+"""Fits words to a teacher's embeddings and to training lists, and saves the model that is made of them.
+
+Since that model scores as its words do (`reranker.pooling`), neither step needs to run it: minutes do what would take
+the model itself hours. It is run to be measured, as it was saved.
+
+A killed fit begins anew: nearly all of its time goes into the teacher's embeddings.
+"""
+
+import random
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from torch.nn.functional import cosine_similarity
+
+from reranker import adapter, card, checkpoint, dev, pooling
+from reranker import recipe as recipes
+from reranker.backbone import SMOLLM2
+from reranker.card import Progress
+from reranker.errors import RerankerError
+from reranker.examples import Collection, Dev
+from reranker.recipe import Fit, Recipe
+from reranker.rerank import Reranker
+from reranker.teacher import Teacher
+from reranker.trainable import SMOLLM2_MARKERS, write_json
+from reranker.words import Words, scores
+
+_TEXT_RATE, _LIST_RATE = 3e-3, 2e-3  # highest learning rates of the vectors
+_WEIGHT_RATE, _ACROSS_RATE = 6.0, 1 / 3  # what the others' are to it
+_LENGTH_LOSS = 0.1  # what it costs a mean not to be of unit length
+_RARE = 1e-3  # share of all tokens from which on a token's first weight falls
+_IMITATED = 64  # texts that the teacher's part of the lists' loss is taken from, a step
+_TRIES = 1_000  # queries that are drawn in search of one to learn from
+_SAMPLE = 20_000  # texts whose embeddings' principal directions the vectors start in
+
+
+@dataclass(frozen=True, slots=True)
+class _List:
+    """A training list as token ids, its documents in BM25's order, and their grades [N]."""
+
+    query: Tensor
+    documents: list[Tensor]
+    grades: Tensor
+
+
+class _Fitting:
+    """The words on the way."""
+
+    def __init__(self, recipe: Recipe, settings: Fit, teacher: Teacher, tokenizer: Tokenizer, texts: list[str]) -> None:
+        """Start from the teacher's embeddings of the tokens themselves, in the principal directions of the texts'."""
+        self._settings, self._tokenizer, self._length = settings, tokenizer, recipe.max_doc_length
+        self._source = random.Random(recipe.seed)
+        own = [tokenizer.decode([token], skip_special_tokens=False) for token in range(tokenizer.get_vocab_size())]
+        self._texts, self._wanted = self.ids(texts), torch.stack(teacher.encode(texts))
+        counts = torch.bincount(torch.cat(self._texts), minlength=len(own))
+        directions = torch.linalg.svd(self._wanted[:_SAMPLE], full_matrices=False).Vh[: settings.width]  # [R, D]
+        self._across = nn.Parameter(directions.T.contiguous())
+        vectors = torch.stack(teacher.encode(own)) @ directions.T
+        self._begin(vectors, (_RARE / (_RARE + counts / counts.sum())).log())
+
+    def _begin(self, vectors: Tensor, weights: Tensor) -> None:
+        self._vectors, self._weights = nn.Parameter(vectors), nn.Parameter(weights)
+        parts = (self._vectors, self._weights, self._across)
+        self._optimizer = torch.optim.Adam([{"params": [part]} for part in parts])
+
+    @property
+    def words(self) -> Words:
+        """The words as they are now."""
+        return Words(self._vectors, self._weights)
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Turn the vectors so that means have among themselves the angles that they have in the teacher's space.
+
+        The way into that space stays as it is from here on. To bend it for the lists' sake was tried: training queries
+        that share no relevant document with those that were learned from lost by it.
+        """
+        straight, turn = torch.linalg.qr(self._across)  # [D, R], [R, R]
+        self._across = nn.Parameter(straight, requires_grad=False)
+        self._begin(self._vectors @ turn.T, self._weights.detach())
+
+    def ids(self, texts: Sequence[str]) -> list[Tensor]:
+        """Token ids of texts, as far as the model reads them."""
+        encoded = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        return [torch.tensor(each.ids[: self._length]) for each in encoded]
+
+    def step(self, loss: Tensor, rate: float) -> None:
+        """Follow the slope of a loss."""
+        for group, share in zip(self._optimizer.param_groups, (1.0, _WEIGHT_RATE, _ACROSS_RATE), strict=True):
+            group["lr"] = rate * share
+        self._optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+
+    def imitation(self, number: int) -> Tensor:
+        """How far so many texts, drawn at random, are from the teacher's embeddings: the mean of 1 - cosine.
+
+        A little is added for means that are not of unit length, since a score trusts the order more where they are
+        short.
+        """
+        some = self._source.sample(range(len(self._texts)), min(number, len(self._texts)))
+        found = self.words.means([self._texts[each] for each in some]) @ self._across.T
+        away = 1 - cosine_similarity(found, self._wanted[some], dim=-1)
+        longer: Tensor = found.norm(dim=1) - 1
+        return (away + _LENGTH_LOSS * longer.square()).mean()
+
+    def ranking(self, lists: Sequence[_List]) -> Tensor:
+        """The mean loss of lists."""
+        losses = []
+        for one in lists:
+            query, *documents = self.words.means([one.query, *one.documents])
+            found = scores(query, torch.stack(documents), self._settings.prior)
+            losses.append(list_loss(found, one.grades, self._settings.temperature))
+        return torch.stack(losses).mean()
+
+
+def list_loss(scores: Tensor, grades: Tensor, temperature: float) -> Tensor:
+    """InfoNCE (`losses.rank_loss`) of each relevant document among those that are not, weighted by grade; both [N]."""
+    scaled = scores / temperature
+    others = scaled[grades <= 0].logsumexp(0)
+    each = torch.logaddexp(scaled, others) - scaled
+    return (each * grades.clamp(min=0)).sum() / grades.clamp(min=0).sum()
+
+
+def run(recipe: Recipe, settings: Fit, data: Path, output: Path, say: Callable[[str], None]) -> Progress:
+    """Fit words by a recipe; the output folder is the best checkpoint by dev nDCG@10, with its card.
+
+    Args:
+        recipe: what is taught by whom on which collections.
+        settings: the recipe's own for words.
+        data: the folder that holds the collections.
+        output: is made anew; a checkpoint in it is overwritten.
+        say: takes a line of progress.
+
+    Raises:
+        RerankerError: a collection or the teacher cannot be read or gives nothing to learn from, the words are too
+            wide, or the output holds an adapter.
+    """
+    started = time.perf_counter()
+    torch.manual_seed(recipe.seed)
+    collections = {name: Collection(data / name, recipe.dev_queries) for name in recipe.collections}
+    measured = [one for collection in collections.values() for one in collection.dev(recipe.dev_documents)]
+    for name, collection in collections.items():
+        if not collection.train_queries:
+            raise RerankerError(f"{name} has no more than {recipe.dev_queries} queries, which dev_queries keeps all")
+    if (output / adapter.FILE).exists():
+        raise RerankerError(f"{output} holds a checkpoint of another kind: give another --output, or remove the folder")
+    teacher, tokenizer = Teacher(recipe.teacher), SMOLLM2.tokenizer()
+    if settings.width > min(pooling.WIDEST, teacher.width):
+        raise RerankerError(
+            f"words are at most {pooling.WIDEST} wide, and no wider than the teacher's embeddings, which are "
+            f"{teacher.width}: {settings.width} is too wide"
+        )
+    texts = sorted({text for one in collections.values() for text in one.passages() if text.strip()})
+    random.Random(recipe.seed).shuffle(texts)
+    say(f"taking the teacher's embeddings of {len(texts)} texts and {tokenizer.get_vocab_size()} tokens")
+    fitting = _Fitting(recipe, settings, teacher, tokenizer, texts)
+    progress = Progress()
+
+    def measure() -> None:
+        progress.seconds = time.perf_counter() - started
+        last = output / "last"
+        _save(last, fitting.words, tokenizer, recipe, settings)
+        reranker = Reranker.from_pretrained(last, device="cpu")
+        figures = dev.measure(reranker, measured, recipe.dev_doc_length)
+        say(f"step {progress.step}: {dev.shown(figures)}")
+        if progress.measured(figures):
+            for path in last.iterdir():
+                path.replace(output / path.name)
+        shutil.rmtree(last)
+        trained = fitting.words.vectors.numel() + fitting.words.weights.numel()
+        card.write(output, recipe, progress, collections, measured, trained, torch.device("cpu"))
+
+    for step in range(settings.text_steps):
+        loss = fitting.imitation(settings.texts_per_step)
+        fitting.step(loss, _TEXT_RATE * _rate(step, settings.text_steps))
+        _log(progress, {"imitate": loss.item()}, say)
+    fitting.settle()
+    measure()
+    drawn = _lists(recipe, settings, collections, fitting)
+    for step in range(settings.list_steps):
+        rank = fitting.ranking([next(drawn) for _ in range(settings.lists_per_step)])
+        imitate = fitting.imitation(_IMITATED)
+        fitting.step(rank + settings.imitate * imitate, _LIST_RATE * _rate(step, settings.list_steps))
+        progress.lists += settings.lists_per_step
+        _log(progress, {"rank": rank.item(), "imitate": imitate.item()}, say)
+        if (step + 1) % recipe.dev_every == 0 or step + 1 == settings.list_steps:
+            measure()
+    return progress
+
+
+def _lists(recipe: Recipe, settings: Fit, collections: dict[str, Collection], fitting: _Fitting) -> Iterator[_List]:
+    """Training lists without end, each from a collection drawn by its weight."""
+    source = random.Random(recipe.seed)
+    names, shares = zip(*recipe.collections.items(), strict=True)
+    known: dict[tuple[str, str], _List | None] = {}
+    misses = 0
+    while misses < _TRIES:
+        name = source.choices(names, shares)[0]
+        query = source.choice(collections[name].train_queries)
+        if (name, query) not in known:
+            known[name, query] = _list(collections[name].ranked(query, settings.documents), fitting)
+        drawn = known[name, query]
+        misses = 0 if drawn else misses + 1
+        if drawn:
+            yield drawn
+    raise RerankerError(f"of {_TRIES} training queries none has a relevant document among BM25's candidates")
+
+
+def _list(found: Dev, fitting: _Fitting) -> _List | None:
+    """The list in tokens; None where no candidate, or every one, is relevant: nothing can be learned from it."""
+    documents = [(text, found.grades.get(number, 0)) for number, text in zip(found.ids, found.documents, strict=True)]
+    documents = [(text, grade) for text, grade in documents if text.strip()]
+    relevant = sum(grade > 0 for _, grade in documents)
+    if not 0 < relevant < len(documents):
+        return None
+    query, *read = fitting.ids([found.query, *(text for text, _ in documents)])
+    return _List(query, read, torch.tensor([float(grade) for _, grade in documents]))
+
+
+def _save(folder: Path, words: Words, tokenizer: Tokenizer, recipe: Recipe, settings: Fit) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    config = {
+        **pooling.config(words),
+        "document_marker": SMOLLM2_MARKERS.document,
+        "query_marker": SMOLLM2_MARKERS.query,
+        "backbone": asdict(SMOLLM2),
+        "max_doc_length": recipe.max_doc_length,
+    }
+    write_json(folder / checkpoint.CONFIG, config)
+    write_json(folder / checkpoint.TOKENIZER_CONFIG, {"model_max_length": config["max_position_embeddings"]})
+    with torch.no_grad():
+        tensors = pooling.weights(words, settings.prior, tokenizer, SMOLLM2_MARKERS)
+    save_file({name: tensor.half().contiguous() for name, tensor in tensors.items()}, folder / checkpoint.WEIGHTS)
+
+
+def _rate(step: int, steps: int) -> float:
+    """The share of the highest learning rate: up over 50 steps, then down to nothing."""
+    return min(1.0, (step + 1) / 50) * (1 - step / steps)
+
+
+def _log(progress: Progress, terms: dict[str, float], say: Callable[[str], None]) -> None:
+    progress.step += 1
+    if progress.step % recipes.LOG_EVERY == 0:
+        progress.losses.append({"step": float(progress.step), **{key: round(term, 4) for key, term in terms.items()}})
+    if progress.step % (10 * recipes.LOG_EVERY) == 0:
+        shown = ", ".join(f"{name} {value:.3f}" for name, value in terms.items())
+        say(f"step {progress.step}: {shown}")
