@@ -203,9 +203,10 @@ def _find_number(own: _Places) -> _Attention:
     layer.asks(0, _STILL, own.one, _MISFIT / _ONE)
     for place, size in ((own.begins, 1.0), (own.after_digit, 0.5), (own.after_opening, 0.5), (own.one, -1 / _ONE)):
         layer.answers(0, _STILL, place, size)
-    layer.brings(0, slice(own.ones.start, own.ones.stop), slice(own.number.start, own.number.start + _DIGIT))
+    layer.brings(0, own.ones, slice(own.number.start, own.number.start + _DIGIT))
     layer.brings(0, own.tens, slice(own.number.start + _DIGIT, own.number.stop - 1))
     layer.brings(0, own.hundred, slice(own.number.stop - 1, own.number.stop))
+    # These values are the head's first ones: a number's coordinates, as far as they do not come from `query` itself.
     layer.value[:_NUMBER, own.is_query.start] = torch.cat((_signs(_QUERY), _signs(_QUERY), torch.ones(1)))
     # The prompt has two starts. The query's marker hardly sees the documents: it has the place of the query, 0.
     slow = slice(_STILL.start - 1, _STILL.start)

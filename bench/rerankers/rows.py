@@ -44,7 +44,7 @@ _TABLE = (
         "core",
         "package:reranker/embedded",
         licence=_APACHE,
-        note="the small checkpoint inside the package, on SmolLM2-135M; it works offline",
+        note="the small checkpoint inside the package; it works offline",
     ),
     Row(
         "minilm",
