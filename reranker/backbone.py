@@ -5,7 +5,7 @@ its tokenizer; a checkpoint that was trained on top of its first layers, an adap
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from transformers import LlamaConfig, LlamaModel
 
 from reranker.errors import CheckpointError
 from reranker.packages import package_folder
+from reranker.prompt import Markers
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,12 @@ SMOLLM2 = Backbone(
     file="SmolLM2-135M-Instruct.Q4_1.gguf",
     sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
 )
+SMOLLM2_MARKERS = Markers("<file_sep>", "<repo_name>")
+SMOLLM2_TOKENIZER: dict[str, Any] = {  # what `config.json` says of a checkpoint with its tokenizer
+    "document_marker": SMOLLM2_MARKERS.document,
+    "query_marker": SMOLLM2_MARKERS.query,
+    "backbone": asdict(SMOLLM2),
+}
 SMOLLM2_CONFIG: dict[str, Any] = {
     "model_type": "llama",
     "vocab_size": 49_152,

@@ -9,9 +9,9 @@ import torch
 
 from reranker import dev
 from reranker import recipe as recipes
-from reranker.examples import Collection, Dev
+from reranker.examples import Collection, RankedList
 from reranker.recipe import Recipe
-from reranker.trainable import write_json
+from reranker.saving import write_json
 
 CARD = "card.json"
 
@@ -44,7 +44,7 @@ def write(
     recipe: Recipe,
     progress: Progress,
     collections: Mapping[str, Collection],
-    lists: Sequence[Dev],
+    lists: Sequence[RankedList],
     trained_weights: int,
     device: torch.device,
 ) -> None:

@@ -72,6 +72,11 @@ class Checkpoint:
         """Whether the weights are to be joined with those of the backbone."""
         return self.weights[0].name == adapter.FILE
 
+    @property
+    def tokenizer_files(self) -> tuple[str, ...]:
+        """Those of the folder's files that belong to the tokenizer."""
+        return (TOKENIZER_CONFIG,) if self.backbone else (TOKENIZER, TOKENIZER_CONFIG)
+
     def tokenizer(self) -> Tokenizer:
         """The tokenizer of `tokenizer.json`, or of the backbone."""
         if self.backbone:
@@ -142,7 +147,7 @@ class Checkpoint:
         """A sha256 in hex over all that scores depend on: files, precision, and the prompt's version."""
         digest = hashlib.sha256(f"{PROMPT_VERSION} {dtype}".encode())
         # A backbone and its tokenizer are one file, whose hash stands in the config.
-        names = (CONFIG, TOKENIZER_CONFIG) if self.backbone else (CONFIG, TOKENIZER, TOKENIZER_CONFIG)
+        names = (CONFIG, *self.tokenizer_files)
         for path in (*(self.folder / name for name in names), *self.weights):
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())

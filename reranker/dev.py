@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytrec_eval
 
-from reranker.examples import Dev
+from reranker.examples import RankedList
 from reranker.rerank import Reranker
 
 
-def measure(reranker: Reranker, lists: Sequence[Dev], max_doc_length: int) -> dict[str, float]:
+def measure(reranker: Reranker, lists: Sequence[RankedList], max_doc_length: int) -> dict[str, float]:
     """nDCG@10 of the reranked lists, by the order in which it was given them: BM25's, and a shuffled one."""
     figures = {}
     for order, given in (("first stage", lists), ("shuffled", [_shuffled(one) for one in lists])):
@@ -24,18 +24,18 @@ def shown(figures: Mapping[str, float]) -> str:
     return f"dev nDCG@10 {100 * figures['first stage']:.2f} in BM25's order, {100 * figures['shuffled']:.2f} shuffled"
 
 
-def first_stage(lists: Sequence[Dev]) -> float:
+def first_stage(lists: Sequence[RankedList]) -> float:
     """nDCG@10 of the lists as BM25 gave them."""
     return _ndcg(lists, [[-float(place) for place in range(len(one.ids))] for one in lists])
 
 
-def _shuffled(one: Dev) -> Dev:
+def _shuffled(one: RankedList) -> RankedList:
     order = random.Random(one.name).sample(range(len(one.ids)), len(one.ids))
     ids, documents = (tuple(values[place] for place in order) for values in (one.ids, one.documents))
     return replace(one, ids=ids, documents=documents)
 
 
-def _ndcg(lists: Sequence[Dev], scores: Sequence[Sequence[float]]) -> float:
+def _ndcg(lists: Sequence[RankedList], scores: Sequence[Sequence[float]]) -> float:
     """The mean as trec_eval computes it; a list without candidates counts as 0."""
     grades = {one.name: dict(one.grades) for one in lists}
     run = {

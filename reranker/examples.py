@@ -61,7 +61,7 @@ class Mix:
 
 
 @dataclass(frozen=True, slots=True)
-class Dev:
+class RankedList:
     """BM25's candidates in its order, and the grades of the judged among all documents."""
 
     name: str
@@ -128,15 +128,15 @@ class Collection:
         texts = tuple(self.documents[document] for document in order)
         return Example(query, tuple(order), texts, order.index(positive), ordered)
 
-    def dev(self, depth: int) -> list[Dev]:
+    def dev(self, depth: int) -> list[RankedList]:
         """The lists of the queries kept for measuring."""
         return [self.ranked(query, depth) for query in self.dev_queries]
 
-    def ranked(self, query: str, depth: int) -> Dev:
+    def ranked(self, query: str, depth: int) -> RankedList:
         """BM25's list for one of the queries."""
         ids = tuple(self.candidates(self.queries[query], depth))
         texts = tuple(self.documents[document] for document in ids)
-        return Dev(f"{self.folder.name} {query}", self.queries[query], ids, texts, self.judgements[query])
+        return RankedList(f"{self.folder.name} {query}", self.queries[query], ids, texts, self.judgements[query])
 
     def passages(self) -> Iterator[str]:
         """The training queries, the documents, and what follows a document's beginning in stretches of its length."""

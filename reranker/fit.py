@@ -10,25 +10,25 @@ import random
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
 from reranker import adapter, card, checkpoint, dev, pooling
 from reranker import recipe as recipes
-from reranker.backbone import SMOLLM2
+from reranker.backbone import SMOLLM2, SMOLLM2_MARKERS, SMOLLM2_TOKENIZER
 from reranker.card import Progress
 from reranker.errors import RerankerError
-from reranker.examples import Collection, Dev
+from reranker.examples import Collection, RankedList
+from reranker.losses import list_loss
 from reranker.recipe import Fit, Recipe
 from reranker.rerank import Reranker
+from reranker.saving import write_checkpoint
 from reranker.teacher import Teacher
-from reranker.trainable import SMOLLM2_MARKERS, write_json
 from reranker.words import Words, scores
 
 _TEXT_RATE, _LIST_RATE = 3e-3, 2e-3  # highest learning rates of the vectors
@@ -114,18 +114,50 @@ class _Fitting:
         """The mean loss of lists."""
         losses = []
         for one in lists:
-            query, *documents = self.words.means([one.query, *one.documents])
-            found = scores(query, torch.stack(documents), self._settings.prior)
+            found = scores(self.words.means([one.query, *one.documents]), self._settings.prior)
             losses.append(list_loss(found, one.grades, self._settings.temperature))
         return torch.stack(losses).mean()
 
 
-def list_loss(scores: Tensor, grades: Tensor, temperature: float) -> Tensor:
-    """InfoNCE (`losses.rank_loss`) of each relevant document among those that are not, weighted by grade; both [N]."""
-    scaled = scores / temperature
-    others = scaled[grades <= 0].logsumexp(0)
-    each = torch.logaddexp(scaled, others) - scaled
-    return (each * grades.clamp(min=0)).sum() / grades.clamp(min=0).sum()
+class _Record:
+    """What is measured, said and written on the way."""
+
+    def __init__(self, recipe: Recipe, data: Path, output: Path, say: Callable[[str], None]) -> None:
+        """Read the collections; a checkpoint in the output folder is overwritten by the first that is measured."""
+        self._started = time.perf_counter()
+        self._recipe, self._output, self.say = recipe, output, say
+        self.collections = {name: Collection(data / name, recipe.dev_queries) for name in recipe.collections}
+        self._dev = [one for each in self.collections.values() for one in each.dev(recipe.dev_documents)]
+        self.progress = Progress()
+
+    def log(self, terms: dict[str, float]) -> None:
+        """Note the losses of a step that was just made."""
+        progress = self.progress
+        progress.step += 1
+        if progress.step % recipes.LOG_EVERY == 0:
+            rounded = {key: round(term, 4) for key, term in terms.items()}
+            progress.losses.append({"step": float(progress.step), **rounded})
+        if progress.step % (10 * recipes.LOG_EVERY) == 0:
+            shown = ", ".join(f"{name} {value:.3f}" for name, value in terms.items())
+            self.say(f"step {progress.step}: {shown}")
+
+    def measure(self, words: Words, prior: float, tokenizer: Tokenizer) -> None:
+        """nDCG@10 on the dev lists by the checkpoint of these words, as it is saved; it stays if it is the best."""
+        self.progress.seconds = time.perf_counter() - self._started
+        last = self._output / "last"
+        with torch.no_grad():
+            tensors = pooling.weights(words, prior, tokenizer, SMOLLM2_MARKERS)
+        config = {**pooling.config(words), **SMOLLM2_TOKENIZER, "max_doc_length": self._recipe.max_doc_length}
+        halves = {name: tensor.half() for name, tensor in tensors.items()}
+        write_checkpoint(last, config, checkpoint.WEIGHTS, halves, None)
+        figures = dev.measure(Reranker.from_pretrained(last, device="cpu"), self._dev, self._recipe.dev_doc_length)
+        self.say(f"step {self.progress.step}: {dev.shown(figures)}")
+        if self.progress.measured(figures):
+            for path in last.iterdir():
+                path.replace(self._output / path.name)
+        shutil.rmtree(last)
+        trained = words.vectors.numel() + words.weights.numel()
+        card.write(self._output, self._recipe, self.progress, self.collections, self._dev, trained, torch.device("cpu"))
 
 
 def run(recipe: Recipe, settings: Fit, data: Path, output: Path, say: Callable[[str], None]) -> Progress:
@@ -142,57 +174,44 @@ def run(recipe: Recipe, settings: Fit, data: Path, output: Path, say: Callable[[
         RerankerError: a collection or the teacher cannot be read or gives nothing to learn from, the words are too
             wide, or the output holds an adapter.
     """
-    started = time.perf_counter()
     torch.manual_seed(recipe.seed)
-    collections = {name: Collection(data / name, recipe.dev_queries) for name in recipe.collections}
-    measured = [one for collection in collections.values() for one in collection.dev(recipe.dev_documents)]
+    record = _Record(recipe, data, output, say)
+    teacher = Teacher(recipe.teacher)
+    _check(recipe, settings, record.collections, teacher, output)
+    tokenizer = SMOLLM2.tokenizer()
+    texts = sorted({text for one in record.collections.values() for text in one.passages() if text.strip()})
+    random.Random(recipe.seed).shuffle(texts)
+    say(f"taking the teacher's embeddings of {len(texts)} texts and {tokenizer.get_vocab_size()} tokens")
+    fitting = _Fitting(recipe, settings, teacher, tokenizer, texts)
+    for step in range(settings.text_steps):
+        loss = fitting.imitation(settings.texts_per_step)
+        fitting.step(loss, _TEXT_RATE * _rate(step, settings.text_steps))
+        record.log({"imitate": loss.item()})
+    fitting.settle()
+    record.measure(fitting.words, settings.prior, tokenizer)
+    drawn = _lists(recipe, settings, record.collections, fitting)
+    for step in range(settings.list_steps):
+        rank = fitting.ranking([next(drawn) for _ in range(settings.lists_per_step)])
+        imitate = fitting.imitation(_IMITATED)
+        fitting.step(rank + settings.imitate * imitate, _LIST_RATE * _rate(step, settings.list_steps))
+        record.progress.lists += settings.lists_per_step
+        record.log({"rank": rank.item(), "imitate": imitate.item()})
+        if (step + 1) % recipe.dev_every == 0 or step + 1 == settings.list_steps:
+            record.measure(fitting.words, settings.prior, tokenizer)
+    return record.progress
+
+
+def _check(recipe: Recipe, settings: Fit, collections: dict[str, Collection], teacher: Teacher, output: Path) -> None:
     for name, collection in collections.items():
         if not collection.train_queries:
             raise RerankerError(f"{name} has no more than {recipe.dev_queries} queries, which dev_queries keeps all")
     if (output / adapter.FILE).exists():
         raise RerankerError(f"{output} holds a checkpoint of another kind: give another --output, or remove the folder")
-    teacher, tokenizer = Teacher(recipe.teacher), SMOLLM2.tokenizer()
     if settings.width > min(pooling.WIDEST, teacher.width):
         raise RerankerError(
             f"words are at most {pooling.WIDEST} wide, and no wider than the teacher's embeddings, which are "
             f"{teacher.width}: {settings.width} is too wide"
         )
-    texts = sorted({text for one in collections.values() for text in one.passages() if text.strip()})
-    random.Random(recipe.seed).shuffle(texts)
-    say(f"taking the teacher's embeddings of {len(texts)} texts and {tokenizer.get_vocab_size()} tokens")
-    fitting = _Fitting(recipe, settings, teacher, tokenizer, texts)
-    progress = Progress()
-
-    def measure() -> None:
-        progress.seconds = time.perf_counter() - started
-        last = output / "last"
-        _save(last, fitting.words, tokenizer, recipe, settings)
-        reranker = Reranker.from_pretrained(last, device="cpu")
-        figures = dev.measure(reranker, measured, recipe.dev_doc_length)
-        say(f"step {progress.step}: {dev.shown(figures)}")
-        if progress.measured(figures):
-            for path in last.iterdir():
-                path.replace(output / path.name)
-        shutil.rmtree(last)
-        trained = fitting.words.vectors.numel() + fitting.words.weights.numel()
-        card.write(output, recipe, progress, collections, measured, trained, torch.device("cpu"))
-
-    for step in range(settings.text_steps):
-        loss = fitting.imitation(settings.texts_per_step)
-        fitting.step(loss, _TEXT_RATE * _rate(step, settings.text_steps))
-        _log(progress, {"imitate": loss.item()}, say)
-    fitting.settle()
-    measure()
-    drawn = _lists(recipe, settings, collections, fitting)
-    for step in range(settings.list_steps):
-        rank = fitting.ranking([next(drawn) for _ in range(settings.lists_per_step)])
-        imitate = fitting.imitation(_IMITATED)
-        fitting.step(rank + settings.imitate * imitate, _LIST_RATE * _rate(step, settings.list_steps))
-        progress.lists += settings.lists_per_step
-        _log(progress, {"rank": rank.item(), "imitate": imitate.item()}, say)
-        if (step + 1) % recipe.dev_every == 0 or step + 1 == settings.list_steps:
-            measure()
-    return progress
 
 
 def _lists(recipe: Recipe, settings: Fit, collections: dict[str, Collection], fitting: _Fitting) -> Iterator[_List]:
@@ -213,7 +232,7 @@ def _lists(recipe: Recipe, settings: Fit, collections: dict[str, Collection], fi
     raise RerankerError(f"of {_TRIES} training queries none has a relevant document among BM25's candidates")
 
 
-def _list(found: Dev, fitting: _Fitting) -> _List | None:
+def _list(found: RankedList, fitting: _Fitting) -> _List | None:
     """The list in tokens; None where no candidate, or every one, is relevant: nothing can be learned from it."""
     documents = [(text, found.grades.get(number, 0)) for number, text in zip(found.ids, found.documents, strict=True)]
     documents = [(text, grade) for text, grade in documents if text.strip()]
@@ -224,31 +243,6 @@ def _list(found: Dev, fitting: _Fitting) -> _List | None:
     return _List(query, read, torch.tensor([float(grade) for _, grade in documents]))
 
 
-def _save(folder: Path, words: Words, tokenizer: Tokenizer, recipe: Recipe, settings: Fit) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    config = {
-        **pooling.config(words),
-        "document_marker": SMOLLM2_MARKERS.document,
-        "query_marker": SMOLLM2_MARKERS.query,
-        "backbone": asdict(SMOLLM2),
-        "max_doc_length": recipe.max_doc_length,
-    }
-    write_json(folder / checkpoint.CONFIG, config)
-    write_json(folder / checkpoint.TOKENIZER_CONFIG, {"model_max_length": config["max_position_embeddings"]})
-    with torch.no_grad():
-        tensors = pooling.weights(words, settings.prior, tokenizer, SMOLLM2_MARKERS)
-    save_file({name: tensor.half().contiguous() for name, tensor in tensors.items()}, folder / checkpoint.WEIGHTS)
-
-
 def _rate(step: int, steps: int) -> float:
     """The share of the highest learning rate: up over 50 steps, then down to nothing."""
     return min(1.0, (step + 1) / 50) * (1 - step / steps)
-
-
-def _log(progress: Progress, terms: dict[str, float], say: Callable[[str], None]) -> None:
-    progress.step += 1
-    if progress.step % recipes.LOG_EVERY == 0:
-        progress.losses.append({"step": float(progress.step), **{key: round(term, 4) for key, term in terms.items()}})
-    if progress.step % (10 * recipes.LOG_EVERY) == 0:
-        shown = ", ".join(f"{name} {value:.3f}" for name, value in terms.items())
-        say(f"step {progress.step}: {shown}")

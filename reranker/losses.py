@@ -62,6 +62,23 @@ def rank_loss(query: Tensor, documents: Tensor, positive: int, temperature: floa
     return -log_softmax(scores, dim=-1)[positive]
 
 
+def list_loss(scores: Tensor, grades: Tensor, temperature: float) -> Tensor:
+    """InfoNCE where several documents are relevant, to different degrees: none of them is a negative of another.
+
+    sum_i g_i log( 1 + sum_k e^{(s_k - s_i)/t} ) / sum_i g_i over the relevant documents i, those with a grade g_i > 0,
+    and all others k. With one relevant document it is the ranking loss.
+
+    Args:
+        scores: s, in any order [N].
+        grades: g, above 0 for at least one document [N].
+        temperature: t.
+    """
+    scaled = scores / temperature
+    others = scaled[grades <= 0].logsumexp(0)
+    each = torch.logaddexp(scaled, others) - scaled
+    return (each * grades.clamp(min=0)).sum() / grades.clamp(min=0).sum()
+
+
 def disperse_loss(documents: Tensor, temperature: float) -> Tensor:
     """Pushes all documents of a list apart: log( 1/K sum over pairs i < j of e^{s(d_i,d_j)/t} ), documents [N, E].
 

@@ -44,11 +44,7 @@ def merge(folders: Sequence[Path], weights: Sequence[float], output: Path) -> No
     merged = _mean(parts, weights) if whole else adapter.merge(parts, weights)
     part = output.with_name(output.name + ".part")
     part.mkdir(parents=True)
-    for name in (
-        checkpoint.CONFIG,
-        checkpoint.TOKENIZER_CONFIG,
-        *([] if found[0].backbone else [checkpoint.TOKENIZER]),
-    ):
+    for name in (checkpoint.CONFIG, *found[0].tokenizer_files):
         shutil.copy(found[0].folder / name, part / name)
     save_file(merged, part / (checkpoint.WEIGHTS if whole else adapter.FILE))
     part.rename(output)

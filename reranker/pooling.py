@@ -10,10 +10,10 @@ In the prompt every passage follows its number, `<passage id="17">`. The layers 
 The projector passes that mean on, and turns the count into two more coordinates, `words.places`. So a score is that
 of `words.scores`, within rounding. The feed-forward parts are zero.
 
-The coordinates of the hidden state have a meaning each (`_Places`). All embeddings are equally long, so that the norms
-before the layers divide by the same number everywhere. Logits use the rotary embedding: pair j of a head's width D, the
-coordinates j and j + D / 2, is turned by the angle t_j = base^(-2 j / D) a position, so that a query (a, b) and a key
-(1, 0) at distance d have the product a cos(t_j d) - b sin(t_j d).
+The coordinates of the hidden state have a meaning each (`_Coordinates`). All embeddings are equally long, so that the
+norms before the layers divide by the same number everywhere. Logits use the rotary embedding: pair j of a head's width
+D, the coordinates j and j + D / 2, is turned by the angle t_j = base^(-2 j / D) a position, so that a query (a, b) and
+a key (1, 0) at distance d have the product a cos(t_j d) - b sin(t_j d).
 """
 
 import math
@@ -47,7 +47,7 @@ _COUNTED = 8.0  # c in c / (c + documents so far), which is how the count is kep
 _KNOTS = (*range(1, 17), 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112)  # counts between which places are linear
 
 
-class _Places:
+class _Coordinates:
     """Which coordinates of the hidden state mean what."""
 
     def __init__(self, rank: int) -> None:
@@ -86,17 +86,17 @@ class _Attention:
         self.query, self.key, self.value = torch.zeros(3, _HEADS * _HEAD_WIDTH, hidden)
         self.out = torch.zeros(hidden, _HEADS * _HEAD_WIDTH)
 
-    def asks(self, head: int, pairs: slice, place: slice, real: Tensor | float, turned: Tensor | float = 0.0) -> None:
+    def asks(self, head: int, pairs: slice, source: slice, real: Tensor | float, turned: Tensor | float = 0.0) -> None:
         """The head's query in those pairs for each unit of a coordinate: the logit that a key of 1 meets it with."""
         first = head * _HEAD_WIDTH
         size = math.sqrt(_HEAD_WIDTH)
-        self.query[first + pairs.start : first + pairs.stop, place.start] += size * real
-        self.query[first + _PAIRS + pairs.start : first + _PAIRS + pairs.stop, place.start] += size * turned
+        self.query[first + pairs.start : first + pairs.stop, source.start] += size * real
+        self.query[first + _PAIRS + pairs.start : first + _PAIRS + pairs.stop, source.start] += size * turned
 
-    def answers(self, head: int, pairs: slice, place: slice, size: float) -> None:
+    def answers(self, head: int, pairs: slice, source: slice, size: float) -> None:
         """The head's key in those pairs, of which it uses the first coordinate, for each unit of a coordinate."""
         first = head * _HEAD_WIDTH
-        self.key[first + pairs.start : first + pairs.stop, place.start] += size
+        self.key[first + pairs.start : first + pairs.stop, source.start] += size
 
     def brings(self, head: int, source: slice, target: slice) -> None:
         """The head adds what it finds in some coordinates to others."""
@@ -112,7 +112,7 @@ def config(words: Words) -> dict[str, Any]:
     return {
         "model_type": "llama",
         "vocab_size": len(words.vectors),
-        "hidden_size": _Places(words.vectors.shape[1]).count,
+        "hidden_size": _Coordinates(words.vectors.shape[1]).count,
         "intermediate_size": 1,
         "num_hidden_layers": 3,
         "num_attention_heads": _HEADS,
@@ -127,7 +127,7 @@ def config(words: Words) -> dict[str, Any]:
 
 def weights(words: Words, prior: float, tokenizer: Tokenizer, markers: Markers) -> dict[str, Tensor]:
     """All weights of the model, by the names of the released file; `prior` is how much the order counts."""
-    own = _Places(words.vectors.shape[1])
+    own = _Coordinates(words.vectors.shape[1])
     table = _embeddings(own, words, tokenizer, markers)
     hidden = own.count
     length = 2 * table.square().sum(1).max().sqrt().item()
@@ -151,7 +151,7 @@ def weights(words: Words, prior: float, tokenizer: Tokenizer, markers: Markers) 
     return tensors | {"projector.0.weight": first, "projector.2.weight": second}
 
 
-def _embeddings(own: _Places, words: Words, tokenizer: Tokenizer, markers: Markers) -> Tensor:
+def _embeddings(own: _Coordinates, words: Words, tokenizer: Tokenizer, markers: Markers) -> Tensor:
     """All embeddings [V, H], but for the filler."""
     table = torch.zeros(len(words.vectors), own.count)
     table[:, own.words] = words.vectors
@@ -176,7 +176,7 @@ def _embeddings(own: _Places, words: Words, tokenizer: Tokenizer, markers: Marke
     return table
 
 
-def _look_back(own: _Places) -> _Attention:
+def _look_back(own: _Coordinates) -> _Attention:
     """Layer 0: head 0 sees the token before, head 1 the second before, head 2 the third."""
     layer = _Attention(own.count)
     every, angles = slice(0, _PAIRS), _angles(_PAIRS)
@@ -193,7 +193,7 @@ def _look_back(own: _Places) -> _Attention:
     return layer
 
 
-def _find_number(own: _Places) -> _Attention:
+def _find_number(own: _Coordinates) -> _Attention:
     """Layer 1: head 0 finds the number of a token's passage, head 1 counts the documents so far."""
     layer = _Attention(own.count)
     near = slice(0, _STILL.start)
@@ -201,8 +201,8 @@ def _find_number(own: _Places) -> _Attention:
     layer.asks(0, near, own.one, real / _ONE, turned / _ONE)
     layer.answers(0, near, own.one, 1 / _ONE)
     layer.asks(0, _STILL, own.one, _MISFIT / _ONE)
-    for place, size in ((own.begins, 1.0), (own.after_digit, 0.5), (own.after_opening, 0.5), (own.one, -1 / _ONE)):
-        layer.answers(0, _STILL, place, size)
+    for source, size in ((own.begins, 1.0), (own.after_digit, 0.5), (own.after_opening, 0.5), (own.one, -1 / _ONE)):
+        layer.answers(0, _STILL, source, size)
     layer.brings(0, own.ones, slice(own.number.start, own.number.start + _DIGIT))
     layer.brings(0, own.tens, slice(own.number.start + _DIGIT, own.number.stop - 1))
     layer.brings(0, own.hundred, slice(own.number.stop - 1, own.number.stop))
@@ -214,21 +214,21 @@ def _find_number(own: _Places) -> _Attention:
     layer.asks(1, slow, own.is_asking, _UNCOUNTED / 2)
     layer.answers(1, slow, own.is_start, 1.0)
     layer.asks(1, _STILL, own.one, _UNCOUNTED / _ONE)
-    for place, size in ((own.is_document, 1.0), (own.is_start, 1.0), (own.one, -1 / _ONE)):
-        layer.answers(1, _STILL, place, size)
+    for source, size in ((own.is_document, 1.0), (own.is_start, 1.0), (own.one, -1 / _ONE)):
+        layer.answers(1, _STILL, source, size)
     layer.brings(1, own.is_start, own.counted)
     return layer
 
 
-def _take_mean(own: _Places) -> _Attention:
+def _take_mean(own: _Coordinates) -> _Attention:
     """Layer 2: each head takes the mean of a part of the words, over the tokens with the number of its own token."""
     layer = _Attention(own.count)
     for head in range(_HEADS):
         for part in range(_NUMBER):
             pair = slice(_STILL.start - _NUMBER + part, _STILL.start - _NUMBER + part + 1)
-            place = slice(own.number.start + part, own.number.start + part + 1)
-            layer.asks(head, pair, place, _MATCH)
-            layer.answers(head, pair, place, 1.0)
+            source = slice(own.number.start + part, own.number.start + part + 1)
+            layer.asks(head, pair, source, _MATCH)
+            layer.answers(head, pair, source, 1.0)
         layer.asks(head, _STILL, own.one, -_MATCH * _NUMBER / _ONE)
         layer.answers(head, _STILL, own.one, 1 / _ONE)
         # Weights have a pair of their own: added to the far larger numbers above, half precision would lose them.
@@ -240,7 +240,7 @@ def _take_mean(own: _Places) -> _Attention:
     return layer
 
 
-def _projector(own: _Places, prior: float) -> tuple[Tensor, Tensor]:
+def _projector(own: _Coordinates, prior: float) -> tuple[Tensor, Tensor]:
     """Two matrices, [W, H] and [rank + 2, W]: words pass as pairs (w, -w), the count through a broken line."""
     rank = own.words.stop
     counts = torch.arange(MAX_DOCUMENTS + 1).double()

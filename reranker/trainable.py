@@ -1,26 +1,22 @@
 """A model in training: which of its weights move, where they start, and how they are saved."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import LoraConfig, inject_adapter_in_model
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaModel
 
 from reranker import adapter, checkpoint
-from reranker.backbone import SMOLLM2, SMOLLM2_CONFIG
+from reranker.backbone import SMOLLM2, SMOLLM2_CONFIG, SMOLLM2_MARKERS, SMOLLM2_TOKENIZER
 from reranker.checkpoint import Checkpoint
 from reranker.errors import CheckpointError
 from reranker.model import ListModel
-from reranker.prompt import Markers
+from reranker.saving import write_checkpoint
 from reranker.tokens import PromptTokens
 
-SMOLLM2_MARKERS = Markers("<file_sep>", "<repo_name>")
 _WIDTH = 512  # of an embedding, as released
 _RIDGE = 10.0  # in squares of a state's usual coordinate: the best of 1, 10, 100, 1000 on lists that were not fitted
 
@@ -59,11 +55,7 @@ class Trainable:
         projector = nn.Sequential(
             nn.Linear(hidden, _WIDTH, bias=False), nn.ReLU(), nn.Linear(_WIDTH, _WIDTH, bias=False)
         )
-        config |= {
-            "document_marker": SMOLLM2_MARKERS.document,
-            "query_marker": SMOLLM2_MARKERS.query,
-            "backbone": asdict(SMOLLM2),
-        }
+        config |= SMOLLM2_TOKENIZER
         tokens = PromptTokens(SMOLLM2.tokenizer(), SMOLLM2_MARKERS)
         return cls(ListModel(backbone, projector), tokens, config, rank, None)
 
@@ -95,7 +87,7 @@ class Trainable:
         first: Any = self.model.projector[0]
         second: Any = self.model.projector[2]
         half = first.out_features // 2
-        within, across = _whitened(states, half) if wanted is None else fitted(states, wanted, half)
+        within, across = _whitened(states, half) if wanted is None else _fitted(states, wanted, half)
         with torch.no_grad():
             first.weight.copy_(torch.cat((within, -within)))
             second.weight.normal_(std=0.1 * across.std().item())
@@ -107,24 +99,14 @@ class Trainable:
 
     def save(self, folder: Path, extra: Mapping[str, Any]) -> None:
         """Write a checkpoint that `Reranker.from_pretrained` loads; `extra` goes into its config."""
-        folder.mkdir(parents=True, exist_ok=True)
-        config = {**self._config, **extra}
-        projector = {f"projector.{name}": weight for name, weight in self.model.projector.state_dict().items()}
+        tensors = {f"projector.{name}": weight for name, weight in self.model.projector.state_dict().items()}
         if self._files is None:
-            tensors = projector | adapter.collect(self.model.backbone)
             name = adapter.FILE
-            tokenizer = {"model_max_length": config["max_position_embeddings"]}
-            write_json(folder / checkpoint.TOKENIZER_CONFIG, tokenizer)
+            tensors |= adapter.collect(self.model.backbone)
         else:
-            tensors = projector | {f"model.{key}": value for key, value in self._whole().items()}
             name = checkpoint.WEIGHTS
-            own = [checkpoint.TOKENIZER_CONFIG, *([] if self._files.backbone else [checkpoint.TOKENIZER])]
-            for file in own:
-                (folder / file).write_bytes((self._files.folder / file).read_bytes())
-        write_json(folder / checkpoint.CONFIG, config)
-        parts = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-        save_file(parts, folder / f"{name}.part")
-        (folder / f"{name}.part").replace(folder / name)
+            tensors |= {f"model.{key}": value for key, value in self._whole().items()}
+        write_checkpoint(folder, {**self._config, **extra}, name, tensors, self._files)
 
     def _whole(self) -> dict[str, Tensor]:
         """All weights of the backbone, with what LoRA adds in them."""
@@ -146,17 +128,10 @@ def _whitened(states: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     return (vectors[:, top] / values[top].sqrt()).T @ across, torch.eye(rank, device=mean.device)
 
 
-def fitted(states: Tensor, wanted: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+def _fitted(states: Tensor, wanted: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     """The ridge regression from states to what is wanted of them, as two matrices [rank, H] and [D, rank]."""
     square = states.T @ states
     ridge = _RIDGE * square.diagonal().mean() / len(states) * torch.eye(len(square), device=states.device)
     through, strengths, out = torch.linalg.svd(torch.linalg.solve(square + ridge, states.T @ wanted))  # [H, D]
     scale = strengths[:rank].sqrt()
     return (through[:, :rank] * scale).T, out[:rank].T * scale
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file that is there whole or not at all."""
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    part.replace(path)

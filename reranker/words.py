@@ -32,9 +32,8 @@ class Words:
         return (shares[..., None] * self.vectors[ids]).sum(dim=1)
 
 
-def scores(query: Tensor, documents: Tensor, prior: float) -> Tensor:
-    """Scores of a list in the first stage's order, from the means of the query [R] and the documents [N, R]."""
-    means = torch.cat((query[None], documents))
+def scores(means: Tensor, prior: float) -> Tensor:
+    """Scores of a list's documents in the first stage's order [N], from the query's mean and theirs [N + 1, R]."""
     read = torch.cat((means, places(torch.arange(len(means)), prior)), dim=1)  # [N + 1, R + 2]
     return cosine_similarity(read[0], read[1:], dim=-1)
 

@@ -1,7 +1,6 @@
 """Words fitted for real, small: to a teacher that is a table of random vectors itself, and to a made-up collection."""
 
 import json
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from tokenizers import Tokenizer
 
 from reranker import Reranker
 from reranker.examples import Collection
-from reranker.fit import list_loss
 from reranker.train import main
 
 Write = Callable[..., Path]
@@ -111,13 +109,6 @@ def test_what_cannot_be_fitted_is_said_before_anything_is_written(
     assert train(write(**changes), tmp_path / "out", tmp_path) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
-
-
-def test_the_loss_of_a_list_sets_each_relevant_document_against_the_others() -> None:
-    scores, grades = torch.tensor([0.2, 0.1, 0.0]), torch.tensor([0.0, 2.0, 1.0])
-    first = math.log(1 + math.exp((0.2 - 0.1) / 0.1))
-    second = math.log(1 + math.exp((0.2 - 0.0) / 0.1))
-    torch.testing.assert_close(list_loss(scores, grades, 0.1), torch.tensor((2 * first + second) / 3))
 
 
 def test_passages_are_training_queries_documents_and_stretches_of_them(training_folder: Path) -> None:

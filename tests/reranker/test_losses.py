@@ -16,6 +16,7 @@ from reranker.losses import (
     disperse_loss,
     distil_loss,
     imitate_loss,
+    list_loss,
     rank_loss,
     similar_loss,
     total_loss,
@@ -33,6 +34,19 @@ def test_the_ranking_loss_is_info_nce() -> None:
     expected = -math.log(math.e**2 / (math.e**2 + math.e + math.e**-2))
     assert rank_loss(at(0)[0], at(60, 0, 180), 1, 0.5).item() == pytest.approx(expected)
     assert expected == pytest.approx(0.326562, abs=1e-6)
+
+
+def test_the_loss_of_a_list_sets_each_relevant_document_against_the_others() -> None:
+    scores, grades = torch.tensor([0.2, 0.1, 0.0]), torch.tensor([0.0, 2.0, 1.0])
+    first = math.log(1 + math.exp((0.2 - 0.1) / 0.1))
+    second = math.log(1 + math.exp((0.2 - 0.0) / 0.1))
+    torch.testing.assert_close(list_loss(scores, grades, 0.1), torch.tensor((2 * first + second) / 3))
+
+
+def test_a_list_with_one_relevant_document_has_the_ranking_loss() -> None:
+    query, documents = torch.tensor([1.0, 0.0]), torch.tensor([[0.0, 1.0], [0.6, 0.8], [0.8, 0.6]])
+    found = list_loss(documents @ query, torch.tensor([0.0, 1.0, 0.0]), 0.1)
+    torch.testing.assert_close(found, rank_loss(query, documents, 1, 0.1))
 
 
 def test_the_dispersive_loss_takes_every_pair_once_over_the_number_of_negatives() -> None:

@@ -1,39 +1,44 @@
 """The model that is made of words gives the scores of the words, whatever else stands in its context window."""
 
 import random
+from functools import cache
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
 from torch import nn
 from transformers import LlamaConfig, LlamaModel
 
 from reranker import Reranker, pooling
-from reranker.backbone import SMOLLM2
+from reranker.backbone import SMOLLM2, SMOLLM2_MARKERS
 from reranker.model import ListModel
 from reranker.tokens import PromptTokens
-from reranker.trainable import SMOLLM2_MARKERS
 from reranker.words import Words, places, scores
 
 PRIOR = 0.3
-TOKENIZER = SMOLLM2.tokenizer()
 QUERY = "what raises the tides"
 NEAR = 0.01  # what roundings may add up to, where scores lie within 2 of each other
+
+
+@cache
+def smollm2() -> Tokenizer:
+    return SMOLLM2.tokenizer()
 
 
 @pytest.fixture(scope="module")
 def words() -> Words:
     """Random ones, with weights between 1 and a twentieth."""
     torch.manual_seed(0)
-    size = TOKENIZER.get_vocab_size()
+    size = smollm2().get_vocab_size()
     return Words(torch.randn(size, 181) / 10, -3 * torch.rand(size))
 
 
 def made(words: Words, dtype: torch.dtype) -> Reranker:
     """The model in some precision, its weights rounded to half precision as they are kept."""
-    weights = pooling.weights(words, PRIOR, TOKENIZER, SMOLLM2_MARKERS)
+    weights = pooling.weights(words, PRIOR, smollm2(), SMOLLM2_MARKERS)
     stored = {name.removeprefix("model."): tensor.half().float() for name, tensor in weights.items()}
     first, second = stored.pop("projector.0.weight"), stored.pop("projector.2.weight")
     projector = nn.Sequential(nn.Linear(*first.T.shape, bias=False), nn.ReLU(), nn.Linear(*second.T.shape, bias=False))
@@ -41,7 +46,7 @@ def made(words: Words, dtype: torch.dtype) -> Reranker:
     backbone = LlamaModel(LlamaConfig(**pooling.config(words)))
     backbone.load_state_dict(stored)
     model = ListModel(backbone, projector).to(dtype)
-    return Reranker(model, PromptTokens(TOKENIZER, SMOLLM2_MARKERS), 8192, lambda: "")
+    return Reranker(model, PromptTokens(smollm2(), SMOLLM2_MARKERS), 8192, lambda: "")
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +55,8 @@ def reranker(words: Words) -> Reranker:
 
 
 def expected(words: Words, query: str, documents: list[str]) -> list[float]:
-    means = words.means([torch.tensor(TOKENIZER.encode(text).ids) for text in (query, *documents)])
-    return scores(means[0], means[1:], PRIOR).tolist()
+    means = words.means([torch.tensor(smollm2().encode(text).ids) for text in (query, *documents)])
+    return scores(means, PRIOR).tolist()
 
 
 def texts(number: int, lengths: range) -> list[str]:
@@ -109,8 +114,7 @@ def test_places_lie_at_the_angles_of_the_prior() -> None:
 
 
 def test_scores_join_the_cosine_with_the_place() -> None:
-    query, documents = torch.tensor([1.0, 0.0]), torch.tensor([[0.0, 1.0], [0.6, 0.8]])
-    found = scores(query, documents, 0.2)
+    found = scores(torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]]), 0.2)
     torch.testing.assert_close(found, torch.tensor([(0 + 1) / 2, (0.6 + 1 - 0.2 * 0.6931472) / 2]))
 
 
