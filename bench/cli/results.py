@@ -3,12 +3,16 @@
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.cli.app import Data, Format, Places, RunFile, Source, app
 from bench.errors import BenchError
+
+if TYPE_CHECKING:
+    from bench.collections.collection import Collection
+    from bench.results import Result
 
 
 @app.command(help="Tabulate rerankers by tasks, beside published ones.")
@@ -72,7 +76,17 @@ def compare(
     from bench.report import stdout
 
     with closing(Reload(data, source)) as reload:
-        render(stdout(), compare(a, b, reload.collection, query=query, changes=changes))
+
+        def collection(result: "Result") -> "Collection | None":
+            try:
+                return reload.collection(result)
+            except BenchError as error:
+                if data or source:
+                    raise
+                typer.echo(f"Queries and documents of {result.task} are shown by their ids alone. {error}", err=True)
+                return None
+
+        render(stdout(), compare(a, b, collection, query=query, changes=changes))
 
 
 @app.command()

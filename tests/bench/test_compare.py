@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -10,6 +11,7 @@ from bench.compare import Comparison, Entry, compare, render
 from bench.errors import BenchError
 from bench.results import Result
 from tests.bench.factories import figures_result, keep, measure, toy_collection
+from tests.conftest import Call
 
 HOSTILE = "\x1b]0;owned\x07[bold red]\u202etxt\nnext"
 
@@ -72,6 +74,18 @@ def test_without_a_collection_only_ids_are_known(tmp_path: Path) -> None:
     for load in (None, lambda result: None):
         (query,) = compare(a, b, load).tasks[0].changed
         assert (query.text, query.top_b[0]) == ("", Entry("d2"))
+
+
+def test_figures_need_no_collection_but_one_that_is_named_must_be_there(
+    bench: Call, refused: Callable[..., str], tmp_path: Path
+) -> None:
+    a = measure(tmp_path / "a", {})
+    b = measure(tmp_path / "b", {"q2": ["d2"]})
+    answer = bench("compare", a, b)
+    assert answer.returncode == 0
+    assert "query q2  63.09 -> 100.00 (+36.91)" in answer.stdout
+    assert "Queries and documents of beir/toy are shown by their ids alone." in answer.stderr
+    assert "beir/toy" in refused("compare", a, b, "--data", tmp_path)
 
 
 def test_computed_judgements_are_asked_for_what_is_shown(tmp_path: Path) -> None:
