@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -27,7 +28,20 @@ class Progress:
     best: float = -1.0
     best_step: int = -1
     losses: list[dict[str, float]] = field(default_factory=list)
+    recent: dict[str, list[float]] = field(default_factory=dict)
     dev: list[dict[str, Any]] = field(default_factory=list)
+
+    def stepped(self, terms: Mapping[str, float]) -> str:
+        """Note the losses of one step more; after every `LOG_EVERY` of them, their means, which are given as text."""
+        self.step += 1
+        for name, value in terms.items():
+            self.recent.setdefault(name, []).append(value)
+        if self.step % recipes.LOG_EVERY:
+            return ""
+        means = {name: fmean(values) for name, values in self.recent.items()}
+        self.losses.append({"step": float(self.step), **{name: round(mean, 4) for name, mean in means.items()}})
+        self.recent = {}
+        return ", ".join(f"{name} {mean:.3f}" for name, mean in means.items())
 
     def measured(self, figures: Mapping[str, float]) -> bool:
         """Note the dev figures of the present step; whether they are the best so far in the first stage's order."""

@@ -132,14 +132,9 @@ class _Record:
 
     def log(self, terms: dict[str, float]) -> None:
         """Note the losses of a step that was just made."""
-        progress = self.progress
-        progress.step += 1
-        if progress.step % recipes.LOG_EVERY == 0:
-            rounded = {key: round(term, 4) for key, term in terms.items()}
-            progress.losses.append({"step": float(progress.step), **rounded})
-        if progress.step % (10 * recipes.LOG_EVERY) == 0:
-            shown = ", ".join(f"{name} {value:.3f}" for name, value in terms.items())
-            self.say(f"step {progress.step}: {shown}")
+        shown = self.progress.stepped(terms)
+        if shown and self.progress.step % (10 * recipes.LOG_EVERY) == 0:
+            self.say(f"step {self.progress.step}: {shown}")
 
     def measure(self, words: Words, prior: float, tokenizer: Tokenizer) -> None:
         """nDCG@10 on the dev lists by the checkpoint of these words, as it is saved; it stays if it is the best."""

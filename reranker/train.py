@@ -12,7 +12,7 @@ import math
 import random
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -87,17 +87,14 @@ class Training:
     def run(self) -> Progress:
         """Train to the recipe's end."""
         started = time.perf_counter() - self.progress.seconds
-        sums: dict[str, float] = {}
         if not self.progress.dev:
             self._measure()
         for step in range(self.progress.step, self.recipe.steps):
-            for name, value in self._step(step).items():
-                sums[name] = sums.get(name, 0.0) + value / recipes.LOG_EVERY
-            self.progress.step = step + 1
+            shown = self.progress.stepped(self._step(step))
             self.progress.seconds = time.perf_counter() - started
-            if self.progress.step % recipes.LOG_EVERY == 0:
-                self._log(sums)
-                sums = {}
+            if shown:
+                left = self.progress.seconds / self.progress.step * (self.recipe.steps - self.progress.step)
+                _say(f"step {self.progress.step} of {self.recipe.steps}: {shown}; {left / 60:.0f} min left")
             last = self.progress.step == self.recipe.steps
             if self.progress.step % self.recipe.dev_every == 0 or last:
                 self._measure()
@@ -237,13 +234,6 @@ class Training:
             self.trainable.save(self.output, {"max_doc_length": length} if length else {})
         trained = sum(weight.numel() for weight in self.weights.values())
         card.write(self.output, self.recipe, self.progress, self.collections, self.dev, trained, self.device)
-
-    def _log(self, terms: Mapping[str, float]) -> None:
-        row = {"step": float(self.progress.step), **{name: round(value, 4) for name, value in terms.items()}}
-        self.progress.losses.append(row)
-        shown = ", ".join(f"{name} {value:.3f}" for name, value in terms.items())
-        left = self.progress.seconds / self.progress.step * (self.recipe.steps - self.progress.step)
-        _say(f"step {self.progress.step} of {self.recipe.steps}: {shown}; {left / 60:.0f} min left")
 
     def _save_state(self) -> None:
         """All that the next step depends on, in one file, so that it is there whole or not at all."""
