@@ -20,7 +20,7 @@ from bench.rerankers import check as check_reranker
 from bench.rerankers import load as load_reranker
 from bench.rerankers.base import Options
 from bench.results import Result, write_result
-from bench.store import keeping
+from bench.resume import keeping, scorer
 from bench.task import Task
 
 
@@ -63,7 +63,7 @@ def run(plan: Plan, progress: Progress) -> list[Result]:
             for each in contests:
                 label = f"{each.protocol.task}  {name}"
                 with progress.step(label, len(each.candidates.rankings)) as advance:
-                    result, reranked = evaluate(each, reranker, store.before(reranker, plan.options), advance)
+                    result, reranked = evaluate(each, reranker, scorer(store, reranker, plan.options), advance)
                 write_result(result, reranked, plan.output)
                 results.append(result)
     return results

@@ -32,8 +32,8 @@ from bench.rerankers import load as load_reranker
 from bench.rerankers.base import CandidateList, Card, Reranker
 from bench.rerankers.order_only import shuffled
 from bench.results import Result
+from bench.resume import keeping, scorer
 from bench.run import Ranking, Run, rank_by_score
-from bench.store import keeping
 
 ORDERS = 10
 DEPTHS = (10, 20, 50, 100)
@@ -144,7 +144,7 @@ def measure(plan: Plan, orders: int, progress: Progress) -> tuple[Sensitivity, P
             reranker = load_reranker(name, plan.options)
 
         def kept(each: Reranker) -> ScoreLists | None:
-            return store.before(each, plan.options)
+            return scorer(store, each, plan.options)
 
         base, found = study(contest, reranker, orders, plan.options.seed, kept, progress)
         path = plan.output / base.folder / "sensitivity.json"

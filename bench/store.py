@@ -1,52 +1,28 @@
-"""Kept scores: what lets a command that was killed go on where it was.
+"""The file of kept scores (`bench.resume`), SQLite's, in the output folder.
 
-A chunk of lists (see `bench.evaluate`) is scored in the same forward passes, and company in a forward pass can change
-a score's last bits. So a chunk is the unit of keeping: its answers are written in one transaction as soon as they are
-there, under the hash of everything that decides them, and found again only by a chunk of the very same lists in the
-same order. A changed reranker, cap, text, candidate or neighbour is another hash. Where one row of a chunk is damaged,
-the whole chunk is scored again, since one list alone would be scored in other company.
-
-The file is SQLite's, in the output folder. Nothing in it is trusted: each row carries a checksum over its place and
-its answer, and a file that SQLite cannot make sense of is moved aside, its whole rows carried over into a new one.
+Nothing in it is trusted: each row carries a checksum over its place and its answer, and a file that SQLite cannot make
+sense of is moved aside, its whole rows carried over into a new one.
 """
 
-import dataclasses
-import fcntl
 import hashlib
 import logging
-import math
 import os
 import sqlite3
-import struct
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from contextlib import closing
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import TypeVar
 
 from bench.errors import BenchError
-from bench.evaluate import Answered, ScoreLists, ask
-from bench.interrupt import interruptible
-from bench.rerankers.base import CandidateList, Card, Options, Reranker, Scored
-from bench.rerankers.fusion import Fusion
 
 STORE = "scores.sqlite"
-LOCK = ".lock"
-PATIENCE = 5.0
-"""Seconds that a second command waits for the first one's output folder."""
 
-_LAYOUT = "kept scores 1"
-_ARITHMETIC = ("torch", "transformers", "sentence-transformers", "tokenizers", "numpy")
 _ROWS = (
     "CREATE TABLE IF NOT EXISTS lists"
     " (chunk BLOB NOT NULL, place INTEGER NOT NULL, answer BLOB NOT NULL, checksum BLOB NOT NULL,"
     " PRIMARY KEY (chunk, place))"
 )
 _INSERT = "INSERT OR REPLACE INTO lists VALUES (?, ?, ?, ?)"
-_COUNTS = struct.Struct("<d4q")
 _HOST_TROUBLE = {
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_IOERR,
@@ -65,32 +41,6 @@ Row = tuple[bytes, int, bytes, bytes]
 """Chunk, place in the chunk, answer, checksum."""
 
 
-@contextmanager
-def keeping(output: Path) -> Iterator["Store"]:
-    """Hold an output folder alone, with the scores kept in it.
-
-    Raises:
-        BenchError: where another command holds the folder and does not let go, or the file cannot be written.
-        Stopped: for Ctrl-C inside the context, saying what is kept and how to go on.
-    """
-    with locked(output), closing(Store(output / STORE)) as store, interruptible(lambda: _kept(store)):
-        yield store
-
-
-@contextmanager
-def locked(output: Path, patience: float = PATIENCE) -> Iterator[None]:
-    """Hold an output folder's lock. The kernel lets go of it when the process ends, however it ends.
-
-    The lock file is never removed: one command could hold the removed file, and another a new one of the same name.
-
-    Raises:
-        BenchError: naming the process that still holds the folder after ``patience`` seconds.
-    """
-    with _lock_file(output) as stream:
-        _take(stream, output, patience)
-        yield
-
-
 class Store:
     """The file of kept scores. ``lists`` counts those that the present command has found in it or written to it."""
 
@@ -107,16 +57,6 @@ class Store:
         except _FAILURES as error:
             self._database = self._renewed(error)
 
-    def before(self, reranker: Reranker, options: Options) -> ScoreLists | None:
-        """Kept scores put before a reranker; None for one that reads no texts, since asking it costs less.
-
-        A fusion is made of the scores kept for the reranker that it fuses, so that both together cost one of them.
-        """
-        if isinstance(reranker, Fusion):
-            score = self.before(reranker.reranker, options)
-            return _fused(reranker, score) if score else None
-        return KeptScores(self, reranker, options) if "texts" in reranker.card.needs else None
-
     def read(self, chunk: bytes) -> dict[int, tuple[object, object]]:
         """A chunk's (answer, checksum) by place in the chunk, unchecked."""
         rows = self._done(
@@ -128,7 +68,7 @@ class Store:
 
     def write(self, chunk: bytes, answers: Sequence[bytes]) -> None:
         """Keep a chunk's answers: all of them or, whatever happens, none."""
-        rows = [(chunk, place, answer, _checksum(chunk, place, answer)) for place, answer in enumerate(answers)]
+        rows = [(chunk, place, answer, checksum_of(chunk, place, answer)) for place, answer in enumerate(answers)]
         self._done(lambda database: _insert(database, rows))
 
     def close(self) -> None:
@@ -173,128 +113,8 @@ class Store:
         )
 
 
-def _fused(fusion: Fusion, score: ScoreLists) -> ScoreLists:
-    """Answers of the reranker that a fusion fuses, fused."""
-
-    def fuse(lists: Sequence[CandidateList]) -> Answered:
-        answered = score(lists)
-        return dataclasses.replace(answered, answers=[fusion.fuse(answer) for answer in answered.answers])
-
-    return fuse
-
-
-@dataclass(frozen=True, slots=True)
-class KeptScores:
-    """Answers a chunk from the store, else by the reranker, and then keeps the answers."""
-
-    store: Store
-    reranker: Reranker
-    options: Options
-
-    def __call__(self, lists: Sequence[CandidateList]) -> Answered:
-        """Answer one chunk.
-
-        Raises:
-            BenchError: where answers cannot be kept; those of earlier chunks stay.
-        """
-        chunk = chunk_key(self.reranker.card, self.options, lists)
-        found = self._found(chunk, lists)
-        if found is None:
-            answered = ask(self.reranker, lists)
-            whole = _whole(answered.answers, lists)
-            if whole is None:
-                return answered  # not kept, and refused by who asked
-            share = answered.seconds / len(lists)
-            packed = [_pack(answer, share) for answer in whole]
-            self.store.write(chunk, packed)
-            # What goes on is what was kept: a resumed command sees the same numbers, in the same types.
-            found = Answered([_unpack(each, of)[0] for each, of in zip(packed, lists, strict=True)], answered.seconds)
-        self.store.lists += len(lists)
-        return found
-
-    def _found(self, chunk: bytes, lists: Sequence[CandidateList]) -> Answered | None:
-        rows = self.store.read(chunk)
-        if not rows:
-            return None
-        answers: list[Scored] = []
-        seconds = 0.0
-        for place, of in enumerate(lists):
-            answer, checksum = rows.get(place, (None, None))
-            if not isinstance(answer, bytes) or checksum != _checksum(chunk, place, answer):
-                _log.warning(
-                    f"{self.store.path}: what was kept for query {of.query_id!r} is damaged. It is scored again, with "
-                    f"the {len(lists) - 1} lists that were scored beside it."
-                )
-                return None
-            scored, share = _unpack(answer, of)
-            answers.append(scored)
-            seconds += share
-        return Answered(answers, seconds, kept=True)
-
-
-def chunk_key(card: Card, options: Options, lists: Sequence[CandidateList]) -> bytes:
-    """The hash of all that decides a chunk's scores.
-
-    That is: who scores (fingerprint, device, precision, settings), the command's options, the versions of the packages
-    that do the arithmetic, and the ordered lists with all that they carry. Of the protocol, the caps stand among the
-    options, and the rest acts through the lists alone.
-    """
-    who = [card.fingerprint, card.device, card.dtype, repr(sorted(card.settings.items()))]
-    parts = [_LAYOUT, *who, repr(dataclasses.astuple(options)), *_versions(), *map(_list_key, lists)]
-    return _hash(parts).digest()
-
-
-def _list_key(candidates: CandidateList) -> str:
-    counts = f"{len(candidates.ids)} {len(candidates.texts)}"
-    numbers = repr((candidates.first_stage_scores, candidates.grades))
-    texts = (*candidates.ids, *candidates.texts)
-    return _hash([candidates.query_id, candidates.query, counts, numbers, *texts]).hexdigest()
-
-
-def _hash(parts: Iterable[str]) -> "hashlib._Hash":
-    """Hash strings with their borders: each is preceded by its length."""
-    hasher = hashlib.sha256()
-    for part in parts:
-        encoded = part.encode("utf-8", "surrogatepass")
-        hasher.update(len(encoded).to_bytes(8, "big"))
-        hasher.update(encoded)
-    return hasher
-
-
-@cache
-def _versions() -> tuple[str, ...]:
-    found = []
-    for name in _ARITHMETIC:
-        try:
-            found.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            continue
-    return tuple(found)
-
-
-def _whole(answers: Sequence[Scored], lists: Sequence[CandidateList]) -> list[Scored] | None:
-    """The answers in the lists' order; None where one is missing or is not a finite score a candidate."""
-    by_query = {answer.query_id: answer for answer in answers}
-    ordered = [by_query[of.query_id] for of in lists if of.query_id in by_query]
-    right = len(ordered) == len(lists) and all(
-        len(answer.scores) == len(of.ids) and all(map(math.isfinite, answer.scores))
-        for answer, of in zip(ordered, lists, strict=True)
-    )
-    return ordered if right else None
-
-
-def _pack(answer: Scored, seconds: float) -> bytes:
-    counts = _COUNTS.pack(seconds, answer.tokens, answer.documents_cut, answer.tokens_lost, answer.queries_cut)
-    return counts + struct.pack(f"<{len(answer.scores)}d", *answer.scores)
-
-
-def _unpack(answer: bytes, of: CandidateList) -> tuple[Scored, float]:
-    seconds, *counts = _COUNTS.unpack_from(answer)
-    scores = struct.unpack_from(f"<{len(of.ids)}d", answer, _COUNTS.size)
-    return Scored(of.query_id, scores, *counts), seconds
-
-
-def _checksum(chunk: bytes, place: int, answer: bytes) -> bytes:
+def checksum_of(chunk: bytes, place: int, answer: bytes) -> bytes:
+    """The checksum of a row."""
     return hashlib.sha256(chunk + place.to_bytes(8, "big", signed=True) + answer).digest()
 
 
@@ -363,7 +183,7 @@ def _whole_rows(damaged: Path) -> list[Row]:
         for row in _readable(damaged, direction):
             chunk, place, answer, checksum = row
             typed = isinstance(chunk, bytes) and isinstance(place, int) and isinstance(answer, bytes)
-            if typed and checksum == _checksum(chunk, place, answer):
+            if typed and checksum == checksum_of(chunk, place, answer):
                 found[chunk, place] = row
     return list(found.values())
 
@@ -379,52 +199,3 @@ def _readable(damaged: Path, direction: str) -> Iterator[Row]:
             )
         except _FAILURES:
             return  # as far as it could be read; how much that was, the warning says
-
-
-def _lock_file(output: Path) -> IO[bytes]:
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        return open(output / LOCK, "a+b", buffering=0)
-    except OSError as error:
-        raise _unwritable(output, error) from error
-
-
-def _unwritable(output: Path, error: OSError) -> BenchError:
-    return BenchError(f"Cannot write results to {output}: {error.strerror}. Choose another folder with --output.")
-
-
-def _take(stream: IO[bytes], output: Path, patience: float) -> None:
-    """Take the lock and write down who has it."""
-    until = time.monotonic() + patience
-    told = False
-    while not _try(stream, output):
-        stream.seek(0)
-        holder = f"process {stream.read(20).decode('ascii', 'replace').strip() or 'unknown'}"
-        if time.monotonic() >= until:
-            raise BenchError(
-                f"{output} is being written by another command ({holder}). Wait until it has ended, or choose another "
-                "folder with --output."
-            )
-        if not told:
-            _log.warning(f"{output} is being written by another command ({holder}); waiting {patience:.0f} seconds.")
-            told = True
-        time.sleep(0.1)
-    try:
-        stream.truncate(0)
-        stream.write(f"{os.getpid()}\n".encode())
-    except OSError as error:
-        raise _unwritable(output, error) from error
-
-
-def _try(stream: IO[bytes], output: Path) -> bool:
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        _log.warning(f"{output} cannot be locked ({error.strerror}). See that no other command writes there.")
-    return True
-
-
-def _kept(store: Store) -> str:
-    return f"{store.lists:,} lists are kept in {store.path}" if store.lists else "No list had been scored"

@@ -16,15 +16,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench import resume
 from bench import store as store_module
 from bench.collections.collection import Collection
 from bench.contest import contest
 from bench.errors import BenchError, Stopped
 from bench.evaluate import evaluate
+from bench.lock import LOCK, locked
 from bench.rerankers.base import CandidateList, Card, Options, Scored
 from bench.rerankers.fusion import Fusion, fused
+from bench.resume import KeptScores, chunk_key, keeping, scorer
 from bench.run import Run
-from bench.store import LOCK, STORE, KeptScores, Store, chunk_key, keeping, locked
+from bench.store import STORE, Store
 from bench.task import Task
 
 CARD = Card("made", "f" * 64, "own")
@@ -121,7 +124,7 @@ def test_other_options_miss(options: Options) -> None:
 
 def test_other_arithmetic_misses(monkeypatch: pytest.MonkeyPatch) -> None:
     before = chunk_key(CARD, OPTIONS, chunks(1)[0])
-    monkeypatch.setattr(store_module, "_versions", lambda: ("torch 0",))
+    monkeypatch.setattr(resume, "_versions", lambda: ("torch 0",))
     assert chunk_key(CARD, OPTIONS, chunks(1)[0]) != before
 
 
@@ -158,8 +161,8 @@ def test_halves_of_a_character_are_not_the_character() -> None:
 
 def test_order_only_rerankers_are_asked_directly(tmp_path: Path) -> None:
     store = Store(tmp_path / STORE)
-    assert store.before(Made(dataclasses.replace(CARD, needs=frozenset())), OPTIONS) is None
-    assert store.before(Made(), OPTIONS) is not None
+    assert scorer(store, Made(dataclasses.replace(CARD, needs=frozenset())), OPTIONS) is None
+    assert scorer(store, Made(), OPTIONS) is not None
     store.close()
 
 
@@ -167,7 +170,7 @@ def test_a_fusion_takes_the_scores_kept_for_what_it_fuses(tmp_path: Path) -> Non
     work = chunks(2)
     _, _ = ask_all(tmp_path / STORE, work)
     store, inner = Store(tmp_path / STORE), Made()
-    score = store.before(Fusion(inner), OPTIONS)
+    score = scorer(store, Fusion(inner), OPTIONS)
     assert score is not None
     answered = score(work[0])
     assert inner.asked == []
@@ -488,7 +491,7 @@ def test_a_resumed_results_cost_is_the_whole_cost(tmp_path: Path, caplog: pytest
     results = []
     for _ in range(2):
         with keeping(tmp_path) as store:
-            results.append(evaluate(settled, Sleepy(), store.before(Sleepy(), OPTIONS)))
+            results.append(evaluate(settled, Sleepy(), scorer(store, Sleepy(), OPTIONS)))
     (fresh, first_run), (resumed, second_run) = results
     assert (fresh.provenance["kept_lists"], resumed.provenance["kept_lists"]) == (0, 300)
     assert resumed.cost.seconds == pytest.approx(fresh.cost.seconds)

@@ -21,8 +21,9 @@ from typing import Any
 import pytest
 
 import bench
+from bench.lock import PATIENCE
 from bench.results import result_paths
-from bench.store import PATIENCE, STORE
+from bench.store import STORE
 
 QUERIES = 160
 CHUNK = 5
