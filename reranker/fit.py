@@ -20,15 +20,16 @@ from torch.nn.functional import cosine_similarity
 
 from reranker import adapter, card, checkpoint, dev, pooling
 from reranker import recipe as recipes
-from reranker.backbone import SMOLLM2, SMOLLM2_MARKERS, SMOLLM2_TOKENIZER
 from reranker.card import Progress
 from reranker.errors import RerankerError
 from reranker.examples import Collection, RankedList
 from reranker.losses import list_loss
+from reranker.prompt import Markers
 from reranker.recipe import Fit, Recipe
 from reranker.rerank import Reranker
 from reranker.saving import write_checkpoint
 from reranker.teacher import Teacher
+from reranker.wordpiece import CONTINUES, random_texts, uncased
 from reranker.words import Words, scores
 
 _TEXT_RATE, _LIST_RATE = 3e-3, 2e-3  # highest learning rates of the vectors
@@ -56,16 +57,17 @@ class _Fitting:
         """Start from the teacher's embeddings of the tokens themselves, in the principal directions of the texts'."""
         self._settings, self._tokenizer, self._length = settings, tokenizer, recipe.max_doc_length
         self._source = random.Random(recipe.seed)
-        own = [tokenizer.decode([token], skip_special_tokens=False) for token in range(tokenizer.get_vocab_size())]
-        self._texts, self._wanted = self.ids(texts), torch.stack(teacher.encode(texts))
+        own = [str(tokenizer.id_to_token(token)).removeprefix(CONTINUES) for token in range(tokenizer.get_vocab_size())]
+        read = {text: ids for text, ids in zip(texts, self.ids(texts), strict=True) if len(ids)}
+        self._texts, self._wanted = list(read.values()), torch.stack(teacher.encode(list(read)))
         counts = torch.bincount(torch.cat(self._texts), minlength=len(own))
         directions = torch.linalg.svd(self._wanted[:_SAMPLE], full_matrices=False).Vh[: settings.width]  # [R, D]
         self._across = nn.Parameter(directions.T.contiguous())
         vectors = torch.stack(teacher.encode(own)) @ directions.T
         self._begin(vectors, (_RARE / (_RARE + counts / counts.sum())).log())
 
-    def _begin(self, vectors: Tensor, weights: Tensor) -> None:
-        self._vectors, self._weights = nn.Parameter(vectors), nn.Parameter(weights)
+    def _begin(self, vectors: Tensor, weights: Tensor, learn_weights: bool = True) -> None:
+        self._vectors, self._weights = nn.Parameter(vectors), nn.Parameter(weights, requires_grad=learn_weights)
         parts = (self._vectors, self._weights, self._across)
         self._optimizer = torch.optim.Adam([{"params": [part]} for part in parts])
 
@@ -78,12 +80,13 @@ class _Fitting:
     def settle(self) -> None:
         """Turn the vectors so that means have among themselves the angles that they have in the teacher's space.
 
-        The way into that space stays as it is from here on. To bend it for the lists' sake was tried: training queries
-        that share no relevant document with those that were learned from lost by it.
+        The way into that space stays as it is from here on, and so do the weights. To bend either for the lists' sake
+        was tried: the way cost training queries that share no relevant document with those that were learned from,
+        weights cost collections that no list came from.
         """
         straight, turn = torch.linalg.qr(self._across)  # [D, R], [R, R]
         self._across = nn.Parameter(straight, requires_grad=False)
-        self._begin(self._vectors @ turn.T, self._weights.detach())
+        self._begin(self._vectors @ turn.T, self._weights.detach(), learn_weights=False)
 
     def ids(self, texts: Sequence[str]) -> list[Tensor]:
         """Token ids of texts, as far as the model reads them."""
@@ -141,10 +144,10 @@ class _Record:
         self.progress.seconds = time.perf_counter() - self._started
         last = self._output / "last"
         with torch.no_grad():
-            tensors = pooling.weights(words, prior, tokenizer, SMOLLM2_MARKERS)
-        config = {**pooling.config(words), **SMOLLM2_TOKENIZER, "max_doc_length": self._recipe.max_doc_length}
+            tensors = pooling.weights(words, prior, tokenizer, Markers())
+        config = {**pooling.config(words), "max_doc_length": self._recipe.max_doc_length}
         halves = {name: tensor.half() for name, tensor in tensors.items()}
-        write_checkpoint(last, config, checkpoint.WEIGHTS, halves, None)
+        write_checkpoint(last, config, checkpoint.WEIGHTS, halves, tokenizer)
         figures = dev.measure(Reranker.from_pretrained(last, device="cpu"), self._dev, self._recipe.dev_doc_length)
         self.say(f"step {self.progress.step}: {dev.shown(figures)}")
         if self.progress.measured(figures):
@@ -173,8 +176,10 @@ def run(recipe: Recipe, settings: Fit, data: Path, output: Path, say: Callable[[
     record = _Record(recipe, data, output, say)
     teacher = Teacher(recipe.teacher)
     _check(recipe, settings, record.collections, teacher, output)
-    tokenizer = SMOLLM2.tokenizer()
-    texts = sorted({text for one in record.collections.values() for text in one.passages() if text.strip()})
+    tokenizer = uncased(teacher.vocabulary, Markers())
+    made = random_texts(tokenizer, settings.random_texts, recipe.seed)
+    found = (text for one in record.collections.values() for text in one.passages() if text.strip())
+    texts = sorted({*found, *made})
     random.Random(recipe.seed).shuffle(texts)
     say(f"taking the teacher's embeddings of {len(texts)} texts and {tokenizer.get_vocab_size()} tokens")
     fitting = _Fitting(recipe, settings, teacher, tokenizer, texts)
@@ -229,13 +234,13 @@ def _lists(recipe: Recipe, settings: Fit, collections: dict[str, Collection], fi
 
 def _list(found: RankedList, fitting: _Fitting) -> _List | None:
     """The list in tokens; None where no candidate, or every one, is relevant: nothing can be learned from it."""
-    documents = [(text, found.grades.get(number, 0)) for number, text in zip(found.ids, found.documents, strict=True)]
-    documents = [(text, grade) for text, grade in documents if text.strip()]
-    relevant = sum(grade > 0 for _, grade in documents)
-    if not 0 < relevant < len(documents):
-        return None
-    query, *read = fitting.ids([found.query, *(text for text, _ in documents)])
-    return _List(query, read, torch.tensor([float(grade) for _, grade in documents]))
+    query, *read = fitting.ids([found.query, *found.documents])
+    graded = [
+        (ids, float(found.grades.get(number, 0))) for number, ids in zip(found.ids, read, strict=True) if len(ids)
+    ]
+    documents, grades = [ids for ids, _ in graded], torch.tensor([grade for _, grade in graded])
+    relevant = int((grades > 0).sum())
+    return _List(query, documents, grades) if len(query) and 0 < relevant < len(documents) else None
 
 
 def _rate(step: int, steps: int) -> float:

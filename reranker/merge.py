@@ -40,7 +40,7 @@ def merge(folders: Sequence[Path], weights: Sequence[float], output: Path) -> No
             raise CheckpointError(
                 f"{one.folder} and {found[0].folder} are checkpoints of different shapes: they cannot be merged"
             )
-    whole = not found[0].is_adapter
+    whole = found[0].backbone is None
     merged = _mean(parts, weights) if whole else adapter.merge(parts, weights)
     part = output.with_name(output.name + ".part")
     part.mkdir(parents=True)

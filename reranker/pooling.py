@@ -2,13 +2,14 @@
 
 In the prompt every passage follows its number, `<passage id="17">`. The layers find by it what belongs together:
 
-0. Each token looks at the three tokens before it, so that the `">` behind a number knows the number's digits.
-1. Each token looks for the nearest such `">` before it and takes the number from there: that of its own passage. The
-   query's tokens at the end find `<query` instead. Another head counts the document markers so far.
+0. Each token looks at the three tokens before it, so that a `>` knows whether it ends `"17">` or `><query>`, and takes
+   the number along. The feed-forward part, which is empty in the other layers, is that "and".
+1. Each token looks for the nearest such `>` before it and takes the number from there: that of its own passage. The
+   query at the end has a number that no passage has. Another head counts the document markers so far.
 2. Each marker takes the weighted mean of the vectors (`reranker.words`) of all tokens with its own number.
 
 The projector passes that mean on, and turns the count into two more coordinates, `words.places`. So a score is that
-of `words.scores`, within rounding. The feed-forward parts are zero.
+of `words.scores`, within rounding.
 
 The coordinates of the hidden state have a meaning each (`_Coordinates`). All embeddings are equally long, so that the
 norms before the layers divide by the same number everywhere. Logits use the rotary embedding: pair j of a head's width
@@ -17,6 +18,7 @@ a key (1, 0) at distance d have the product a cos(t_j d) - b sin(t_j d).
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -25,22 +27,24 @@ from torch import Tensor
 
 from reranker.blocks import MAX_DOCUMENTS
 from reranker.prompt import Markers
+from reranker.wordpiece import NUMBERS, START
 from reranker.words import Words, places
 
 _HEADS, _HEAD_WIDTH = 3, 64
 WIDEST = _HEADS * _HEAD_WIDTH  # word vectors at most
 _PAIRS = _HEAD_WIDTH // 2
+_UNITS = 2  # of the feed-forward parts
 _STILL = slice(_PAIRS - 1, _PAIRS)  # the slowest pair: over a whole prompt it turns by a tenth of a radian
 _POSITIONS = 8_192
 _BASE = 100_000.0
-_DIGIT = 4  # coordinates of a digit, each 1 or -1
-_NONE, _QUERY = 14, 15  # what stands in a digit's place where a number is shorter, and in the query
-_NUMBER = 2 * _DIGIT + 1  # coordinates of a passage's number: ones, tens, hundred
+_NUMBER = 7  # coordinates of a passage's number, each 1 or -1
+_QUERY = 127  # the query's number
 _ONE = 8.0  # the coordinate that is the same for all tokens
 _SILENT = -20.0  # logarithm of the weight of tokens that belong to the prompt
 _AHEAD = 16.0  # logit by which the place looked for is ahead of its neighbours
-_NEARER, _SCALE = 80.0, 24.0  # what a `">` loses by distance d: a logit of 80 ln(1 + d / 24)
-_MISFIT = 600.0  # logit that is lost by what is no beginning: more than distance costs within a passage
+_SHARP = 40.0  # how steeply a condition that is not met is told from one that is
+_NEARER, _SCALE = 80.0, 24.0  # what a beginning loses by distance d: a logit of 80 ln(1 + d / 24)
+_MISFIT = 600.0  # logit that is lost by what is no beginning: more than any distance costs
 _UNCOUNTED = 60.0  # logit that is lost by what is no document's marker
 _MATCH = 12.0  # logit of each coordinate of the number that agrees
 _COUNTED = 8.0  # c in c / (c + documents so far), which is how the count is kept
@@ -57,19 +61,24 @@ class _Coordinates:
         self.weight = self._next(1)  # logarithm of the token's weight in the mean
         self.one = self._next(1)
         self.filler = self._next(1)  # makes all embeddings equally long
-        self.digit = self._next(_DIGIT)  # which digit the token is, or that it can stand before a number
-        self.is_digit = self._next(1)  # 1 for a digit, -1 for what can stand before a number
+        self.value = self._next(_NUMBER)  # of a token that is a number
+        self.is_number = self._next(1)
+        self.quotes = self._next(1)  # `"`
         self.opens = self._next(1)  # `<`
-        self.begins = self._next(1)  # 1/2 for `">` and `query`, 1 for what the whole prompt begins with
-        self.is_query = self._next(1)
+        self.closes = self._next(1)  # `>`
+        self.is_query = self._next(1)  # the word
         self.is_start = self._next(1)
         self.is_document = self._next(1)  # the markers
         self.is_asking = self._next(1)
-        self.ones = self._next(_DIGIT)  # written by layer 0: the token before
-        self.after_digit = self._next(1)
-        self.after_opening = self._next(1)
-        self.tens = self._next(_DIGIT)
-        self.hundred = self._next(1)
+        self.after_quote = self._next(1)  # written by layer 0: the token before
+        self.after_query = self._next(1)
+        self.before = self._next(_NUMBER)  # the second before
+        self.after_number = self._next(1)
+        self.opened = self._next(1)
+        self.quoted = self._next(1)  # the third before
+        self.closed = self._next(1)
+        self.begins = self._next(1)  # a passage; the start of the prompt does so from the beginning
+        self.begins_query = self._next(1)
         self.number = self._next(_NUMBER)  # written by layer 1
         self.counted = self._next(1)
         self._next(-self.count % _HEADS)  # transformers wants as many for each head
@@ -79,12 +88,14 @@ class _Coordinates:
         return slice(self.count - width, self.count)
 
 
-class _Attention:
-    """The matrices of one layer's attention, zero but for what is written into them."""
+class _Layer:
+    """The matrices of one layer, zero but for what is written into them."""
 
     def __init__(self, hidden: int) -> None:
         self.query, self.key, self.value = torch.zeros(3, _HEADS * _HEAD_WIDTH, hidden)
         self.out = torch.zeros(hidden, _HEADS * _HEAD_WIDTH)
+        self.gate, self.up = torch.zeros(2, _UNITS, hidden)
+        self.down = torch.zeros(hidden, _UNITS)
 
     def asks(self, head: int, pairs: slice, source: slice, real: Tensor | float, turned: Tensor | float = 0.0) -> None:
         """The head's query in those pairs for each unit of a coordinate: the logit that a key of 1 meets it with."""
@@ -106,6 +117,17 @@ class _Attention:
         self.value[rows, torch.arange(source.start, source.stop)] = 1.0
         self.out[torch.arange(target.start, target.stop), rows] = 1.0
 
+    def concludes(self, unit: int, one: slice, conditions: Sequence[slice], target: slice) -> None:
+        """A unit of the feed-forward part adds 1 to a coordinate where all conditions are 1, and 0 elsewhere.
+
+        It is x * sigmoid(x), which differs from 0 by less than 1e-7 where x is -20.
+        """
+        for condition in conditions:
+            self.gate[unit, condition.start] = _SHARP
+        self.gate[unit, one.start] = -_SHARP * (len(conditions) - 0.5) / _ONE
+        self.up[unit, one.start] = 1 / _ONE
+        self.down[target.start, unit] = 2 / _SHARP
+
 
 def config(words: Words) -> dict[str, Any]:
     """The model's shape, as transformers describes it."""
@@ -113,7 +135,7 @@ def config(words: Words) -> dict[str, Any]:
         "model_type": "llama",
         "vocab_size": len(words.vectors),
         "hidden_size": _Coordinates(words.vectors.shape[1]).count,
-        "intermediate_size": 1,
+        "intermediate_size": _UNITS,
         "num_hidden_layers": 3,
         "num_attention_heads": _HEADS,
         "num_key_value_heads": _HEADS,
@@ -139,9 +161,9 @@ def weights(words: Words, prior: float, tokenizer: Tokenizer, markers: Markers) 
             "self_attn.k_proj": layer.key,
             "self_attn.v_proj": layer.value,
             "self_attn.o_proj": layer.out,
-            "mlp.gate_proj": torch.zeros(1, hidden),
-            "mlp.up_proj": torch.zeros(1, hidden),
-            "mlp.down_proj": torch.zeros(hidden, 1),
+            "mlp.gate_proj": layer.gate,
+            "mlp.up_proj": layer.up,
+            "mlp.down_proj": layer.down,
             "input_layernorm": tensors["norm.weight"].clone(),
             "post_attention_layernorm": tensors["norm.weight"].clone(),
         }
@@ -157,57 +179,52 @@ def _embeddings(own: _Coordinates, words: Words, tokenizer: Tokenizer, markers: 
     table[:, own.words] = words.vectors
     table[:, own.weight.start] = words.weights
     table[:, own.one] = _ONE
-    start, number = "<|im_start|>", ("\u0120id", '="')
-    rows = {text: table[_token(tokenizer, text)] for text in (*"0123456789<>", '">', "\u010a", "query", start, *number)}
-    for digit in range(10):
-        rows[str(digit)][own.digit] = _signs(digit)
-        rows[str(digit)][own.is_digit] = 1.0
-    for text in number:
-        rows[text][own.digit] = _signs(_NONE)
-        rows[text][own.is_digit] = -1.0
-    rows["<"][own.opens] = 1.0
-    rows['">'][own.begins] = rows["query"][own.begins] = 0.5
-    rows["query"][own.is_query] = 1.0
-    rows[start][own.begins] = rows[start][own.is_start] = 1.0
+    rows = {text: table[_token(tokenizer, text)] for text in ('"', "<", ">", "query", START)}
+    for number, text in enumerate(NUMBERS):
+        row = table[_token(tokenizer, text)]
+        row[own.value], row[own.is_number] = _signs(number), 1.0
+    rows['"'][own.quotes] = rows["<"][own.opens] = rows[">"][own.closes] = rows["query"][own.is_query] = 1.0
+    rows[START][own.begins] = rows[START][own.is_start] = 1.0
     asked, asking = (table[_token(tokenizer, marker)] for marker in (markers.document, markers.query))
     asked[own.is_document] = asking[own.is_asking] = 1.0
-    for row in (rows['">'], rows[">"], rows["\u010a"], rows["query"], asked, asking):
+    for row in (rows[">"], asked, asking):
         row[own.words], row[own.weight] = 0.0, _SILENT
     return table
 
 
-def _look_back(own: _Coordinates) -> _Attention:
+def _look_back(own: _Coordinates) -> _Layer:
     """Layer 0: head 0 sees the token before, head 1 the second before, head 2 the third."""
-    layer = _Attention(own.count)
+    layer = _Layer(own.count)
     every, angles = slice(0, _PAIRS), _angles(_PAIRS)
     size = _AHEAD / (1 - angles.cos()).sum() / _ONE
     for head in range(_HEADS):
         back = (head + 1) * angles
         layer.asks(head, every, own.one, size * back.cos(), -size * back.sin())
         layer.answers(head, every, own.one, 1 / _ONE)
-    layer.brings(0, own.digit, own.ones)
-    layer.brings(0, own.is_digit, own.after_digit)
-    layer.brings(0, own.opens, own.after_opening)
-    layer.brings(1, own.digit, own.tens)
-    layer.brings(2, own.is_digit, own.hundred)
+    layer.brings(0, own.quotes, own.after_quote)
+    layer.brings(0, own.is_query, own.after_query)
+    layer.brings(1, own.value, own.before)
+    layer.brings(1, own.is_number, own.after_number)
+    layer.brings(1, own.opens, own.opened)
+    layer.brings(2, own.quotes, own.quoted)
+    layer.brings(2, own.closes, own.closed)
+    layer.concludes(0, own.one, (own.closes, own.after_quote, own.after_number, own.quoted), own.begins)
+    layer.concludes(1, own.one, (own.closes, own.after_query, own.opened, own.closed), own.begins_query)
     return layer
 
 
-def _find_number(own: _Coordinates) -> _Attention:
+def _find_number(own: _Coordinates) -> _Layer:
     """Layer 1: head 0 finds the number of a token's passage, head 1 counts the documents so far."""
-    layer = _Attention(own.count)
+    layer = _Layer(own.count)
     near = slice(0, _STILL.start)
     real, turned = _nearest()
     layer.asks(0, near, own.one, real / _ONE, turned / _ONE)
     layer.answers(0, near, own.one, 1 / _ONE)
     layer.asks(0, _STILL, own.one, _MISFIT / _ONE)
-    for source, size in ((own.begins, 1.0), (own.after_digit, 0.5), (own.after_opening, 0.5), (own.one, -1 / _ONE)):
+    for source, size in ((own.begins, 1.0), (own.begins_query, 1.0), (own.one, -1 / _ONE)):
         layer.answers(0, _STILL, source, size)
-    layer.brings(0, own.ones, slice(own.number.start, own.number.start + _DIGIT))
-    layer.brings(0, own.tens, slice(own.number.start + _DIGIT, own.number.stop - 1))
-    layer.brings(0, own.hundred, slice(own.number.stop - 1, own.number.stop))
-    # These values are the head's first ones: a number's coordinates, as far as they do not come from `query` itself.
-    layer.value[:_NUMBER, own.is_query.start] = torch.cat((_signs(_QUERY), _signs(_QUERY), torch.ones(1)))
+    layer.brings(0, own.before, own.number)
+    layer.value[:_NUMBER, own.begins_query.start] = _signs(_QUERY)  # the head's first values: those of a number
     # The prompt has two starts. The query's marker hardly sees the documents: it has the place of the query, 0.
     slow = slice(_STILL.start - 1, _STILL.start)
     layer.asks(1, slow, own.one, math.log(_COUNTED / 2) / _ONE)
@@ -220,9 +237,9 @@ def _find_number(own: _Coordinates) -> _Attention:
     return layer
 
 
-def _take_mean(own: _Coordinates) -> _Attention:
+def _take_mean(own: _Coordinates) -> _Layer:
     """Layer 2: each head takes the mean of a part of the words, over the tokens with the number of its own token."""
-    layer = _Attention(own.count)
+    layer = _Layer(own.count)
     for head in range(_HEADS):
         for part in range(_NUMBER):
             pair = slice(_STILL.start - _NUMBER + part, _STILL.start - _NUMBER + part + 1)
@@ -280,8 +297,8 @@ def _angles(pairs: int) -> Tensor:
     return _BASE ** -(torch.arange(pairs).double() / _PAIRS)
 
 
-def _signs(digit: int) -> Tensor:
-    return torch.tensor([1.0 if digit >> bit & 1 else -1.0 for bit in range(_DIGIT)])
+def _signs(number: int) -> Tensor:
+    return torch.tensor([1.0 if number >> bit & 1 else -1.0 for bit in range(_NUMBER)])
 
 
 def _token(tokenizer: Tokenizer, text: str) -> int:

@@ -46,19 +46,21 @@ class Stage:
 class Fit:
     """How the words of a checkpoint are fitted (`reranker.fit`): first to texts, then to training lists.
 
-    `width` is that of their vectors, and `prior` says how much a score trusts the order of the first stage.
-    `imitate` is what the teacher's part of the loss counts, beside the lists' own.
+    `width` is that of their vectors, and `prior` says how much a score trusts the order of the first stage. To the
+    collections' texts come `random_texts`, of words drawn at random, for what no collection speaks of. `imitate` is
+    what the teacher's part of the loss counts, beside the lists' own.
     """
 
-    width: int = 181
-    prior: float = 0.3
-    text_steps: int = 1500
+    width: int = 184
+    prior: float = 0.2
+    random_texts: int = 60_000
+    text_steps: int = 2000
     texts_per_step: int = 256
     list_steps: int = 800
     lists_per_step: int = 4
     documents: int = 100
     temperature: float = 0.06
-    imitate: float = 5.0
+    imitate: float = 20.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from safetensors.torch import save_file
+from tokenizers import Tokenizer
 from torch import Tensor
 
-from reranker.checkpoint import CONFIG, TOKENIZER_CONFIG, Checkpoint
+from reranker.checkpoint import CONFIG, TOKENIZER, TOKENIZER_CONFIG, Checkpoint
 
 
 def write_checkpoint(
-    folder: Path, config: Mapping[str, Any], name: str, tensors: Mapping[str, Tensor], source: Checkpoint | None
+    folder: Path,
+    config: Mapping[str, Any],
+    name: str,
+    tensors: Mapping[str, Tensor],
+    tokenizer: Checkpoint | Tokenizer | None,
 ) -> None:
     """Write a checkpoint that `Reranker.from_pretrained` loads.
 
@@ -21,14 +26,16 @@ def write_checkpoint(
         config: what `config.json` says.
         name: of the file of weights.
         tensors: the weights, in the precision that they are kept in.
-        source: the checkpoint whose tokenizer it has; None where the tokenizer is that of the config's `backbone`.
+        tokenizer: its own, or the checkpoint whose tokenizer it has; None for that of the config's `backbone`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    if source is None:
-        write_json(folder / TOKENIZER_CONFIG, {"model_max_length": config["max_position_embeddings"]})
+    if isinstance(tokenizer, Checkpoint):
+        for file in tokenizer.tokenizer_files:
+            (folder / file).write_bytes((tokenizer.folder / file).read_bytes())
     else:
-        for file in source.tokenizer_files:
-            (folder / file).write_bytes((source.folder / file).read_bytes())
+        write_json(folder / TOKENIZER_CONFIG, {"model_max_length": config["max_position_embeddings"]})
+    if isinstance(tokenizer, Tokenizer):
+        write_json(folder / TOKENIZER, json.loads(tokenizer.to_str()))
     write_json(folder / CONFIG, config)
     part = folder / f"{name}.part"
     save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, part)

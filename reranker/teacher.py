@@ -23,6 +23,8 @@ class Teacher:
         if isinstance(self._model.max_seq_length, int):  # a static model reads texts of any length
             self._model.max_seq_length = _LENGTH
         self.width = self._model.get_embedding_dimension() or 0
+        vocabulary: dict[str, int] = self._model.tokenizer.get_vocab()
+        self.vocabulary = sorted(vocabulary, key=vocabulary.__getitem__)
         self._known: dict[str, Tensor] = {}
 
     def lesson(self, example: Example, prior: float) -> Lesson:

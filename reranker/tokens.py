@@ -5,7 +5,8 @@ stands on either side. The pieces of `reranker.prompt` are cut at two kinds of p
 
 - beside a marker: special tokens are taken out of the text before anything else happens to it;
 - between a document's number and the quotation mark after it: every pre-tokenizer in `_SPLITS_AFTER_A_DIGIT` makes a
-  digit a piece of its own, matches from left to right without looking back, and no normal form joins the two.
+  digit a piece of its own, BERT's a quotation mark, each matches from left to right without looking back, and no normal
+  form joins the two.
 
 The digit's cut is why a document is tokenised together with the `">` and the line break before it: a document that
 begins with a line break is one token with them. `pieces_are_exact` decides whether a tokenizer is of the proven kind;
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from tokenizers import AddedToken, Tokenizer
-from tokenizers.models import BPE
+from tokenizers.models import BPE, WordPiece
 
 from reranker.errors import CheckpointError
 from reranker.prompt import BODY_START, CLOSING, Markers, between, body, head, render, tail, without_markers
@@ -44,7 +45,7 @@ _SPLITS_AFTER_A_DIGIT: tuple[list[dict[str, Any]], ...] = (
         {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True},
     ],
 )
-_PLAIN_ADDED_TOKEN = re.compile(r'<[^<>"\s]+>')
+_PLAIN_ADDED_TOKEN = re.compile(r'<[^<>"\s]+>|[^<>"\s]+')
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +95,28 @@ class Block:
 
 def pieces_are_exact(tokenizer: Tokenizer) -> bool:
     """Whether tokenising the prompt's pieces one by one is proven to give the ids of the whole prompt."""
+    return (
+        (_cuts_after_digits(tokenizer) or _cuts_before_marks(tokenizer))
+        and not tokenizer.encode_special_tokens
+        and all(_stands_alone(token) for token in tokenizer.get_added_tokens_decoder().values())
+    )
+
+
+def _cuts_after_digits(tokenizer: Tokenizer) -> bool:
     pre = _spec(tokenizer.pre_tokenizer)
     steps = [{k: v for k, v in step.items() if k != "trim_offsets"} for step in pre.get("pretokenizers", [])]
     return (
         isinstance(tokenizer.model, BPE)
         and not tokenizer.model.dropout
-        and not tokenizer.encode_special_tokens
         and _spec(tokenizer.normalizer) in ({}, {"type": "NFC"})
         and steps in _SPLITS_AFTER_A_DIGIT
-        and all(_stands_alone(token) for token in tokenizer.get_added_tokens_decoder().values())
     )
+
+
+def _cuts_before_marks(tokenizer: Tokenizer) -> bool:
+    """Whether it is one of BERT's, which normalises character by character."""
+    kinds = [_spec(step).get("type") for step in (tokenizer.normalizer, tokenizer.pre_tokenizer)]
+    return isinstance(tokenizer.model, WordPiece) and kinds == ["BertNormalizer", "BertPreTokenizer"]
 
 
 def _spec(step: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaModel
 
 from reranker import adapter, checkpoint
-from reranker.backbone import SMOLLM2, SMOLLM2_CONFIG, SMOLLM2_MARKERS, SMOLLM2_TOKENIZER
+from reranker.backbone import SMOLLM2, SMOLLM2_ADAPTER, SMOLLM2_CONFIG, SMOLLM2_MARKERS
 from reranker.checkpoint import Checkpoint
 from reranker.errors import CheckpointError
 from reranker.model import ListModel
@@ -55,7 +55,7 @@ class Trainable:
         projector = nn.Sequential(
             nn.Linear(hidden, _WIDTH, bias=False), nn.ReLU(), nn.Linear(_WIDTH, _WIDTH, bias=False)
         )
-        config |= SMOLLM2_TOKENIZER
+        config |= SMOLLM2_ADAPTER
         tokens = PromptTokens(SMOLLM2.tokenizer(), SMOLLM2_MARKERS)
         return cls(ListModel(backbone, projector), tokens, config, rank, None)
 
@@ -67,7 +67,7 @@ class Trainable:
             CheckpointError: it cannot be loaded, or is an adapter.
         """
         files = checkpoint.find(name_or_folder)
-        if files.is_adapter:
+        if files.backbone:
             raise CheckpointError(f"{files.folder} is an adapter: only whole checkpoints can be trained on")
         model = files.model(device, torch.float32)
         return cls(model, PromptTokens(files.tokenizer(), files.markers), files.config, rank, files)

@@ -1,7 +1,6 @@
-"""Adapters, the backbone's own file, and the embedded checkpoint, which takes its tokenizer from that file."""
+"""Adapters, and the file of the backbone that they are joined with."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -66,17 +65,6 @@ def test_merging_takes_the_mean_of_what_adapters_add() -> None:
 
 
 @pytest.fixture
-def embedded(tmp_path: Path) -> Path:
-    """A copy of the checkpoint inside the package that a test may spoil."""
-    return Path(shutil.copytree(checkpoint.find("embedded").folder, tmp_path / "embedded"))
-
-
-@pytest.fixture(scope="module")
-def reranker() -> Reranker:
-    return Reranker.from_pretrained("embedded", device="cpu")
-
-
-@pytest.fixture
 def trained(tmp_path: Path) -> Path:
     """A checkpoint that is an adapter: random LoRA matrices on the backbone's first layer."""
     torch.manual_seed(0)
@@ -87,24 +75,6 @@ def trained(tmp_path: Path) -> Path:
                 weight.normal_(std=0.1)
     trainable.save(tmp_path / "trained", {})
     return tmp_path / "trained"
-
-
-def test_the_embedded_checkpoint_reranks(reranker: Reranker, embedded: Path) -> None:
-    documents = ["The recipe asks for two eggs and some flour.", "Tides are raised by the pull of the Moon."]
-    for order in (documents, documents[::-1]):
-        assert reranker.rerank("what raises the tides", order)[0].document == documents[1]
-    assert checkpoint.find(embedded).fingerprint(torch.float32) == reranker.fingerprint
-
-
-def test_documents_longer_than_the_checkpoint_was_made_for_are_cut(reranker: Reranker, embedded: Path) -> None:
-    length = json.loads((embedded / "config.json").read_text())["max_doc_length"]
-    [done] = reranker.score_iter([("tides", [" sea" * (length + 50), "short"])])
-    assert (done.documents_cut, done.tokens_lost) == (1, 50)
-
-
-def test_the_embedded_checkpoint_is_small() -> None:
-    folder = checkpoint.find("embedded").folder
-    assert sum(path.stat().st_size for path in folder.iterdir()) < 25e6
 
 
 def test_the_backbone_is_what_transformers_makes_of_its_file() -> None:
@@ -139,10 +109,10 @@ def spoil(folder: Path, **changes: str) -> None:
         ({"colour": "blue"}, r"config\.json: backbone is not a file in a package"),
     ],
 )
-def test_a_missing_or_other_backbone_is_said(embedded: Path, changes: dict[str, str], message: str) -> None:
-    spoil(embedded, **changes)
+def test_a_missing_or_other_backbone_is_said(trained: Path, changes: dict[str, str], message: str) -> None:
+    spoil(trained, **changes)
     with pytest.raises(CheckpointError, match=message):
-        Reranker.from_pretrained(embedded, device="cpu")
+        Reranker.from_pretrained(trained, device="cpu")
 
 
 def test_an_adapter_is_joined_with_its_backbone(trained: Path) -> None:
@@ -176,5 +146,5 @@ def test_a_spoiled_adapter_is_said(trained: Path) -> None:
     with pytest.raises(CheckpointError, match="cannot be read"):
         Reranker.from_pretrained(trained, device="cpu")
     path.unlink()
-    with pytest.raises(CheckpointError, match=r"has no model\.safetensors"):
+    with pytest.raises(CheckpointError, match=r"has no adapter\.safetensors"):
         Reranker.from_pretrained(trained, device="cpu")

@@ -1,6 +1,7 @@
 """Words fitted for real, small: to a teacher that is a table of random vectors itself, and to a made-up collection."""
 
 import json
+import string
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,31 +15,42 @@ from tokenizers import Tokenizer
 
 from reranker import Reranker
 from reranker.examples import Collection
+from reranker.prompt import Markers
 from reranker.train import main
+from reranker.wordpiece import NUMBERS, uncased
 
 Write = Callable[..., Path]
 
 
-@pytest.fixture
-def write(tmp_path: Path, training_folder: Path, tokenizer: Tokenizer) -> Write:
-    """Writes a recipe that fits words on the made-up collection; keywords change it."""
+def static(folder: Path, tokenizer: Tokenizer) -> str:
+    """A teacher with random vectors for a tokenizer's tokens."""
     torch.manual_seed(0)
-    teacher = tmp_path / "teacher"
-    SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_dim=24)], device="cpu").save(str(teacher))
+    SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_dim=24)], device="cpu").save(str(folder))
+    return str(folder)
+
+
+@pytest.fixture
+def write(tmp_path: Path, training_folder: Path) -> Write:
+    """Writes a recipe that fits words on the made-up collection; keywords change it."""
+    pieces = [*NUMBERS, *string.ascii_lowercase, *(f"##{letter}" for letter in string.ascii_lowercase), *'"<>']
+    pieces += [*(f"word{topic}" for topic in range(16)), "query", "about", "tide"]
+    teacher = static(tmp_path / "teacher", uncased(pieces, Markers()))
 
     def made(**changes: Any) -> Path:
         words = {
             "width": 12,
+            "random_texts": 20,
             "text_steps": 60,
             "texts_per_step": 32,
             "list_steps": 60,
             "lists_per_step": 10,
             "documents": 8,
             "prior": 0.1,
+            "imitate": 2.0,
         }
         content = {
             "words": words | changes.pop("words", {}),
-            "teacher": str(teacher),
+            "teacher": teacher,
             "collections": {training_folder.name: 1.0},
             "max_doc_length": 40,
             "dev_queries": 6,
@@ -61,7 +73,7 @@ def test_words_learn_from_texts_and_lists_and_become_a_checkpoint(write: Write, 
     output = tmp_path / "out"
     assert train(write(), output, tmp_path) == 0
     assert {path.name for path in output.iterdir()} == {
-        "card.json", "config.json", "model.safetensors", "tokenizer_config.json",
+        "card.json", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
     }  # fmt: skip
     card = json.loads((output / "card.json").read_text())
     assert (card["steps"], card["lists"]) == (120, 600)
@@ -91,6 +103,15 @@ def test_the_same_recipe_fits_the_same_words_and_they_can_be_trained_on(write: W
     assert Reranker.from_pretrained(tmp_path / "on", device="cpu").score([("word3", ["about word3", "tide"])])
 
 
+def test_texts_without_any_token_are_passed_over(write: Write, training_folder: Path, tmp_path: Path) -> None:
+    with (training_folder / "corpus.jsonl").open("a") as corpus:
+        for number, text in enumerate(("", " ", "\u200b")):
+            corpus.write(json.dumps({"_id": f"e{number}", "title": "", "text": text}) + "\n")
+    assert train(write(words={"text_steps": 5, "list_steps": 5}, dev_every=5), tmp_path / "out", tmp_path) == 0
+    card = json.loads((tmp_path / "out/card.json").read_text())
+    assert all(value < 10 for row in card["losses"] for value in (row["rank"], row["imitate"]))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -109,6 +130,13 @@ def test_what_cannot_be_fitted_is_said_before_anything_is_written(
     assert train(write(**changes), tmp_path / "out", tmp_path) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_teacher_with_another_kind_of_tokenizer_is_refused(
+    write: Write, tmp_path: Path, tokenizer: Tokenizer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(write(teacher=static(tmp_path / "other", tokenizer)), tmp_path / "out", tmp_path) == 2
+    assert "uncased WordPiece tokenizer: the teacher's lacks '10'" in capsys.readouterr().err
 
 
 def test_passages_are_training_queries_documents_and_stretches_of_them(training_folder: Path) -> None:

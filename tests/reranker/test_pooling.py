@@ -13,8 +13,9 @@ from torch import nn
 from transformers import LlamaConfig, LlamaModel
 
 from reranker import Reranker, pooling
-from reranker.backbone import SMOLLM2, SMOLLM2_MARKERS
+from reranker.checkpoint import EMBEDDED, find
 from reranker.model import ListModel
+from reranker.prompt import Markers
 from reranker.tokens import PromptTokens
 from reranker.words import Words, places, scores
 
@@ -24,21 +25,21 @@ NEAR = 0.01  # what roundings may add up to, where scores lie within 2 of each o
 
 
 @cache
-def smollm2() -> Tokenizer:
-    return SMOLLM2.tokenizer()
+def tokenizer() -> Tokenizer:
+    return find(EMBEDDED).tokenizer()
 
 
 @pytest.fixture(scope="module")
 def words() -> Words:
     """Random ones, with weights between 1 and a twentieth."""
     torch.manual_seed(0)
-    size = smollm2().get_vocab_size()
+    size = tokenizer().get_vocab_size()
     return Words(torch.randn(size, 181) / 10, -3 * torch.rand(size))
 
 
 def made(words: Words, dtype: torch.dtype) -> Reranker:
     """The model in some precision, its weights rounded to half precision as they are kept."""
-    weights = pooling.weights(words, PRIOR, smollm2(), SMOLLM2_MARKERS)
+    weights = pooling.weights(words, PRIOR, tokenizer(), Markers())
     stored = {name.removeprefix("model."): tensor.half().float() for name, tensor in weights.items()}
     first, second = stored.pop("projector.0.weight"), stored.pop("projector.2.weight")
     projector = nn.Sequential(nn.Linear(*first.T.shape, bias=False), nn.ReLU(), nn.Linear(*second.T.shape, bias=False))
@@ -46,7 +47,7 @@ def made(words: Words, dtype: torch.dtype) -> Reranker:
     backbone = LlamaModel(LlamaConfig(**pooling.config(words)))
     backbone.load_state_dict(stored)
     model = ListModel(backbone, projector).to(dtype)
-    return Reranker(model, PromptTokens(smollm2(), SMOLLM2_MARKERS), 8192, lambda: "")
+    return Reranker(model, PromptTokens(tokenizer(), Markers()), 8192, lambda: "")
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def reranker(words: Words) -> Reranker:
 
 
 def expected(words: Words, query: str, documents: list[str]) -> list[float]:
-    means = words.means([torch.tensor(smollm2().encode(text).ids) for text in (query, *documents)])
+    means = words.means([torch.tensor(tokenizer().encode(text).ids) for text in (query, *documents)])
     return scores(means, PRIOR).tolist()
 
 
