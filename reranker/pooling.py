@@ -45,6 +45,7 @@ _AHEAD = 16.0  # logit by which the place looked for is ahead of its neighbours
 _SHARP = 40.0  # how steeply a condition that is not met is told from one that is
 _NEARER, _SCALE = 80.0, 24.0  # what a beginning loses by distance d: a logit of 80 ln(1 + d / 24)
 _MISFIT = 600.0  # logit that is lost by what is no beginning: more than any distance costs
+_LAST = 30.0  # logit by which the query's beginning, the last one, is ahead: a long query does not slip to a passage
 _UNCOUNTED = 60.0  # logit that is lost by what is no document's marker
 _MATCH = 12.0  # logit of each coordinate of the number that agrees
 _COUNTED = 8.0  # c in c / (c + documents so far), which is how the count is kept
@@ -221,7 +222,7 @@ def _find_number(own: _Coordinates) -> _Layer:
     layer.asks(0, near, own.one, real / _ONE, turned / _ONE)
     layer.answers(0, near, own.one, 1 / _ONE)
     layer.asks(0, _STILL, own.one, _MISFIT / _ONE)
-    for source, size in ((own.begins, 1.0), (own.begins_query, 1.0), (own.one, -1 / _ONE)):
+    for source, size in ((own.begins, 1.0), (own.begins_query, 1 + _LAST / _MISFIT), (own.one, -1 / _ONE)):
         layer.answers(0, _STILL, source, size)
     layer.brings(0, own.before, own.number)
     layer.value[:_NUMBER, own.begins_query.start] = _signs(_QUERY)  # the head's first values: those of a number
