@@ -27,7 +27,7 @@ from torch import Tensor
 
 from reranker.blocks import MAX_DOCUMENTS
 from reranker.prompt import Markers
-from reranker.wordpiece import NUMBERS, START
+from reranker.wordpiece import MARKS, NUMBERS, START
 from reranker.words import Words, places
 
 _HEADS, _HEAD_WIDTH = 3, 64
@@ -180,7 +180,7 @@ def _embeddings(own: _Coordinates, words: Words, tokenizer: Tokenizer, markers: 
     table[:, own.words] = words.vectors
     table[:, own.weight.start] = words.weights
     table[:, own.one] = _ONE
-    rows = {text: table[_token(tokenizer, text)] for text in ('"', "<", ">", "query", START)}
+    rows = {text: table[_token(tokenizer, text)] for text in (*MARKS, START)}
     for number, text in enumerate(NUMBERS):
         row = table[_token(tokenizer, text)]
         row[own.value], row[own.is_number] = _signs(number), 1.0
@@ -280,7 +280,7 @@ def _projector(own: _Coordinates, prior: float) -> tuple[Tensor, Tensor]:
 def _nearest() -> tuple[Tensor, Tensor]:
     """The query whose logits fall with the logarithm of the distance: its two coordinates in all pairs but the last.
 
-    The fit counts near distances most; the ridge keeps the numbers small.
+    The fit counts near distances most, and ripples beyond some 150 tokens; the ridge keeps the numbers small.
     """
     distance = torch.arange(_POSITIONS).double()
     wanted = -_NEARER * torch.log1p(distance / _SCALE)

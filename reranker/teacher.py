@@ -23,9 +23,13 @@ class Teacher:
         if isinstance(self._model.max_seq_length, int):  # a static model reads texts of any length
             self._model.max_seq_length = _LENGTH
         self.width = self._model.get_embedding_dimension() or 0
-        vocabulary: dict[str, int] = self._model.tokenizer.get_vocab()
-        self.vocabulary = sorted(vocabulary, key=vocabulary.__getitem__)
         self._known: dict[str, Tensor] = {}
+
+    @property
+    def vocabulary(self) -> list[str]:
+        """The pieces of its tokenizer, in the order of their ids."""
+        numbers: dict[str, int] = self._model.tokenizer.get_vocab()
+        return sorted(numbers, key=numbers.__getitem__)
 
     def lesson(self, example: Example, prior: float) -> Lesson:
         """Embeddings of unit length, and scores: the cosines, less `prior` times ln(place) in a list in BM25's order.

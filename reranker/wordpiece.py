@@ -23,6 +23,8 @@ START = "<|im_start|>"
 """What the prompt begins with."""
 NUMBERS = tuple(str(number) for number in range(MAX_DOCUMENTS))
 """Those of a prompt's passages."""
+MARKS = ('"', "<", ">", "query")
+"""What passages and the query are told by in a prompt, beside the numbers."""
 _UNKNOWN = "[UNK]"
 _LENGTHS = (3, 10)  # words of a random text
 _SKEW = 1.5  # how much the first words of a vocabulary, which are the frequent ones, are drawn more often
@@ -35,7 +37,7 @@ def uncased(vocabulary: Sequence[str], markers: Markers) -> Tokenizer:
         RerankerError: pieces are missing by which `reranker.pooling` finds its way in the prompt.
     """
     known = set(vocabulary)
-    missing = [piece for piece in (*NUMBERS, '"', "<", ">", "query") if piece not in known]
+    missing = [piece for piece in (*NUMBERS, *MARKS) if piece not in known]
     if missing:
         raise RerankerError(
             f"words need the vocabulary of an uncased WordPiece tokenizer: the teacher's lacks {missing[0]!r}"

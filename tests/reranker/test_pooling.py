@@ -79,8 +79,8 @@ def test_a_score_is_that_of_the_words(number: int, lengths: range, words: Words,
 @pytest.mark.parametrize("length", [150, 250, 400, 500])
 @pytest.mark.parametrize("documents", [20, 46])
 def test_a_long_query_is_read_to_its_end(length: int, documents: int, words: Words, reranker: Reranker) -> None:
-    query = texts(1, range(length, length + 1))[0]
-    found = reranker.score([(query, read := texts(100, range(documents, documents + 1)))])[0]
+    [query], read = texts(1, range(length, length + 1)), texts(100, range(documents, documents + 1))
+    found = reranker.score([(query, read)])[0]
     np.testing.assert_allclose(found, expected(words, query, read), atol=NEAR)
 
 
