@@ -17,8 +17,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
 
+from reranker.attention import blocks, causal, masked
+from reranker.products import linear
 from reranker.workers import each, in_pieces
 
 # Rows of tokens that go through a layer's linear parts at once. In pieces for a CPU, their activations stay in its
@@ -68,29 +69,27 @@ class ListModel(nn.Module):
 def _layer(layer: Any, hidden: Tensor, rope: Rope, lengths: Sequence[int], window: int | None) -> Tensor:
     """One layer at all positions: [T, H] to [T, H]."""
     attention = layer.self_attn
-    query = _empty_heads(hidden, attention.q_proj, attention.head_dim)  # [T, A, D]
-    key = _empty_heads(hidden, attention.k_proj, attention.head_dim)  # [T, K, D]
-    value, heard, out = torch.empty_like(key), torch.empty_like(query), torch.empty_like(hidden)
-    groups = query.shape[1] // key.shape[1]
+    query = hidden.new_empty(len(hidden), attention.q_proj.out_features // attention.head_dim, attention.head_dim)
+    key, value = _empty_keys_and_values(attention, hidden)
+    heard, out = torch.empty_like(query), torch.empty_like(hidden)
 
     def project(rows: slice) -> None:
         normed, turn = layer.input_layernorm(hidden[rows]), (rope[0][rows], rope[1][rows])
         query[rows] = _queries(attention, normed, turn)
-        key[rows], value[rows] = _keys_and_values(attention, normed, turn)
+        key[:, rows], value[:, rows] = _keys_and_values(attention, normed, turn)
 
     def attend(part: tuple[slice, slice]) -> None:
-        span, heads = part
-        shared = slice(heads.start // groups, (heads.stop - 1) // groups + 1)
-        heard[span, heads] = _causal(
-            query[span, heads], key[span, shared], value[span, shared], attention.scaling, window
-        )
+        span, own = part
+        rows = slice(span.start + own.start, span.start + own.stop)
+        heard[rows] = causal(query[rows], key[:, span], value[:, span], own, attention.scaling, window)
 
     def finish(rows: slice) -> None:
         out[rows] = _finish(layer, hidden[rows], heard[rows])
 
-    each(project, _chunks(hidden), hidden.device)
-    each(attend, _parts(lengths, query), hidden.device)
-    each(finish, _chunks(hidden), hidden.device)
+    parts = [(span, own) for span in _spans(lengths) for own in blocks(span.stop - span.start, query, window)]
+    each(project, _chunks(hidden), hidden)
+    each(attend, parts, hidden)
+    each(finish, _chunks(hidden), hidden)
     return out
 
 
@@ -99,21 +98,20 @@ def _last_layer(
 ) -> Tensor:
     """The last layer at the markers alone: [T, H] to [M, H]. Keys and values are still needed at all positions."""
     attention = layer.self_attn
-    key = _empty_heads(hidden, attention.k_proj, attention.head_dim)  # [T, K, D]
-    value = torch.empty_like(key)
+    key, value = _empty_keys_and_values(attention, hidden)
 
     def project(rows: slice) -> None:
         normed = layer.input_layernorm(hidden[rows])
-        key[rows], value[rows] = _keys_and_values(attention, normed, (rope[0][rows], rope[1][rows]))
+        key[:, rows], value[:, rows] = _keys_and_values(attention, normed, (rope[0][rows], rope[1][rows]))
 
-    each(project, _chunks(hidden), hidden.device)
+    each(project, _chunks(hidden), hidden)
     counts = [len(places) for places in markers]
     read = torch.cat([places + span.start for places, span in zip(markers, _spans(lengths), strict=True)])  # [M]
     marked = hidden[read]  # [M, H]
     query = _queries(attention, layer.input_layernorm(marked), (rope[0][read], rope[1][read]))  # [M, A, D]
     heard = torch.cat(
         [
-            _masked(own, key[span], value[span], places, attention.scaling, window)
+            masked(own, key[:, span], value[:, span], places, attention.scaling, window)
             for own, places, span in zip(torch.split(query, counts), markers, _spans(lengths), strict=True)
         ]
     )  # [M, A, D]
@@ -122,19 +120,30 @@ def _last_layer(
 
 def _finish(layer: Any, hidden: Tensor, heard: Tensor) -> Tensor:
     """What follows attention, row by row: [R, H] and [R, A, D] to [R, H]."""
-    hidden = hidden + layer.self_attn.o_proj(heard.flatten(-2))
-    return hidden + layer.mlp(layer.post_attention_layernorm(hidden))  # type: ignore[no-any-return]
+    hidden = hidden + linear(layer.self_attn.o_proj, heard.flatten(-2))
+    mlp, normed = layer.mlp, layer.post_attention_layernorm(hidden)
+    return hidden + linear(mlp.down_proj, mlp.act_fn(linear(mlp.gate_proj, normed)) * linear(mlp.up_proj, normed))
 
 
 def _queries(attention: Any, normed: Tensor, rope: Rope) -> Tensor:
-    query = attention.q_proj(normed).view(len(normed), -1, attention.head_dim)  # [R, A, D]
+    query = linear(attention.q_proj, normed).view(len(normed), -1, attention.head_dim)  # [R, A, D]
     return _turn(_head_norm(attention, "q_norm", query), rope)
 
 
 def _keys_and_values(attention: Any, normed: Tensor, rope: Rope) -> tuple[Tensor, Tensor]:
-    key = attention.k_proj(normed).view(len(normed), -1, attention.head_dim)  # [R, K, D]
-    value = attention.v_proj(normed).view(len(normed), -1, attention.head_dim)  # [R, K, D]
-    return _turn(_head_norm(attention, "k_norm", key), rope), value
+    """Keys and values of the rows, head by head: [K, R, D] each."""
+    key, value = (
+        linear(projection, normed).view(len(normed), -1, attention.head_dim)
+        for projection in (attention.k_proj, attention.v_proj)
+    )  # [R, K, D]
+    return _turn(_head_norm(attention, "k_norm", key), rope).transpose(0, 1), value.transpose(0, 1)
+
+
+def _empty_keys_and_values(attention: Any, hidden: Tensor) -> tuple[Tensor, Tensor]:
+    """Room for the keys and values of all positions [K, T, D]: each head's are dense, as products need them."""
+    heads = attention.k_proj.out_features // attention.head_dim
+    key = hidden.new_empty(heads, len(hidden), attention.head_dim)
+    return key, torch.empty_like(key)
 
 
 def _head_norm(attention: Any, name: str, heads: Tensor) -> Tensor:
@@ -150,67 +159,12 @@ def _turn(heads: Tensor, rope: Rope) -> Tensor:
     return heads * cos + torch.cat((-right, left), dim=-1) * sin
 
 
-def _causal(query: Tensor, key: Tensor, value: Tensor, scale: float, window: int | None) -> Tensor:
-    """Attention within one list of n tokens: [n, A, D], [n, K, D], [n, K, D] to [n, A, D].
-
-    With a window, a position sees itself and the `window - 1` before it.
-    """
-    length = len(query)
-    if window is None or length <= window:
-        query, key, value = (states.transpose(0, 1)[None] for states in (query, key, value))  # [1, heads, n, D]
-        if query.is_cuda and query.dtype == torch.float32:
-            # Here torch's only kernel for grouped heads would hold the whole n x n matrix.
-            key, value = (states.repeat_interleave(query.shape[1] // key.shape[1], dim=1) for states in (key, value))
-        heard = scaled_dot_product_attention(query, key, value, is_causal=True, scale=scale, enable_gqa=True)
-        return heard[0].transpose(0, 1)
-    heard = torch.empty_like(query)
-    for start in range(0, length, window):
-        stop, first = min(start + window, length), max(start - window + 1, 0)
-        places = torch.arange(start - first, stop - first, device=query.device)
-        heard[start:stop] = _masked(query[start:stop], key[first:stop], value[first:stop], places, scale, window)
-    return heard
-
-
-def _masked(query: Tensor, key: Tensor, value: Tensor, places: Tensor, scale: float, window: int | None) -> Tensor:
-    """Attention of the queries that stand at `places` among the keys: [m, A, D], [n, K, D], [n, K, D] to [m, A, D].
-
-    The A / K query heads that share a key head are laid under one another as further rows of it, which needs neither
-    copied keys nor a kernel that knows grouped heads.
-    """
-    groups = query.shape[1] // key.shape[1]
-    seen = torch.arange(len(key), device=key.device)  # [n]
-    mask = seen <= places[:, None]  # [m, n]
-    if window is not None:
-        mask &= seen > places[:, None] - window
-    grouped = query.view(len(query), -1, groups, query.shape[-1])  # [m, K, A / K, D]
-    rows = grouped.permute(1, 2, 0, 3).flatten(1, 2)  # [K, A / K * m, D]
-    heard = scaled_dot_product_attention(
-        rows[None], key.transpose(0, 1)[None], value.transpose(0, 1)[None], mask.repeat(groups, 1), scale=scale
-    )
-    return heard.view(-1, groups, len(query), query.shape[-1]).permute(2, 0, 1, 3).flatten(1, 2)
-
-
-def _empty_heads(hidden: Tensor, projection: Any, head_dim: int) -> Tensor:
-    return hidden.new_empty(len(hidden), projection.out_features // head_dim, head_dim)
-
-
 def _chunks(hidden: Tensor) -> list[slice]:
     """The rows that go through a layer's linear parts at once; in pieces, at least one chunk a thread."""
     size = _MOST_ROWS
-    if in_pieces(hidden.device):
+    if in_pieces(hidden):
         size = min(_PIECE_ROWS, max(_LEAST_ROWS, -(-len(hidden) // torch.get_num_threads())))
     return [slice(start, min(start + size, len(hidden))) for start in range(0, len(hidden), size)]
-
-
-def _parts(lengths: Sequence[int], query: Tensor) -> list[tuple[slice, slice]]:
-    """Positions and heads whose attention is computed at once: a list; in pieces, a head of a long list."""
-    heads, pieces = query.shape[1], in_pieces(query.device)
-    return [
-        (span, slice(first, first + step))
-        for span, length in zip(_spans(lengths), lengths, strict=True)
-        for step in [1 if pieces and length > _PIECE_ROWS else heads]
-        for first in range(0, heads, step)
-    ]
 
 
 def _spans(lengths: Sequence[int]) -> Iterator[slice]:

@@ -8,7 +8,7 @@ import torch
 
 from reranker.workers import each
 
-CPU = torch.device("cpu")
+STATES = torch.zeros(1)
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ def test_every_piece_is_done_on_a_thread_that_uses_one() -> None:
         )
 
     with torch.inference_mode():
-        each(note, range(20), CPU)
+        each(note, range(20), STATES)
     assert done == dict.fromkeys(range(20), (1, True, False))
     assert torch.get_num_threads() == 2
     seen: list[int] = []
@@ -43,12 +43,19 @@ def test_every_piece_is_done_on_a_thread_that_uses_one() -> None:
 def test_two_pieces_run_at_the_same_time() -> None:
     together = threading.Barrier(2, timeout=30)
     with torch.inference_mode():
-        each(lambda _: together.wait() and None, range(2), CPU)
+        each(lambda _: together.wait() and None, range(2), STATES)
 
 
 def test_gradients_are_recorded_by_the_callers_thread() -> None:
     threads: list[threading.Thread] = []
-    each(lambda _: threads.append(threading.current_thread()), range(3), CPU)
+    each(lambda _: threads.append(threading.current_thread()), range(3), STATES)
+    assert threads == [threading.current_thread()] * 3
+
+
+def test_other_precisions_are_left_to_torchs_own_threads() -> None:
+    threads: list[threading.Thread] = []
+    with torch.inference_mode():
+        each(lambda _: threads.append(threading.current_thread()), range(3), STATES.bfloat16())
     assert threads == [threading.current_thread()] * 3
 
 
@@ -58,4 +65,4 @@ def test_an_error_of_any_piece_is_raised() -> None:
             raise MemoryError("piece 3")
 
     with torch.inference_mode(), pytest.raises(MemoryError, match="piece 3"):
-        each(fail, range(9), CPU)
+        each(fail, range(9), STATES)
