@@ -6,6 +6,7 @@ Shapes: n positions, m queries among them, A attention heads, K key heads, D wid
 """
 
 import math
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -17,6 +18,10 @@ from reranker.workers import in_pieces
 # Keys that a block of queries meets at once, by products: a multiple of `STEP`.
 _KEYS = 2048
 
+# What queries take from some keys: the weighted values [R, D], the weights' sum [R, 1], and the logarithm (to the base
+# of two) of what a weight of one stands for [R, 1].
+Met = tuple[Tensor, Tensor, Tensor]
+
 
 def blocks(length: int, query: Tensor, window: int | None) -> list[slice]:
     """The positions of a list of `length` tokens that `causal` is to be called with, the costliest first."""
@@ -27,9 +32,7 @@ def blocks(length: int, query: Tensor, window: int | None) -> list[slice]:
 def causal(query: Tensor, key: Tensor, value: Tensor, own: slice, scale: float, window: int | None) -> Tensor:
     """The positions `own` of a list, one of its `blocks`: [m, A, D], [K, n, D], [K, n, D] to [m, A, D]."""
     if in_pieces(query):
-        groups = query.shape[1] // len(key)
-        heads = zip(torch.split(query, groups, dim=1), key, value, strict=True)
-        return torch.cat([_by_products(*head, own, scale, window) for head in heads], dim=1)
+        return _by_products(query, key, value, own, scale, window)
     if window is not None and key.shape[1] > window:
         first = max(own.start - window + 1, 0)
         places = torch.arange(own.start - first, own.stop - first, device=query.device)
@@ -63,27 +66,49 @@ def _seen(places: Tensor, keys: Tensor, window: int | None) -> Tensor:
 
 
 def _by_products(query: Tensor, key: Tensor, value: Tensor, own: slice, scale: float, window: int | None) -> Tensor:
-    """One key head and the query heads that share it: [m, A / K, D], [n, D], [n, D] to [m, A / K, D].
+    """What `causal` gives, by oneDNN's products: the query heads that share a key head are further rows of it."""
+    groups = query.shape[1] // len(key)
+    places = torch.arange(own.start, own.stop).repeat_interleave(groups)  # [R], R being A / K * m
+    spans = _spans_of_keys(own, places, window)
+    # Weights are powers of two, which torch computes in a fifth of the time of powers of e.
+    rows = query.view(len(query), len(key), -1, query.shape[-1]).transpose(0, 1).flatten(1, 2)  # [K, R, D]
+    rows = rows * (scale * math.log2(math.e))
+    heard = []
+    for head in range(len(key)):
+        met = (_meet(rows[head], filled(key[head, span]), filled(value[head, span]), mask) for span, mask in spans)
+        gathered, total, _ = reduce(_join, met)
+        heard.append(gathered.div_(total).view(len(query), groups, -1))
+    return torch.cat(heard, dim=1)
 
-    The keys come in blocks, from the last to the first, so that every query sees a key of the first one it meets. What
-    was gathered is scaled down whenever a greater weight turns up. Weights are powers of two, which torch computes in a
-    fifth of the time of powers of e.
-    """
-    groups = query.shape[1]
-    rows = query.flatten(0, 1) * (scale * math.log2(math.e))  # [R, D]
-    places = torch.arange(own.start, own.stop).repeat_interleave(groups)  # [R]
-    top, total, heard = rows.new_full((len(rows), 1), -math.inf), rows.new_zeros(len(rows), 1), torch.zeros_like(rows)
-    # Without a window the keys before the block itself need no mask; with one, those before the window are left out.
-    seen_by_all, first = (own.start, 0) if window is None else (0, max(own.start - window + 1, 0) // STEP * STEP)
-    for start in range(first, own.stop, _KEYS)[::-1]:
-        span = slice(start, min(start + _KEYS, own.stop))
-        weights = product(rows, filled(key[span]))  # [R, k]
-        if span.stop > seen_by_all:
-            keys = torch.arange(max(start, seen_by_all), start + weights.shape[1])
-            weights[:, -len(keys) :].masked_fill_(~_seen(places, keys, window), -math.inf)
-        greatest = torch.maximum(top, weights.amax(1, keepdim=True))
-        weights.sub_(greatest).exp2_()
-        kept, top = (top - greatest).exp2_(), greatest
-        total.mul_(kept).add_(weights.sum(1, keepdim=True))
-        heard.mul_(kept).add_(product(weights, filled(value[span]).t()))
-    return heard.div_(total).view_as(query)
+
+def _spans_of_keys(own: slice, places: Tensor, window: int | None) -> list[tuple[slice, Tensor | None]]:
+    """The keys that a block of queries meets, `_KEYS` at a time, each with a mask of its last columns [R, k] or None."""
+    first, sure = 0, own.start  # all see the keys before the block itself
+    if window is not None:
+        first, sure = max(own.start - window + 1, 0) // STEP * STEP, 0
+
+    def mask(span: slice) -> Tensor | None:
+        if span.stop <= sure:
+            return None
+        keys = torch.arange(max(span.start, sure), span.stop + -span.stop % STEP)
+        return ~_seen(places, keys, window)
+
+    spans = [slice(start, min(start + _KEYS, own.stop)) for start in range(first, own.stop, _KEYS)]
+    return [(span, mask(span)) for span in spans]
+
+
+def _meet(query: Tensor, key: Tensor, value: Tensor, unseen: Tensor | None) -> Met:
+    """What queries [R, D] take from some keys and their values [k, D]; the mask covers the last of the keys."""
+    weights = product(query, key)  # [R, k]
+    if unseen is not None:
+        weights[:, -unseen.shape[1] :].masked_fill_(unseen, -math.inf)
+    greatest = weights.amax(1, keepdim=True).clamp_(min=torch.finfo(weights.dtype).min)  # finite where nothing is seen
+    weights.sub_(greatest).exp2_()
+    return product(weights, value.t()), weights.sum(1, keepdim=True), greatest
+
+
+def _join(one: Met, other: Met) -> Met:
+    """What is taken from both, on the scale of the greater weight."""
+    greatest = torch.maximum(one[2], other[2])
+    share, rest = (one[2] - greatest).exp2_(), (other[2] - greatest).exp2_()
+    return one[0] * share + other[0] * rest, one[1] * share + other[1] * rest, greatest

@@ -7,15 +7,16 @@ without over the time with, the median of five pairs; 1.00 gives nothing. The mo
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any
 from unittest.mock import patch
 
 import torch
+from torch import Tensor, nn
 
-from reranker import engine, model, synthetic, tokens, workers
+from reranker import attention, engine, model, products, synthetic, tokens, workers
 from reranker.prompt import Markers
 from reranker.rerank import Reranker
 from reranker.tokens import PromptTokens
@@ -47,6 +48,15 @@ def whole_last_layer(layer: Any, window: Any, hidden: Any, rope: Any, lengths: S
     return whole[torch.cat([places + span.start for places, span in zip(markers, spans, strict=True)])]
 
 
+def one_after_another(function: Callable[[Any], None], pieces: Iterable[Any], _: object) -> None:
+    for piece in pieces:
+        function(piece)
+
+
+def by_mkl(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    return nn.functional.linear(rows, weight, bias)
+
+
 def together(*parts: AbstractContextManager[Any]) -> AbstractContextManager[Any]:
     with ExitStack() as stack:
         for part in parts:
@@ -57,8 +67,12 @@ def together(*parts: AbstractContextManager[Any]) -> AbstractContextManager[Any]
 MEANS: dict[str, Taken] = {
     "nothing taken away (the noise of this table)": lambda _: nullcontext(),
     "last layer at the markers alone": lambda _: patch.object(model, "_last_layer", whole_last_layer),
-    "pieces side by side, each on one thread": lambda _: together(
-        patch.object(workers, "in_pieces", lambda _: False), patch.object(model, "in_pieces", lambda _: False)
+    "products by oneDNN": lambda _: together(
+        *(patch.object(module, "product", by_mkl) for module in (products, attention))
+    ),
+    "pieces side by side, each on one thread": lambda _: patch.object(model, "each", one_after_another),
+    "products and pieces, and attention made of them": lambda _: together(
+        *(patch.object(module, "in_pieces", lambda _: False) for module in (workers, model, products, attention))
     ),
     "prompts tokenised by pieces, each text once": lambda one: patch.object(one._engine._tokens, "by_pieces", False),
     "documents' tokens remembered from earlier lists": lambda _: patch.object(tokens, "_CACHED_UNITS", 0),
