@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from bench import sensitivity
 from bench.campaign import Plan
 from bench.collections.collection import Collection, Documents
 from bench.contest import Contest, contest
@@ -23,6 +22,7 @@ from bench.run import Run
 from bench.sensitivity import Flips, Sensitivity, Variant, flips, measure, render, study
 from bench.suites.folder import folder_task
 from bench.task import Task
+from bench.variations import distractors_for
 
 DEPTH = 12
 
@@ -199,7 +199,7 @@ def test_block_sizes_are_varied_where_the_reranker_lets_them() -> None:
 
 
 def distractors(of: Contest) -> dict[str, str]:
-    return sensitivity._distractors(of, 0)
+    return distractors_for(of, 0)
 
 
 def test_a_distractor_is_another_querys_and_never_judged() -> None:
@@ -228,7 +228,7 @@ def test_a_distractor_that_its_text_makes_relevant_is_passed_over() -> None:
         }
 
     for seed in range(20):
-        found = sensitivity._distractors(settled(judge=judge), seed)
+        found = distractors_for(settled(judge=judge), seed)
         assert all(document_id.endswith("-3") for document_id in found.values())
 
 
