@@ -82,7 +82,7 @@ def _by_products(query: Tensor, key: Tensor, value: Tensor, own: slice, scale: f
 
 
 def _spans_of_keys(own: slice, places: Tensor, window: int | None) -> list[tuple[slice, Tensor | None]]:
-    """The keys that a block of queries meets, `_KEYS` at a time, each with a mask of its last columns [R, k] or None."""
+    """The keys that a block of queries meets, `_KEYS` at a time, each with the mask of its last columns [R, k]."""
     first, sure = 0, own.start  # all see the keys before the block itself
     if window is not None:
         first, sure = max(own.start - window + 1, 0) // STEP * STEP, 0
