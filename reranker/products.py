@@ -1,6 +1,6 @@
 """Products of float32 matrices on a CPU, by the oneDNN that torch carries.
 
-By itself torch hands such products to MKL, which uses half of what processors of other makers can do
+By itself torch hands such products to MKL, which is half as fast on a processor that is not Intel's
 (`results/speed.md`). The operation is the one that torch's own compiler calls for a linear layer.
 """
 
