@@ -5,7 +5,7 @@ All differences are B minus A. The p-value is the paired randomisation test's, t
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich import box
@@ -17,14 +17,13 @@ from bench import statistics
 from bench.collections.collection import Collection
 from bench.errors import BenchError
 from bench.escape import terminal
+from bench.flips import TOP, Flips, flips
 from bench.kept import Kept, Pairing, missing_queries, pair, read_kept
 from bench.results import Result
 from bench.run import Run
 
 LoadCollection = Callable[[Result], Collection | None]
 """Gives the whole collection that a result was measured on, or None where it is not at hand. It stays the caller's."""
-
-TOP = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +53,7 @@ class TaskComparison:
 
     ``low`` and ``high`` bound the difference's 95% interval; ``p`` is of the task alone, ``p_holm`` corrected over the
     tasks compared with it. ``wins`` counts the queries on which B is better.
+    ``flips`` says how B's orders differ from A's; None where no runs were looked at.
     """
 
     task: str
@@ -69,6 +69,7 @@ class TaskComparison:
     wins: int
     ties: int
     losses: int
+    flips: Flips | None
     changed: tuple[QueryComparison, ...]
 
     @property
@@ -107,7 +108,7 @@ def compare(
         b: Another.
         load_collection: Where queries, texts and judgements come from; without it only ids are known.
         query: The one query to look at, instead of those that changed most.
-        changes: How many of the most changed queries of each task to look at; 0 needs no runs.
+        changes: How many of the most changed queries of each task to look at; 0 looks at no runs.
         resamples: Of the test and the interval.
         seed: Of both.
 
@@ -121,9 +122,13 @@ def compare(
     tasks = []
     for (x, y), values, p, p_holm in zip(pairing.pairs, differences, p_values, statistics.holm(p_values), strict=True):
         interval = statistics.interval(values, resamples=resamples, seed=seed)
-        chosen = _chosen(x.result, values, query, changes)
-        changed = _queries(x, y, chosen, load_collection) if chosen else []
-        tasks.append(_compared(x.result, y.result, values, interval, (p, p_holm), changed))
+        task = _compared(x.result, y.result, values, interval, (p, p_holm))
+        if changes or query is not None:
+            runs = x.run(), y.run()
+            chosen = _chosen(x.result, values, query, changes)
+            changed = _queries(x, y, runs, chosen, load_collection) if chosen else []
+            task = replace(task, flips=flips(*runs), changed=tuple(changed))
+        tasks.append(task)
     if query is not None and not any(task.changed for task in tasks):
         raise BenchError(f"No task of {a} and {b} has a query {query!r}.")
     only_a, only_b = (tuple(kept.label for kept in side) for side in (pairing.only_a, pairing.only_b))
@@ -136,7 +141,6 @@ def _compared(
     values: statistics.Array,
     interval: tuple[float, float],
     p_values: tuple[float, float],
-    changed: Sequence[QueryComparison],
 ) -> TaskComparison:
     return TaskComparison(
         task=a.task,
@@ -152,7 +156,8 @@ def _compared(
         wins=int((values > 0).sum()),
         ties=int((values == 0).sum()),
         losses=int((values < 0).sum()),
-        changed=tuple(changed),
+        flips=None,
+        changed=(),
     )
 
 
@@ -193,8 +198,10 @@ def _chosen(result: Result, values: statistics.Array, query: str | None, changes
     return changed[:changes]
 
 
-def _queries(a: Kept, b: Kept, chosen: Sequence[str], load_collection: LoadCollection | None) -> list[QueryComparison]:
-    tops = [_tops(kept, chosen) for kept in (a, b)]
+def _queries(
+    a: Kept, b: Kept, runs: tuple[Run, Run], chosen: Sequence[str], load_collection: LoadCollection | None
+) -> list[QueryComparison]:
+    tops = [_tops(run, chosen) for run in runs]
     collection = load_collection(a.result) if load_collection else None
     if collection and collection.version != a.result.protocol.data:
         raise BenchError(
@@ -215,9 +222,8 @@ def _queries(a: Kept, b: Kept, chosen: Sequence[str], load_collection: LoadColle
     ]
 
 
-def _tops(kept: Kept, chosen: Sequence[str]) -> dict[str, list[str]]:
-    rankings = kept.run().rankings
-    return {key: [document_id for document_id, _ in rankings.get(key, [])[:TOP]] for key in chosen}
+def _tops(run: Run, chosen: Sequence[str]) -> dict[str, list[str]]:
+    return {key: [document_id for document_id, _ in run.rankings.get(key, [])[:TOP]] for key in chosen}
 
 
 def _entries(
@@ -243,12 +249,29 @@ def render(console: Console, comparison: Comparison) -> None:
     ):
         console.print(Text(terminal(f"{name}: {', '.join(rerankers)}")), soft_wrap=True)
     console.print(_tasks_table(comparison.tasks))
+    for label, task in zip(_labels(comparison.tasks), comparison.tasks, strict=True):
+        if task.flips:
+            console.print(Text(terminal(_agreement(label, task.flips))), soft_wrap=True)
     for name, only in (("A", comparison.only_a), ("B", comparison.only_b)):
         if only:
             console.print(Text(terminal(f"Only in {name}: {', '.join(only)}.")), soft_wrap=True)
     for task in comparison.tasks:
         for query in task.changed:
             _render_query(console, task, query, whole=comparison.query is not None)
+
+
+def _agreement(label: str, found: Flips) -> str:
+    """A line such as ``beir/scifact: B replaces 1.0% of A's top ten, …``."""
+    return (
+        f"{label}: B replaces {found.replaced:.1%} of A's top ten, reverses {found.reversed:.1%} of the pairs in both, "
+        f"and puts another document first for {found.first:.1%} of the queries."
+    )
+
+
+def _labels(tasks: Sequence[TaskComparison]) -> list[str]:
+    """The tasks' names, with the reranker where there are several."""
+    several = len({(task.reranker_a, task.reranker_b) for task in tasks}) > 1
+    return [f"{task.task} by {task.reranker_b}" if several else task.task for task in tasks]
 
 
 def _tasks_table(tasks: Sequence[TaskComparison]) -> Table:
@@ -266,8 +289,7 @@ def _tasks_table(tasks: Sequence[TaskComparison]) -> Table:
     headers = ("A", "B", "B - A", "95%\ninterval", "p", *(("p,\nHolm",) if several else ()), "wins/\nties/\nlosses")
     for header in headers:
         table.add_column(header, justify="right", no_wrap=True)
-    rerankers = {(task.reranker_a, task.reranker_b) for task in tasks}
-    for task in tasks:
+    for label, task in zip(_labels(tasks), tasks, strict=True):
         cells = [
             f"{100 * task.a:.2f}",
             f"{100 * task.b:.2f}",
@@ -277,7 +299,6 @@ def _tasks_table(tasks: Sequence[TaskComparison]) -> Table:
             *((f"{task.p_holm:.4f}",) if several else ()),
             f"{task.wins}/{task.ties}/{task.losses}",
         ]
-        label = task.task if len(rerankers) == 1 else f"{task.task} by {task.reranker_b}"
         table.add_row(Text(terminal(label), overflow="fold"), *cells)
     return table
 

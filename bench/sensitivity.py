@@ -8,9 +8,8 @@ and its scores are kept, so that a command that was stopped goes on where it was
 
 import json
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import combinations, islice
 from pathlib import Path
 
 from rich.console import Console
@@ -23,6 +22,7 @@ from bench.errors import BenchError
 from bench.escape import terminal
 from bench.evaluate import ScoreLists, evaluate
 from bench.files import write_whole
+from bench.flips import TOP, Flips, flips, mean
 from bench.progress import Progress
 from bench.protocol import Protocol
 from bench.rerankers import load as load_reranker
@@ -32,25 +32,8 @@ from bench.resume import keeping, scorer
 from bench.run import Run
 from bench.variations import VariesBlocks, variations
 
-TOP = 10
-
 _COLUMNS = ("change", "std", "min", "max", "replaced", "reversed", "new first", "distractor")
 Scoring = Callable[[Reranker], ScoreLists | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Flips:
-    """How a variation's top ten differs from the base's, averaged over the queries that have candidates.
-
-    ``replaced`` is the share of the base's top ten that is not in the variation's. ``reversed`` is the share of pairs,
-    among the documents that both hold, that stand the other way round (Kendall's tau is 1 - 2 * reversed); queries
-    with fewer than two such documents do not count. ``first`` is the share of queries whose first document is another.
-    An added distractor is taken out before the tops are compared.
-    """
-
-    replaced: float
-    reversed: float
-    first: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,25 +139,6 @@ def study(
     return base, found
 
 
-def flips(base: Run, other: Run) -> Flips:
-    """Compare the top tens of two runs over the same queries; documents that the base lacks are left out."""
-    replaced, swapped, first = [], [], []
-    for query_id, ranking in base.rankings.items():
-        if not ranking:
-            continue
-        known = {document_id for document_id, _ in ranking}
-        before = [document_id for document_id, _ in ranking[:TOP]]
-        after = list(islice((document_id for document_id, _ in other.rankings[query_id] if document_id in known), TOP))
-        place = {document_id: position for position, document_id in enumerate(after)}
-        both = [place[document_id] for document_id in before if document_id in place]
-        pairs = [earlier > later for earlier, later in combinations(both, 2)]
-        replaced.append((len(before) - len(both)) / len(before))
-        first.append(float(before[0] != after[0]))
-        if pairs:
-            swapped.append(sum(pairs) / len(pairs))
-    return Flips(_mean(replaced), _mean(swapped), _mean(first))
-
-
 def render(found: Sensitivity, console: Console) -> None:
     """Print the base, each variant, and of the groups their mean and spread; random orders only as a group."""
     spreads = {spread.group: spread for spread in found.spreads}
@@ -207,7 +171,7 @@ def _seen(distractors: Mapping[str, str], run: Run) -> float | None:
     """The share of distractors that stand in a top ten."""
     if not distractors:
         return None
-    return _mean(
+    return mean(
         float(distractor in {document_id for document_id, _ in run.rankings[query_id][:TOP]})
         for query_id, distractor in distractors.items()
     )
@@ -226,15 +190,15 @@ def _spread(group: str, members: Sequence[Variant]) -> Spread:
     return Spread(
         group=group,
         variants=len(members),
-        mean=_mean(figures),
+        mean=mean(figures),
         std=statistics.stdev(figures),
         min=min(figures),
         max=max(figures),
-        query_std=_mean(map(statistics.stdev, of_query)),
+        query_std=mean(map(statistics.stdev, of_query)),
         flips=Flips(
-            _mean(variant.flips.replaced for variant in members),
-            _mean(variant.flips.reversed for variant in members),
-            _mean(variant.flips.first for variant in members),
+            mean(variant.flips.replaced for variant in members),
+            mean(variant.flips.reversed for variant in members),
+            mean(variant.flips.first for variant in members),
         ),
     )
 
@@ -291,9 +255,3 @@ def _change(figure: float, base: float) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.1f}%"
-
-
-def _mean(values: Iterable[float]) -> float:
-    """The mean; 0 of nothing."""
-    figures = list(values)
-    return sum(figures) / len(figures) if figures else 0.0

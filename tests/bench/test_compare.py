@@ -9,6 +9,7 @@ from rich.console import Console
 from bench.collections.collection import Collection
 from bench.compare import Comparison, Entry, compare, render
 from bench.errors import BenchError
+from bench.flips import Flips
 from bench.results import Result
 from tests.bench.factories import figures_result, keep, measure, toy_collection
 from tests.conftest import Call
@@ -38,6 +39,7 @@ def test_figures_by_hand(tmp_path: Path) -> None:
     assert task.p == task.p_holm == 6 / 16
     assert task.low < 0.1 < task.high
     assert task.changed == ()
+    assert task.flips is None  # no run was looked at
 
 
 def test_swapping_sides_swaps_signs(tmp_path: Path) -> None:
@@ -67,6 +69,15 @@ def test_both_top_tens_with_judgements_and_texts(tmp_path: Path) -> None:
     assert len(first.top_a) == len(first.top_b) == 10
     assert [entry.document_id for entry in second.top_a[:4]] == ["d1", "d2", "d3", "d4"]
     assert second.top_a[3].grade == 0
+
+
+def test_how_far_the_top_tens_agree(tmp_path: Path) -> None:
+    # q1 as it was; in q2 d11 comes first instead of d1, and d10 falls out of the top ten.
+    a, b = measure(tmp_path / "a", {}), measure(tmp_path / "b", {"q2": ["d11"]})
+    found = compare(a, b)
+    assert found.tasks[0].flips == Flips(replaced=0.1 / 2, reversed=0, first=0.5)
+    assert "beir/toy: B replaces 5.0% of A's top ten, reverses 0.0% of the pairs in both, and puts" in printed(found)
+    assert "replaces" not in printed(compare(a, b, changes=0))
 
 
 def test_without_a_collection_only_ids_are_known(tmp_path: Path) -> None:

@@ -14,12 +14,13 @@ from bench.campaign import Plan
 from bench.collections.collection import Collection, Documents
 from bench.contest import Contest, contest
 from bench.errors import BenchError
+from bench.flips import Flips
 from bench.measures import Judgements
 from bench.rerankers.base import CandidateList, Card, Options, Reranker, Scored
 from bench.rerankers.order_only import build
 from bench.rerankers.rows import ROWS
 from bench.run import Run
-from bench.sensitivity import Flips, Sensitivity, Variant, flips, measure, render, study
+from bench.sensitivity import Sensitivity, Variant, measure, render, study
 from bench.suites.folder import folder_task
 from bench.task import Task
 from bench.variations import distractors_for
@@ -108,37 +109,6 @@ def groups(found: Sensitivity) -> dict[str, list[Variant]]:
         group: [variant for variant in found.variants if variant.group == group]
         for group in dict.fromkeys(variant.group for variant in found.variants)
     }
-
-
-def run_of(**orders: str) -> Run:
-    return Run("made", {query: [(name, 0.0) for name in order.split()] for query, order in orders.items()})
-
-
-@pytest.mark.parametrize(
-    ("other", "expected"),
-    [
-        ("a b c d", Flips(0, 0, 0)),
-        ("b a d c", Flips(0, 2 / 6, 1)),
-        ("d c b a", Flips(0, 1, 1)),
-        ("x a b c d", Flips(0, 0, 0)),
-        ("a c", Flips(2 / 4, 0, 0)),
-        ("d", Flips(3 / 4, 0, 1)),
-    ],
-)
-def test_flips_by_hand(other: str, expected: Flips) -> None:
-    assert flips(run_of(q="a b c d"), run_of(q=other)) == expected
-
-
-def test_flips_concern_the_top_ten_only() -> None:
-    base = "a b c d e f g h i j k l"
-    assert flips(run_of(q=base), run_of(q="a b c d e f g h i j l k")) == Flips(0, 0, 0)
-    assert flips(run_of(q=base), run_of(q="a b c d e f g h i k j l")) == Flips(0.1, 0, 0)
-
-
-def test_flips_are_averaged_over_the_queries_with_candidates() -> None:
-    assert flips(run_of(p="a b", q="a b", r=""), run_of(p="a b", q="b a", r="")) == Flips(0, 0.5, 0.5)
-    # One common document makes no pair, so the second query says nothing about pairs.
-    assert flips(run_of(p="a b", q="a b"), run_of(p="b a", q="a c")) == Flips(0.25, 1, 0.5)
 
 
 def test_a_pointwise_reranker_is_moved_by_nothing_but_the_depth() -> None:
