@@ -163,7 +163,7 @@ class Engine:
             parts = [torch.from_numpy(p.ids[:length]) for p, length in zip(prompts, lengths, strict=True)]
             ids = torch.cat(parts).to(self._device)
             markers = [torch.from_numpy(prompt.markers).to(self._device) for prompt in prompts]
-            embeddings = self._model(ids, lengths, markers).float().cpu()
+            embeddings = self._model(ids, lengths, markers).cpu()
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise

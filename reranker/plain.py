@@ -59,5 +59,5 @@ class PlainReranker:
         states = self._model.backbone(**batch, output_hidden_states=True, use_cache=False).hidden_states[-1][0]
         ids = batch["input_ids"][0]
         read = torch.cat((states[ids == self._document_id], states[ids == self._query_id]))
-        embeddings: Tensor = self._model.projector(read).float().cpu()
+        embeddings: Tensor = self._model.projector(read.float()).cpu()
         return embeddings

@@ -51,7 +51,7 @@ def model(size: str, device: torch.device, dtype: torch.dtype) -> ListModel:
         nn.ReLU(),
         nn.Linear(shape["width"] // 2, 512, bias=False),
     )
-    return ListModel(backbone, projector).to(device, dtype).eval()
+    return ListModel(backbone.to(device, dtype), projector.to(device)).eval()  # type: ignore[arg-type]
 
 
 def tokenizer() -> Tokenizer:

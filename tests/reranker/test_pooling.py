@@ -46,7 +46,7 @@ def made(words: Words, dtype: torch.dtype) -> Reranker:
     projector.load_state_dict({"0.weight": first, "2.weight": second})
     backbone = LlamaModel(LlamaConfig(**pooling.config(words)))
     backbone.load_state_dict(stored)
-    model = ListModel(backbone, projector).to(dtype)
+    model = ListModel(backbone.to(dtype), projector)  # type: ignore[arg-type]
     return Reranker(model, PromptTokens(tokenizer(), Markers()), 8192, lambda: "")
 
 

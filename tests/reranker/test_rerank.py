@@ -137,6 +137,10 @@ def test_lower_precision_still_scores_in_float32(tiny_folder: Path, tiny: Rerank
     assert scores == pytest.approx(exact, abs=0.02)
     assert all(score == np.float32(score) for score in scores)
     assert any(torch.tensor(score).bfloat16().item() != score for score in scores)
+    # The projector works in float32 too: what it gives is finer than bfloat16.
+    embedding = low.rerank("glacier", DOCUMENTS, return_embeddings=True)[0].embedding
+    assert embedding is not None
+    assert not torch.equal(torch.from_numpy(embedding).bfloat16().float(), torch.from_numpy(embedding))
 
 
 def test_what_a_reranker_says_of_itself(tiny: Reranker) -> None:
