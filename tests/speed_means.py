@@ -14,7 +14,7 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
-from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from reranker import attention, engine, model, products, synthetic, tokens, workers
 from reranker.prompt import Markers
@@ -53,10 +53,6 @@ def one_after_another(function: Callable[[Any], None], pieces: Iterable[Any], _:
         function(piece)
 
 
-def by_mkl(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    return nn.functional.linear(rows, weight, bias)
-
-
 def together(*parts: AbstractContextManager[Any]) -> AbstractContextManager[Any]:
     with ExitStack() as stack:
         for part in parts:
@@ -68,7 +64,7 @@ MEANS: dict[str, Taken] = {
     "nothing taken away (the noise of this table)": lambda _: nullcontext(),
     "last layer at the markers alone": lambda _: patch.object(model, "_last_layer", whole_last_layer),
     "products by oneDNN": lambda _: together(
-        *(patch.object(module, "product", by_mkl) for module in (products, attention))
+        *(patch.object(module, "product", linear) for module in (products, attention))
     ),
     "pieces side by side, each on one thread": lambda _: patch.object(model, "each", one_after_another),
     "products and pieces, and attention made of them": lambda _: together(
