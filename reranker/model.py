@@ -19,12 +19,12 @@ import torch
 from torch import Tensor, nn
 
 from reranker.attention import blocks, causal, masked
-from reranker.products import linear
+from reranker.products import STEP, linear
 from reranker.workers import each, in_pieces
 
 # Rows of tokens that go through a layer's linear parts at once. In pieces for a CPU, their activations stay in its
-# cache, and fewer than the least would cost more to hand out than they save; elsewhere the most only bounds memory.
-_LEAST_ROWS, _PIECE_ROWS, _MOST_ROWS = 64, 512, 32_768
+# cache; elsewhere the number only bounds memory.
+_PIECE_ROWS, _MOST_ROWS = 512, 32_768
 
 Rope = tuple[Tensor, Tensor]
 
@@ -164,10 +164,10 @@ def _turn(heads: Tensor, rope: Rope) -> Tensor:
 
 
 def _chunks(hidden: Tensor) -> list[slice]:
-    """The rows that go through a layer's linear parts at once; in pieces, at least one chunk a thread."""
+    """The rows that go through a layer's linear parts at once; in pieces, whole steps, and some for every thread."""
     size = _MOST_ROWS
     if in_pieces(hidden):
-        size = min(_PIECE_ROWS, max(_LEAST_ROWS, -(-len(hidden) // torch.get_num_threads())))
+        size = min(_PIECE_ROWS, -(-len(hidden) // (torch.get_num_threads() * STEP)) * STEP)
     return [slice(start, min(start + size, len(hidden))) for start in range(0, len(hidden), size)]
 
 
