@@ -1,4 +1,4 @@
-"""Two rerankers side by side: per task the difference and how sure it is, and the queries that changed most.
+"""Two rerankers side by side: the difference and how sure it is, how far orders agree, the queries that changed most.
 
 All differences are B minus A. The p-value is the paired randomisation test's, the interval the paired bootstrap's
 (`bench.statistics`); with several tasks the p-value corrected by Holm stands beside it.

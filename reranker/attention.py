@@ -23,14 +23,14 @@ _KEYS = 2048
 Met = tuple[Tensor, Tensor, Tensor]
 
 
-def blocks(length: int, query: Tensor, window: int | None) -> list[slice]:
+def pieces(length: int, query: Tensor, window: int | None) -> list[slice]:
     """The positions of a list of `length` tokens that `causal` is to be called with, the costliest first."""
     size = STEP if in_pieces(query) else length if window is None else window
     return [slice(start, min(start + size, length)) for start in range(0, length, size)][::-1]
 
 
 def causal(query: Tensor, key: Tensor, value: Tensor, own: slice, scale: float, window: int | None) -> Tensor:
-    """The positions `own` of a list, one of its `blocks`: [m, A, D], [K, n, D], [K, n, D] to [m, A, D]."""
+    """The positions `own` of a list, one of its `pieces`: [m, A, D], [K, n, D], [K, n, D] to [m, A, D]."""
     if in_pieces(query):
         return _by_products(query, key, value, own, scale, window)
     if window is not None and key.shape[1] > window:
@@ -48,15 +48,23 @@ def causal(query: Tensor, key: Tensor, value: Tensor, own: slice, scale: float, 
 def masked(query: Tensor, key: Tensor, value: Tensor, places: Tensor, scale: float, window: int | None) -> Tensor:
     """The queries that stand at `places` among the keys: [m, A, D], [K, n, D], [K, n, D] to [m, A, D].
 
-    The A / K query heads that share a key head are laid under one another as further rows of it, which needs neither
-    copied keys nor a kernel that knows grouped heads.
+    Query heads that share a key head being rows of it, this needs neither copied keys nor a kernel for grouped heads.
     """
-    groups = query.shape[1] // len(key)
+    rows, places = _by_key_head(query, places, len(key))
     seen = _seen(places, torch.arange(key.shape[1], device=key.device), window)
-    grouped = query.view(len(query), -1, groups, query.shape[-1])  # [m, K, A / K, D]
-    rows = grouped.permute(1, 2, 0, 3).flatten(1, 2)  # [K, A / K * m, D]
-    heard = scaled_dot_product_attention(rows[None], key[None], value[None], seen.repeat(groups, 1), scale=scale)
-    return heard.view(-1, groups, len(query), query.shape[-1]).permute(2, 0, 1, 3).flatten(1, 2)
+    heard = scaled_dot_product_attention(rows[None], key[None], value[None], seen, scale=scale)[0]
+    return _by_query(heard, len(query))
+
+
+def _by_key_head(query: Tensor, places: Tensor, heads: int) -> tuple[Tensor, Tensor]:
+    """The query heads that share a key head as rows of it, and the rows' places: [K, R, D] and [R], R = m A / K."""
+    rows = query.view(len(query), heads, -1, query.shape[-1]).transpose(0, 1).flatten(1, 2)
+    return rows, places.repeat_interleave(query.shape[1] // heads)
+
+
+def _by_query(rows: Tensor, queries: int) -> Tensor:
+    """The way back: [K, R, D] to [m, A, D]."""
+    return rows.view(len(rows), queries, -1, rows.shape[-1]).transpose(0, 1).flatten(1, 2)
 
 
 def _seen(places: Tensor, keys: Tensor, window: int | None) -> Tensor:
@@ -66,19 +74,17 @@ def _seen(places: Tensor, keys: Tensor, window: int | None) -> Tensor:
 
 
 def _by_products(query: Tensor, key: Tensor, value: Tensor, own: slice, scale: float, window: int | None) -> Tensor:
-    """What `causal` gives, by oneDNN's products: the query heads that share a key head are further rows of it."""
-    groups = query.shape[1] // len(key)
-    places = torch.arange(own.start, own.stop).repeat_interleave(groups)  # [R], R being A / K * m
+    """What `causal` gives, by oneDNN's products."""
+    rows, places = _by_key_head(query, torch.arange(own.start, own.stop), len(key))
     spans = _spans_of_keys(own, places, window)
     # Weights are powers of two, which torch computes in a fifth of the time of powers of e.
-    rows = query.view(len(query), len(key), -1, query.shape[-1]).transpose(0, 1).flatten(1, 2)  # [K, R, D]
     rows = rows * (scale * math.log2(math.e))
     heard = []
     for head in range(len(key)):
         met = (_meet(rows[head], filled(key[head, span]), filled(value[head, span]), mask) for span, mask in spans)
         gathered, total, _ = reduce(_join, met)
-        heard.append(gathered.div_(total).view(len(query), groups, -1))
-    return torch.cat(heard, dim=1)
+        heard.append(gathered.div_(total))
+    return _by_query(torch.stack(heard), len(query))
 
 
 def _spans_of_keys(own: slice, places: Tensor, window: int | None) -> list[tuple[slice, Tensor | None]]:

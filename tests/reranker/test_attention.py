@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from reranker import attention
-from reranker.attention import blocks, causal, masked
+from reranker.attention import causal, masked, pieces
 
 HEADS, KEY_HEADS, WIDTH = 6, 2, 16
 SCALE = WIDTH**-0.5
@@ -42,9 +42,9 @@ def formula(query: Tensor, key: Tensor, value: Tensor, window: int | None) -> Te
 
 
 def whole(query: Tensor, key: Tensor, value: Tensor, window: int | None) -> Tensor:
-    """All blocks of a list, each where it belongs."""
+    """All pieces of a list, each where it belongs."""
     heard = torch.full_like(query, math.nan)
-    for own in blocks(len(query), query, window):
+    for own in pieces(len(query), query, window):
         heard[own] = causal(query[own], key, value, own, SCALE, window)
     return heard
 
