@@ -14,7 +14,7 @@ from bench.measures import STANDARD, Measure, mean, per_query
 from bench.provenance import provenance
 from bench.rerankers.base import CandidateList, Reranker, Scored
 from bench.results import Cost, Cut, Result
-from bench.run import Ranking, Run, rank_by_score
+from bench.run import Ranking, Run, rank_by_score, strictly_decreasing
 
 CHUNK_CHARACTERS = 100_000
 CHUNK_LISTS = 256
@@ -55,7 +55,7 @@ def evaluate(
             rankings[candidates.query_id] = rank_by_score(candidates.ids, map(float, answer.scores))
         if progress:
             progress(len(chunk))
-    run = Run("_".join(reranker.card.name.split()), rankings)
+    run = strictly_decreasing(Run("_".join(reranker.card.name.split()), rankings))
     figures = _measured(contest, run)
     cost = Cost(
         seconds=seconds,
