@@ -2,14 +2,20 @@
 
 import gzip
 import os
+import re
+import signal
 import subprocess
 import sys
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from bench.errors import BenchError
-from bench.files import text_lines, write_whole
+from bench.files import text_lines, write_together, write_whole
+
+LEFTOVER = re.compile(r"\..+\.[0-9]+")
+"""What a killed process may leave behind: ``.NAME.PID``."""
 
 WRITE = """
 import resource, sys
@@ -116,3 +122,80 @@ def test_an_interruption_leaves_the_old_file_and_nothing_else(tmp_path: Path, mo
         write_whole(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import bench.files
+
+folder, fatal = Path(sys.argv[1]), int(sys.argv[2])
+steps = 0
+
+def deadly(call):
+    def called(*arguments, **keywords):
+        step()
+        answer = call(*arguments, **keywords)
+        step()
+        return answer
+    return called
+
+def step():
+    global steps
+    steps += 1
+    if steps == fatal:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+os.fsync = deadly(os.fsync)
+for name in ("replace", "unlink", "mkdir", "open"):
+    setattr(Path, name, deadly(getattr(Path, name)))
+bench.files.write_together({folder / "run": b"new run", folder / "voucher": b"new voucher"})
+"""
+
+
+@pytest.mark.parametrize("old", [{}, {"run": b"old run", "voucher": b"old voucher"}], ids=["first", "again"])
+def test_a_process_killed_at_any_step_leaves_files_that_belong_together(
+    tmp_path: Path, environment: dict[str, str], old: dict[str, bytes]
+):
+    outcomes = []
+    for fatal in count(1):
+        folder = tmp_path / str(fatal)
+        if old:
+            write_together({folder / name: content for name, content in old.items()})
+        command = [sys.executable, "-c", KILLED, str(folder), str(fatal)]
+        status = subprocess.run(command, env=environment, capture_output=True, timeout=60).returncode
+        left = {path.name: path.read_bytes() for path in folder.glob("*") if not LEFTOVER.fullmatch(path.name)}
+        outcomes.append({name: content.split()[0] for name, content in left.items()})
+        if status == 0:
+            break
+        assert status == -signal.SIGKILL
+    whole = [outcome for outcome in outcomes if "voucher" in outcome]
+    assert all(outcome["run"] == outcome["voucher"] for outcome in whole)
+    assert outcomes[-1] == {"run": b"new", "voucher": b"new"}
+    # Before the first rename everything is as it was.
+    assert outcomes[: len(outcomes) // 3] == [dict.fromkeys(old, b"old")] * (len(outcomes) // 3)
+    assert len(outcomes) > 16
+
+
+def test_files_that_stay_the_same_keep_their_voucher_until_its_new_version_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    run, voucher = tmp_path / "run", tmp_path / "voucher"
+    write_together({run: b"run", voucher: b"old"})
+    monkeypatch.setattr(Path, "replace", lambda self, target: self.unlink() or target.stat())
+    write_together({run: b"run", voucher: b"new"})
+    assert voucher.read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("letters", [200, 255])
+def test_a_name_as_long_as_the_file_system_takes_is_written(tmp_path: Path, letters: int):
+    write_whole(tmp_path / ("x" * letters), b"content")
+    assert [len(path.name) for path in tmp_path.iterdir()] == [letters]
+
+
+def test_the_remedy_fits_the_fault(tmp_path: Path):
+    with pytest.raises(BenchError, match=r"File name too long\. Choose a shorter name\."):
+        write_whole(tmp_path / ("x" * 300), b"content")
+    (tmp_path / "file").touch()
+    with pytest.raises(BenchError, match=r"Choose another folder\."):
+        write_whole(tmp_path / "file" / "deeper", b"content")
