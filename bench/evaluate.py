@@ -13,7 +13,7 @@ from bench.errors import BenchError
 from bench.measures import STANDARD, Measure, mean, per_query
 from bench.provenance import provenance
 from bench.rerankers.base import CandidateList, Reranker, Scored
-from bench.results import Cost, Cut, Result
+from bench.results import Cost, Cut, Result, check_writable
 from bench.run import Ranking, Run, rank_by_score, strictly_decreasing
 
 CHUNK_CHARACTERS = 100_000
@@ -37,6 +37,7 @@ def evaluate(
     Raises:
         BenchError: where the reranker leaves a list out, or gives a score that is not finite; nothing is half-ranked.
     """
+    check_writable(reranker.card, contest.protocol)
     started = time.perf_counter()
     rankings: dict[str, Ranking] = {}
     answers: list[Scored] = []

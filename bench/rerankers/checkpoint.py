@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError
+from bench.paths import readable
 from bench.rerankers.rows import Row
 from reranker.errors import CheckpointError
 from reranker.packages import PACKAGE, named_folder
@@ -70,7 +71,7 @@ def shown(model: str) -> str:
     place = folder(model)
     if place is None:
         return model
-    return place.name if place.name not in ("", "..") else place.resolve().name
+    return readable(place.name if place.name not in ("", "..") else place.resolve().name)
 
 
 def folder(model: str) -> Path | None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.errors import BenchError
+from bench.paths import readable
 from bench.task import Task
 
 
@@ -32,4 +33,4 @@ def folder_task(path: Path, split: str, analysis: str = "english") -> Task:
     """
     if not path.is_dir():
         raise BenchError(f"{path} is not a folder. Give one that holds corpus.jsonl, queries.jsonl and qrels/.")
-    return Task(suite="folder", name=path.resolve().name, split=split, source_id=str(path), analysis=analysis)
+    return Task(suite="folder", name=readable(path.resolve().name), split=split, source_id=str(path), analysis=analysis)
