@@ -6,6 +6,7 @@ not fit is an error that names the file and the key.
 """
 
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
@@ -189,12 +190,22 @@ def _printable(text: str) -> str:
     return text
 
 
+def _setting(value: object) -> object:
+    """A text, a flag, or a number that JSON's other readers hold too."""
+    if isinstance(value, str):
+        return _printable(value)
+    whole = isinstance(value, int) and -(2**63) <= value < 2**63  # a flag is one too
+    if not (whole or (isinstance(value, float) and math.isfinite(value))):
+        raise ValueError("must be a text, a flag, a finite number or a whole number within 64 bits")
+    return value
+
+
 _Text = Annotated[str, Field(strict=True), AfterValidator(_printable)]
 _Name = Annotated[str, Field(strict=True, min_length=1), AfterValidator(_printable)]
 _Flag = Annotated[bool, Field(strict=True)]
 _Count = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
-_Whole = Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
 _Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+_Setting = Annotated[Any, AfterValidator(_setting)]
 
 _CHECKED: Mapping[Any, Any] = {
     str: _Text,
@@ -203,7 +214,7 @@ _CHECKED: Mapping[Any, Any] = {
     bool: _Flag,
     frozenset[str]: list[_Text],
     Mapping[str, float]: dict[_Text, _Number],
-    Mapping[str, str | int | float | bool]: dict[_Text, _Flag | _Whole | _Number | _Text],
+    Mapping[str, str | int | float | bool]: dict[_Text, _Setting],
     Mapping[str, Any]: dict[str, Any],
 }
 """How a file's values are checked, for each type that the dataclasses have."""

@@ -159,6 +159,7 @@ def test_the_same_reranker_measured_again_takes_the_results_place(tmp_path: Path
         ("reranker", {"fingerprint": None}, "reranker.fingerprint"),
         ("reranker", {"parameters": 1.5}, "reranker.parameters"),
         ("reranker", {"settings": {"seed": [1]}}, "reranker.settings.seed"),
+        ("reranker", {"settings": {"seed": 2**63}}, "reranker.settings.seed"),
         ("candidates", {"ceiling": "1"}, "candidates.ceiling"),
     ],
     ids=str,
