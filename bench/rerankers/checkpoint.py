@@ -5,16 +5,17 @@ so are weights that exist as pickles alone.
 """
 
 import hashlib
-import json
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError
+from bench.rerankers import staging
 from bench.rerankers.rows import Row
 from reranker.errors import CheckpointError
 from reranker.packages import PACKAGE, named_folder
+from reranker.schema import read_model
 
 _WANTED = ["*.json", "*.jinja", "*.txt", "*.model", "*.metadata", "*.safetensors"]
 _UNWANTED = ["onnx/*", "openvino/*"]
@@ -89,7 +90,8 @@ def config(folder: Path, name: str = "config.json") -> dict[str, Any]:
     Raises:
         BenchError: where the file is not a JSON object.
     """
-    content: dict[str, Any] = _json(folder / name, {})
+    path = folder / name
+    content: dict[str, Any] = read_model(path, dict[str, Any], BenchError) if path.is_file() else {}
     return content
 
 
@@ -99,19 +101,23 @@ def library_kind(folder: Path) -> str:
 
 
 def modules(folder: Path) -> list[str]:
-    """The classes of a sentence-transformers checkpoint's modules, in order; empty for other checkpoints.
+    """The names of a sentence-transformers checkpoint's modules, in order; empty for other checkpoints.
 
     Raises:
-        BenchError: where modules.json is not a list of modules.
+        BenchError: where modules.json is damaged, or names a class that is not the library's own.
     """
-    rows: list[Any] = _json(folder / "modules.json", [])
-    return [str(row.get("type")) if isinstance(row, dict) else "" for row in rows]
+    return [row["type"].rpartition(".")[2] for row in staging.modules(folder)]
 
 
 def architecture(folder: Path) -> str:
     """The first architecture that the checkpoint's config names, or ""."""
-    names = config(folder).get("architectures")
+    names = config(staging.reader(folder)).get("architectures")
     return str(names[0]) if isinstance(names, list) and names else ""
+
+
+def model_type(folder: Path) -> str:
+    """What transformers calls the kind of model, such as ``bert``, or ""."""
+    return str(config(staging.reader(folder)).get("model_type") or "")
 
 
 def _in_package(model: str) -> Checkpoint:
@@ -204,26 +210,8 @@ def _check(folder: Path, model: str) -> None:
 
 
 def _own_code(folder: Path) -> bool:
-    names = config(folder).get("auto_map")
-    if isinstance(names, dict) and any(name.startswith("AutoModel") for name in names):
-        return True
-    # PyLate's classes are read by sentence-transformers itself, without the package.
-    known = ("sentence_transformers.", "pylate.")
-    return not all(kind.startswith(known) for kind in modules(folder))
-
-
-def _json(path: Path, default: Any) -> Any:
-    """A file's content, of the same type as the default, which stands for a file that is not there."""
-    if not path.is_file():
-        return default
-    try:
-        content = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise BenchError(f"{path} is not JSON ({error}): the checkpoint is damaged. Fetch it again.") from error
-    if not isinstance(content, type(default)):
-        kind = "list" if default == [] else "object"
-        raise BenchError(f"{path} is not a JSON {kind}: the checkpoint is damaged. Fetch it again.")
-    return content
+    names = config(staging.reader(folder)).get("auto_map")
+    return isinstance(names, dict) and any(name.startswith("AutoModel") for name in names)
 
 
 def _content(folder: Path) -> str:
