@@ -4,7 +4,6 @@ Files come as safetensors and JSON only. A repository that defines its model in 
 so are weights that exist as pickles alone.
 """
 
-import hashlib
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,13 +11,12 @@ from typing import Any
 
 from bench.errors import BenchError
 from bench.rerankers import staging
+from bench.rerankers.identity import UNWANTED, WANTED, content_hash
 from bench.rerankers.rows import Row
 from reranker.errors import CheckpointError
 from reranker.packages import PACKAGE, named_folder
 from reranker.schema import read_model
 
-_WANTED = ["*.json", "*.jinja", "*.txt", "*.model", "*.metadata", "*.safetensors"]
-_UNWANTED = ["onnx/*", "openvino/*"]
 _PICKLE = "pytorch_model*.bin"
 """The one pickle that the libraries would read where there is no safetensors file."""
 
@@ -33,14 +31,11 @@ class Checkpoint:
     model: str
     folder: Path
     revision: str
-    from_hub: bool = False
 
     @property
     def identity(self) -> str:
-        """A hash that changes with the files' content: of the commit where the hub gave one, else of every byte."""
-        if self.from_hub:
-            return hashlib.sha256(f"{self.model}@{self.revision}".encode()).hexdigest()
-        return _content(self.folder)
+        """A hash that changes with any byte that can change a score."""
+        return content_hash(self.folder)
 
 
 def find(row: Row) -> Checkpoint:
@@ -145,8 +140,8 @@ def _on_hub(row: Row) -> Checkpoint:
             snapshot_download(
                 row.model,
                 revision=online or commit,
-                allow_patterns=_WANTED,
-                ignore_patterns=_UNWANTED,
+                allow_patterns=list(WANTED),
+                ignore_patterns=[f"{name}/*" for name in UNWANTED],
                 local_files_only=online is None,
             )
         )
@@ -162,7 +157,7 @@ def _on_hub(row: Row) -> Checkpoint:
         ) from error
     if not any(folder.rglob("*.safetensors")):
         raise BenchError(_nowhere(row))
-    return Checkpoint(row.model, folder, folder.name, from_hub=True)
+    return Checkpoint(row.model, folder, folder.name)
 
 
 def _reachable(model: str, revision: str | None) -> str | None:
@@ -212,14 +207,3 @@ def _check(folder: Path, model: str) -> None:
 def _own_code(folder: Path) -> bool:
     names = config(staging.reader(folder)).get("auto_map")
     return isinstance(names, dict) and any(name.startswith("AutoModel") for name in names)
-
-
-def _content(folder: Path) -> str:
-    """Hash of the names and bytes of all files that can change a score."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and any(path.match(pattern) for pattern in _WANTED):
-            digest.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0".encode())
-            with path.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()

@@ -47,7 +47,7 @@ class Module(TypedDict):
 class _Index(TypedDict):
     __pydantic_config__ = ConfigDict(extra="ignore")  # type: ignore[misc]
 
-    weight_map: dict[str, Annotated[str, Field(pattern=r"^[\w][\w.-]*\.safetensors$")]]
+    weight_map: Annotated[dict[str, Annotated[str, Field(pattern=r"^[\w][\w.-]*\.safetensors$")]], Field(min_length=1)]
 
 
 @contextmanager
