@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -13,6 +14,8 @@ from bench.errors import BenchError
 from bench.files import text_lines, write_whole
 
 Ranking = list[tuple[str, float]]
+
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ def read_run(path: Path, may_be_empty: bool = False) -> Run:
 
     Raises:
         BenchError: naming file and line, for a line that is not six fields, a rank or score that is not a finite
-            number, a document that stands twice for one query, or a file that cannot be read.
+            number, a document that occurs twice for one query, or a file that cannot be read.
     """
     rows: dict[str, dict[str, tuple[float, float]]] = {}
     name = path.name
@@ -66,7 +69,7 @@ def read_run(path: Path, may_be_empty: bool = False) -> Run:
         ranking = rows.setdefault(query_id, {})
         if document_id in ranking:
             raise BenchError(
-                f"{path}, line {number}: document {document_id!r} stands twice for query {query_id!r}. "
+                f"{path}, line {number}: document {document_id!r} occurs twice for query {query_id!r}. "
                 "Keep one line for each query and document."
             )
         ranking[document_id] = (-score, rank)
@@ -99,13 +102,18 @@ def _fields(line: str, path: Path, number: int) -> tuple[str, str, float, float,
             f"{path}, line {number}: expected 6 fields 'query Q0 document rank score name', found {len(fields)}."
         )
     query_id, _, document_id, rank, score, name = fields
-    try:
-        numbers = float(rank), float(score)
-    except ValueError:
-        numbers = math.nan, math.nan
+    numbers = _number(rank), _number(score)
     if not all(map(math.isfinite, numbers)):
-        raise BenchError(f"{path}, line {number}: rank {rank!r} and score {score!r} must be finite numbers.")
+        raise BenchError(
+            f"{path}, line {number}: rank {rank[:20]!r} and score {score[:20]!r} must be finite numbers, such as 1 and "
+            "12.5."
+        )
     return query_id, document_id, *numbers, name
+
+
+def _number(text: str) -> float:
+    """A number in plain ASCII digits; not a number for all else that Python takes for one, such as ``1_0``."""
+    return float(text) if _NUMBER.fullmatch(text) else math.nan
 
 
 def rank_by_score(ids: Iterable[str], scores: Iterable[float]) -> Ranking:
