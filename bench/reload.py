@@ -8,7 +8,7 @@ from bench.collections.load import load
 from bench.errors import BenchError
 from bench.first_stage.runs import first_stage
 from bench.results import Result
-from bench.run import Run
+from bench.run import Run, read_run
 from bench.suites import find
 from bench.suites.folder import folder_task
 from bench.task import Task
@@ -26,6 +26,8 @@ class Reload:
     run: Path | None = None
     _loaded: dict[Task, Collection] = field(default_factory=dict)
     _failed: dict[Task, BenchError] = field(default_factory=dict)
+    _given: Run | None = None
+    _built: dict[tuple[Task, int], Run] = field(default_factory=dict)
 
     def close(self) -> None:
         """Close what was loaded."""
@@ -58,8 +60,13 @@ class Reload:
         name = result.protocol.first_stage
         if self.run is None and name != "bm25":
             return None
-        choice = str(self.run) if self.run else name
-        return first_stage(self.collection(result), choice, result.protocol.depth)
+        if self.run is not None:
+            self._given = self._given or read_run(self.run)  # once: it may be a pipe
+            return self._given
+        key = self._task(result), result.protocol.depth
+        if key not in self._built:
+            self._built[key] = first_stage(self.collection(result), name, result.protocol.depth)
+        return self._built[key]
 
     def _task(self, result: Result) -> Task:
         declared = find(result.task)
@@ -72,4 +79,4 @@ class Reload:
         if not folder.is_dir():
             raise BenchError(f"The folder of {result.task} is not at {folder}. Say where it lies with --data PARENT.")
         analysis = str(result.provenance.get("analysis", "english"))
-        return folder_task(folder, result.protocol.split, analysis)
+        return folder_task(folder, result.protocol.split, analysis, result.protocol.identical_ids == "dropped")

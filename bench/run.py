@@ -63,7 +63,7 @@ def read_run(path: Path, may_be_empty: bool = False) -> Run:
 
     Raises:
         BenchError: naming file and line, for a line of fewer than six fields, a rank or score that is not a finite
-            number, a document that stands twice for one query, or a file that cannot be read.
+            number, a document that occurs twice for one query, or a file that cannot be read.
     """
     rows: dict[str, dict[str, tuple[float, float]]] = {}
     name = path.name
@@ -74,7 +74,7 @@ def read_run(path: Path, may_be_empty: bool = False) -> Run:
         ranking = rows.setdefault(query_id, {})
         if document_id in ranking:
             raise BenchError(
-                f"{path}, line {number}: document {document_id!r} stands twice for query {query_id!r}. "
+                f"{path}, line {number}: document {document_id!r} occurs twice for query {query_id!r}. "
                 "Keep one line for each query and document."
             )
         ranking[document_id] = (-score, rank)
@@ -149,7 +149,10 @@ def _fields(line: str, path: Path, number: int) -> tuple[str, str, float, float,
         )
     query_id, _, document_id, rank, score, *name = fields
     if not (_is_number(rank) and _is_number(score)):
-        raise BenchError(f"{path}, line {number}: rank {rank!r} and score {score!r} must be finite numbers.")
+        raise BenchError(
+            f"{path}, line {number}: rank {rank[:20]!r} and score {score[:20]!r} must be finite numbers, such as 1 and "
+            "12.5."
+        )
     if len(name) > 1 and _is_number(name[0]):
         raise BenchError(
             f"{path}, line {number}: expected 6 fields 'query Q0 document rank score name', found {len(fields)}, the "

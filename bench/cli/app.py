@@ -28,6 +28,11 @@ Queries = Annotated[
 ]
 Data = Annotated[Path | None, typer.Option(help="A folder that holds TASK/ in BEIR format.")]
 Source = Annotated[str, typer.Option(help="ir_datasets or mteb.")]
+Split = Annotated[str, typer.Option(help="Your own folder: which qrels/SPLIT.tsv is measured.")]
+Analysis = Annotated[str, typer.Option(help="Your own folder: BM25's text analysis, a language, code or whitespace.")]
+DropIdenticalIds = Annotated[
+    bool, typer.Option("--drop-identical-ids", help="Your own folder: a query's own document is no candidate.")
+]
 Embedded = Annotated[bool, typer.Option("--embedded", help="The samples inside the package: no network, no download.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")]
 Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16, float16.")]

@@ -7,10 +7,12 @@ import typer
 from rich.console import Console
 
 from bench.cli.app import (
+    Analysis,
     Data,
     Depth,
     Device,
     DocLength,
+    DropIdenticalIds,
     Dtype,
     Embedded,
     FirstStage,
@@ -21,8 +23,10 @@ from bench.cli.app import (
     Rerankers,
     Seed,
     Source,
+    Split,
     app,
 )  # fmt: skip
+from bench.errors import BenchError
 
 if TYPE_CHECKING:
     from bench.campaign import Plan
@@ -81,8 +85,9 @@ _suite_command("coir", "Measure CoIR: ten code retrieval tasks.")
 def folder(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...")],
     rerankers: Rerankers = None,
-    split: Annotated[str, typer.Option(help="Which qrels/SPLIT.tsv is measured.")] = "test",
-    analysis: Annotated[str, typer.Option(help="BM25's text analysis: a language, code or whitespace.")] = "english",
+    split: Split = "test",
+    analysis: Analysis = "english",
+    drop_identical_ids: DropIdenticalIds = False,
     first_stage: FirstStage = "bm25",
     depth: Depth = 100,
     queries: Queries = None,
@@ -100,7 +105,7 @@ def folder(
 
     _measure(
         Plan(
-            tasks=folder_tasks(paths, split, analysis),
+            tasks=folder_tasks(paths, split, analysis, drop_identical_ids),
             rerankers=rerankers or OFFLINE,
             output=output,
             first_stage=first_stage,
@@ -113,9 +118,12 @@ def folder(
 
 @app.command(help="Vary order, depth, blocks; add a distractor.")
 def sensitivity(
-    task: Annotated[str, typer.Argument(help="As suite/name.")],
+    task: Annotated[str, typer.Argument(help="As suite/name, or your own folder in BEIR format.")],
     reranker: Annotated[str, typer.Option("--reranker", "-r", help="As for the suites.")],
     orders: Annotated[int, typer.Option(min=0, help="How many random orders.")] = 10,
+    split: Split = "test",
+    analysis: Analysis = "english",
+    drop_identical_ids: DropIdenticalIds = False,
     first_stage: FirstStage = "bm25",
     depth: Depth = 100,
     queries: Queries = None,
@@ -133,10 +141,16 @@ def sensitivity(
     from bench.report import Bar, stdout
     from bench.rerankers.base import Options
     from bench.sensitivity import measure, render
-    from bench.suites import by_ids
+    from bench.suites import by_ids, find
+    from bench.suites.folder import folder_tasks
 
+    own = not find(task) and Path(task).is_dir()
+    if own and (data or source):
+        raise BenchError(f"{task} is a folder of your own, so that --data and --source do not fit it. Leave them out.")
+    if not own and (split, analysis, drop_identical_ids) != ("test", "english", False):
+        raise BenchError("--split, --analysis and --drop-identical-ids are for a folder of your own. Leave them out.")
     plan = Plan(
-        tasks=by_ids([task]),
+        tasks=folder_tasks([Path(task)], split, analysis, drop_identical_ids) if own else by_ids([task]),
         rerankers=[reranker],
         output=output,
         first_stage=first_stage,

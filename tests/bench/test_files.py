@@ -4,15 +4,17 @@ import gzip
 import os
 import re
 import signal
+import stat
 import subprocess
 import sys
+import threading
 from itertools import count
 from pathlib import Path
 
 import pytest
 
 from bench.errors import BenchError
-from bench.files import text_lines, write_together, write_whole
+from bench.files import kind, text_lines, write_together, write_whole
 
 LEFTOVER = re.compile(r"\..+\.[0-9]+")
 """What a killed process may leave behind: ``.NAME.PID``."""
@@ -59,15 +61,54 @@ def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path, pack):
 
 @pytest.mark.parametrize(
     "content",
-    [b"caf\xe9\n", gzip.compress(b"caf\xe9\n"), gzip.compress(b"x" * 10_000)[:-12], gzip.compress(b"x" * 10_000)[:14],
-     b"\x1f\x8b and nothing else", gzip.compress(os.urandom(5_000))[:3000]],
-    ids=["latin-1", "packed latin-1", "no end", "torn early", "no gzip", "torn in its middle"],
+    [gzip.compress(b"x" * 10_000)[:-12], gzip.compress(b"x" * 10_000)[:14], b"\x1f\x8b and nothing else",
+     b"\x1f", gzip.compress(os.urandom(5_000).hex().encode())[:3000]],
+    ids=["no end", "cut early", "no gzip", "one byte", "cut in its middle"],
 )  # fmt: skip
-def test_what_is_torn_or_not_utf8_is_named(tmp_path: Path, content: bytes):
+def test_a_damaged_gzip_file_is_named(tmp_path: Path, content: bytes):
     path = tmp_path / "file"
-    with pytest.raises(BenchError, match="torn or not UTF-8") as caught:
+    with pytest.raises(BenchError, match=r"is a damaged gzip file .* pack it again") as caught:
         lines(path, content)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_what_is_not_utf8_is_named(tmp_path: Path, pack):
+    path = tmp_path / "file.gz"
+    with pytest.raises(BenchError, match=r"is not UTF-8 text .* Convert it") as caught:
+        lines(path, pack(b"caf\xe9\n"))
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("step", [1, 1000])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_pipe_is_read_from_its_first_byte_to_its_last(tmp_path: Path, pack, step: int):
+    # Longer than the 4,096 bytes that a reader's buffer takes at once, and given in pieces of any size.
+    expected = [f"line {number}\n" for number in range(1_000)]
+    content = pack("".join(expected).encode())
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+
+    def write() -> None:
+        with path.open("wb", buffering=0) as stream:
+            for start in range(0, len(content), step):
+                stream.write(content[start : start + step])
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    found = list(text_lines(path))
+    writer.join(timeout=10)
+    assert found == expected
+
+
+def test_what_a_path_leads_to_is_told_or_refused(tmp_path: Path):
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "pipe")
+    kinds = {name: kind(tmp_path / name) for name in ("file", "pipe", "nothing", "file/below")}
+    assert kinds == {"file": stat.S_IFREG, "pipe": stat.S_IFIFO, "nothing": 0, "file/below": 0}
+    for name in ("x" * 300, "a\0b"):
+        with pytest.raises(BenchError, match="Cannot read"):
+            kind(tmp_path / name)
 
 
 def test_what_cannot_be_opened_is_named(tmp_path: Path):

@@ -84,7 +84,7 @@ def test_ids_in_any_script(tmp_path: Path):
         ("q Q0 d nan 2 r", "finite"),
         ("q Q0 d 1 high r", "score 'high'"),
         ("q Q0 d first 2 r", "rank 'first'"),
-        ("q Q0 known 2 1 r", "document 'known' stands twice for query 'q'"),
+        ("q Q0 known 2 1 r", "document 'known' occurs twice for query 'q'"),
     ],
 )
 def test_a_malformed_line_is_named(tmp_path: Path, line: str, reason: str):
@@ -118,7 +118,7 @@ def test_a_torn_run_is_refused_and_not_read_in_part(tmp_path: Path):
     path = tmp_path / "torn.trec.gz"
     whole = gzip.compress("".join(f"q Q0 d{n} {n} {1000 - n} r\n" for n in range(1000)).encode())
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(BenchError, match=r"torn\.trec\.gz is torn"):
+    with pytest.raises(BenchError, match=r"torn\.trec\.gz is a damaged gzip file"):
         read_run(path)
 
 

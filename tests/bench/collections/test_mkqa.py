@@ -27,7 +27,7 @@ from bench.task import Counts, Task
 def collection(answers: dict[str, tuple[str, ...]], passages: dict[str, str]) -> Collection:
     queries = dict.fromkeys(answers, "a question")
     made = Collection(Task("mkqa", "some"), queries, {}, HeldDocuments(passages), "inline", answers=answers)
-    made.judge = answer_judge(made)
+    made.judge = answer_judge(made.answers)
     return made
 
 
@@ -194,7 +194,7 @@ def test_questions_whose_last_answer_is_short_are_kept(tmp_path: Path, name: str
         ({"example_id": 1}, "line 2: not a line of MKQA's release"),
         ([1], "line 2: not a line of MKQA's release"),
         (question(1, {"text": "Ottawa"}), "line 2: not a line of MKQA's release"),
-        (question(7, SHORT), "line 2: question '7' stands there twice"),
+        (question(7, SHORT), "line 2: question '7' occurs twice"),
         (question(1, SHORT) | {"queries": {"en": "a"}}, r"line 2: no question in 'ja'. There: en\."),
     ],
 )
