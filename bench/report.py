@@ -49,8 +49,15 @@ class Bar:
 
 def stdout() -> Console:
     """Standard output; wide where it is no terminal, so that a table in a file or pipe loses no column."""
-    console = Console()
-    return console if console.is_terminal else Console(width=200)
+    console = _Output()
+    return console if console.is_terminal else _Output(width=200)
+
+
+class _Output(Console):
+    """A console that leaves a closed pipe to its caller; rich would end the process with status 1, the gate's word."""
+
+    def on_broken_pipe(self) -> None:
+        raise  # called while the BrokenPipeError is handled
 
 
 def show(results: Sequence[Result], console: Console) -> None:
