@@ -223,11 +223,12 @@ def _certificates() -> ssl.SSLContext:
 
 def is_host(url: httpx.URL) -> bool:
     """Whether a URL's host can be looked up (``a..b`` cannot), on a port that there is."""
+    host = url.raw_host.decode("ascii")
     try:
-        url.raw_host.decode("ascii").encode("idna")
+        host.encode("idna")
     except UnicodeError:
         return False
-    return bool(re.fullmatch(r"[A-Za-z0-9._:-]+", url.raw_host.decode("ascii"))) and 0 < (url.port or 80) < 2**16
+    return bool(re.fullmatch("[A-Za-z0-9._:-]{1,253}", host)) and (url.port is None or 0 < url.port < 2**16)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
