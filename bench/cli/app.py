@@ -38,6 +38,14 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")]
 Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16, float16.")]
 QueryLength = Annotated[int, typer.Option(min=1, help="Cap on a query, in the reranker's tokens.")]
 DocLength = Annotated[int, typer.Option(min=1, help="Cap on a document, in the reranker's tokens.")]
+HttpOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--http-option",
+        metavar="KEY=VALUE",
+        help="A field for each request of an HTTP reranker, as JSON or text; written into results. Repeatable.",
+    ),
+]
 Seed = Annotated[int, typer.Option(help="For the random reranker.")]
 Output = Annotated[Path, typer.Option(help="Where result.json and run.trec.gz go.")]
 TaskIds = Annotated[

@@ -16,6 +16,7 @@ from bench.cli.app import (
     Dtype,
     Embedded,
     FirstStage,
+    HttpOptions,
     Names,
     Output,
     Queries,
@@ -53,11 +54,13 @@ def _suite_command(suite: str, about: str) -> None:
         dtype: Dtype = "auto",
         max_query_length: QueryLength = 512,
         max_doc_length: DocLength = 2048,
+        http_option: HttpOptions = None,
         seed: Seed = 0,
         output: Output = Path("out"),
     ) -> None:
         from bench.campaign import Plan
         from bench.rerankers.base import Options
+        from bench.rerankers.http_options import read_options
         from bench.suites import choose
 
         _measure(
@@ -70,7 +73,7 @@ def _suite_command(suite: str, about: str) -> None:
                 queries=queries,
                 data=data,
                 source=source,
-                options=Options(device, dtype, max_query_length, max_doc_length, seed),
+                options=Options(device, dtype, max_query_length, max_doc_length, seed, read_options(http_option or [])),
             )
         )
 
@@ -95,12 +98,14 @@ def folder(
     dtype: Dtype = "auto",
     max_query_length: QueryLength = 512,
     max_doc_length: DocLength = 2048,
+    http_option: HttpOptions = None,
     seed: Seed = 0,
     output: Output = Path("out"),
 ) -> None:
     """Measure rerankers on the user's own folders."""
     from bench.campaign import Plan
     from bench.rerankers.base import Options
+    from bench.rerankers.http_options import read_options
     from bench.suites.folder import folder_tasks
 
     _measure(
@@ -111,7 +116,7 @@ def folder(
             first_stage=first_stage,
             depth=depth,
             queries=queries,
-            options=Options(device, dtype, max_query_length, max_doc_length, seed),
+            options=Options(device, dtype, max_query_length, max_doc_length, seed, read_options(http_option or [])),
         )
     )
 
@@ -133,6 +138,7 @@ def sensitivity(
     dtype: Dtype = "auto",
     max_query_length: QueryLength = 512,
     max_doc_length: DocLength = 2048,
+    http_option: HttpOptions = None,
     seed: Annotated[int, typer.Option(help="For orders and distractors.")] = 0,
     output: Output = Path("out"),
 ) -> None:
@@ -140,6 +146,7 @@ def sensitivity(
     from bench.campaign import Plan
     from bench.report import Bar, stdout
     from bench.rerankers.base import Options
+    from bench.rerankers.http_options import read_options
     from bench.sensitivity import measure, render
     from bench.suites import by_ids, find
     from bench.suites.folder import folder_tasks
@@ -158,7 +165,7 @@ def sensitivity(
         queries=queries,
         data=data,
         source=source,
-        options=Options(device, dtype, max_query_length, max_doc_length, seed),
+        options=Options(device, dtype, max_query_length, max_doc_length, seed, read_options(http_option or [])),
     )
     found, path = measure(plan, orders, Bar(Console(stderr=True)))
     console = stdout()
