@@ -12,26 +12,20 @@ from transformers.utils import logging
 from bench.errors import BenchError
 from bench.rerankers.base import Card, Options
 from bench.rerankers.checkpoint import Checkpoint, shown
+from bench.rerankers.options import check_options
 from bench.rerankers.rows import Row
-
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def device(options: Options) -> torch.device:
     """The device that the options name; ``auto`` is the first accelerator, else the CPU.
 
     Raises:
-        BenchError: for a device that torch does not know or this machine does not have.
+        BenchError: for a device that this machine does not have.
     """
+    check_options(options)
     if options.device == "auto":
         return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
-    try:
-        chosen = torch.device(options.device)
-        torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise BenchError(f"The device {options.device!r} cannot be used: {reason}. Try '--device cpu'.") from error
-    return chosen
+    return torch.device(options.device)
 
 
 def dtype(options: Options) -> torch.dtype | str:
@@ -40,11 +34,11 @@ def dtype(options: Options) -> torch.dtype | str:
     Raises:
         BenchError: for any other word.
     """
+    check_options(options)
     if options.dtype == "auto":
         return torch.float32 if device(options).type == "cpu" else "auto"
-    if options.dtype not in DTYPES:
-        raise BenchError(f"There is no precision {options.dtype!r}. Use auto, {', '.join(DTYPES)}.")
-    return DTYPES[options.dtype]
+    named: torch.dtype = getattr(torch, options.dtype)
+    return named
 
 
 def arguments(options: Options) -> dict[str, Any]:
