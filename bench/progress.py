@@ -1,11 +1,15 @@
 """How far a command is: what the work calls, whoever shows it."""
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-Advance = Callable[[int], None]
-"""Takes the units of work done since its last call."""
+
+class Advance(Protocol):
+    """Takes the units of work done since its last call."""
+
+    def __call__(self, units: int, /, *, restored: bool = False) -> None:
+        """Count some units; ``restored`` ones took no work now, and tell nothing about how long the others take."""
+        ...
 
 
 class Progress(Protocol):
