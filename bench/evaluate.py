@@ -36,7 +36,7 @@ def evaluate(
     Raises:
         BenchError: where the reranker leaves a list out, or gives a score that is not finite; nothing is half-ranked.
     """
-    memory.reset(reranker.card.device)
+    memory.reset(reranker.card)
     started = time.perf_counter()
     rankings: dict[str, Ranking] = {}
     answers: list[Scored] = []
@@ -65,7 +65,7 @@ def evaluate(
         documents=sum(len(answer.scores) for answer in answers),
         tokens=sum(answer.tokens for answer in answers),
         # Restored lists took no memory now, and the longest may be among them.
-        peak_memory_bytes=0 if kept_lists else memory.peak(reranker.card.device),
+        peak_memory_bytes=0 if kept_lists else memory.peak(reranker.card),
         device=reranker.card.device,
     )
     result = Result(

@@ -26,7 +26,6 @@ from bench.interrupt import interruptible
 from bench.lock import locked
 from bench.rerankers.base import CandidateList, Card, Options, Reranker, Scored
 from bench.rerankers.fusion import Fusion
-from bench.results import Result
 from bench.store import STORE, Rows, Store, checksum_of
 
 _LAYOUT = "kept scores 1"
@@ -65,15 +64,6 @@ def scorer(store: Store, reranker: Reranker, options: Options, cache_id: str = "
     if getattr(reranker, "cacheable", True):
         return KeptScores(store, reranker, options)
     return KeptScores(store if cache_id else store.passing, reranker, options, cache_id)
-
-
-def cached_lists(result: Result, store: Path) -> str:
-    """How many of a result's lists were not scored now, as a line for people; empty where all of them were."""
-    kept = result.provenance.get("kept_lists", 0)
-    if not kept:
-        return ""
-    where = f"in {store}" if result.provenance.get("kept_in") == STORE else "of this command"
-    return f"{kept:,} of {result.cost.lists:,} lists from the score cache {where}"
 
 
 def _fused(fusion: Fusion, score: ScoreLists | None) -> ScoreLists:
@@ -130,6 +120,7 @@ class KeptScores:
             scored, share = _unpack(answer, of)
             answers.append(scored)
             seconds += share
+        self.store.found += len(lists)
         return Answered(answers, seconds, kept=self.store.name)
 
 

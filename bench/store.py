@@ -44,10 +44,11 @@ Row = tuple[bytes, int, bytes, bytes]
 class Rows(Protocol):
     """Where a chunk's answers are kept, by chunk and place in it.
 
-    ``lists`` counts those that the present command has found here or written here.
+    ``lists`` counts those that the present command has found here or written here, ``found`` the former alone.
     """
 
     lists: int
+    found: int
 
     @property
     def name(self) -> str: ...
@@ -67,7 +68,7 @@ class Passing:
     name = "this command"
 
     def __init__(self) -> None:
-        self.lists = 0
+        self.lists = self.found = 0
         self._chunks: dict[bytes, Sequence[bytes]] = {}
 
     def read(self, chunk: bytes) -> dict[int, tuple[object, object]]:
@@ -83,8 +84,8 @@ class Passing:
 class Store:
     """The file of kept scores.
 
-    ``lists`` counts those that the present command has found in it or written to it; ``passing`` holds what must not
-    outlive the command.
+    ``lists`` counts those that the present command has found in it or written to it, ``found`` the former alone;
+    ``passing`` holds what must not outlive the command.
     """
 
     name = STORE
@@ -96,7 +97,7 @@ class Store:
             BenchError: where it cannot be opened or written; damage is no error, it is reported and set aside.
         """
         self.path = path
-        self.lists = 0
+        self.lists = self.found = 0
         self.passing = Passing()
         try:
             if _successor(path).exists():

@@ -7,6 +7,8 @@ import typer
 from rich.console import Console
 
 from bench.cli.app import (
+    MOST,
+    CacheId,
     Data,
     Depth,
     Device,
@@ -51,6 +53,7 @@ def _suite_command(suite: str, about: str) -> None:
         max_doc_length: DocLength = 2048,
         seed: Seed = 0,
         output: Output = Path("out"),
+        cache_id: CacheId = "",
     ) -> None:
         from bench.campaign import Plan
         from bench.rerankers.base import Options
@@ -67,6 +70,7 @@ def _suite_command(suite: str, about: str) -> None:
                 data=data,
                 source=source,
                 options=Options(device, dtype, max_query_length, max_doc_length, seed),
+                cache_id=cache_id,
             )
         )
 
@@ -92,6 +96,7 @@ def folder(
     max_doc_length: DocLength = 2048,
     seed: Seed = 0,
     output: Output = Path("out"),
+    cache_id: CacheId = "",
 ) -> None:
     """Measure rerankers on the user's own folders."""
     from bench.campaign import Plan
@@ -107,6 +112,7 @@ def folder(
             depth=depth,
             queries=queries,
             options=Options(device, dtype, max_query_length, max_doc_length, seed),
+            cache_id=cache_id,
         )
     )
 
@@ -115,7 +121,7 @@ def folder(
 def sensitivity(
     task: Annotated[str, typer.Argument(help="As suite/name.")],
     reranker: Annotated[str, typer.Option("--reranker", "-r", help="As for the suites.")],
-    orders: Annotated[int, typer.Option(min=0, help="How many random orders.")] = 10,
+    orders: Annotated[int, typer.Option(min=0, max=MOST, help="How many random orders.")] = 10,
     first_stage: FirstStage = "bm25",
     depth: Depth = 100,
     queries: Queries = None,
@@ -125,8 +131,9 @@ def sensitivity(
     dtype: Dtype = "auto",
     max_query_length: QueryLength = 512,
     max_doc_length: DocLength = 2048,
-    seed: Annotated[int, typer.Option(help="For orders and distractors.")] = 0,
+    seed: Annotated[int, typer.Option(min=-MOST, max=MOST, help="For orders and distractors.")] = 0,
     output: Output = Path("out"),
+    cache_id: CacheId = "",
 ) -> None:
     """Measure one task again and again with one thing varied."""
     from bench.campaign import Plan
@@ -145,6 +152,7 @@ def sensitivity(
         data=data,
         source=source,
         options=Options(device, dtype, max_query_length, max_doc_length, seed),
+        cache_id=cache_id,
     )
     found, path = measure(plan, orders, Bar(Console(stderr=True)))
     console = stdout()
@@ -155,7 +163,8 @@ def sensitivity(
 def _measure(plan: "Plan") -> None:
     from bench.campaign import run
     from bench.report import Bar, show, stdout
+    from bench.store import STORE
 
     results = run(plan, Bar(Console(stderr=True)))
-    show(results, stdout())
+    show(results, stdout(), plan.output / STORE)
     typer.echo(f"Written to {plan.output}/")

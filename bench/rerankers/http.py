@@ -61,6 +61,8 @@ TEI_BATCH = 32
 class Http:
     """A reranking server; a list is one call, and a call that fails for a passing reason is made again."""
 
+    cacheable = False  # a server does not say which weights it holds
+
     def __init__(self, card: Card, url: str, host: Host, key: str, patience: Patience) -> None:
         self.card = card
         self._url = url
