@@ -13,6 +13,9 @@ from bench.errors import BenchError, Stopped
 
 def main() -> None:
     """Run a command; a mistake the user can mend is one message and exit status 2."""
+    from bench.ours import import_reranker
+
+    import_reranker()
     from reranker.errors import RerankerError
 
     if isinstance(sys.stdout, io.TextIOWrapper):

@@ -7,7 +7,9 @@ import typer
 from rich.console import Console
 
 from bench.cli.app import (
+    MOST,
     Analysis,
+    CacheId,
     Data,
     Depth,
     Device,
@@ -57,6 +59,7 @@ def _suite_command(suite: str, about: str) -> None:
         http_option: HttpOptions = None,
         seed: Seed = 0,
         output: Output = Path("out"),
+        cache_id: CacheId = "",
     ) -> None:
         from bench.campaign import Plan
         from bench.rerankers.base import Options
@@ -74,6 +77,7 @@ def _suite_command(suite: str, about: str) -> None:
                 data=data,
                 source=source,
                 options=Options(device, dtype, max_query_length, max_doc_length, seed, read_options(http_option or [])),
+                cache_id=cache_id,
             )
         )
 
@@ -101,6 +105,7 @@ def folder(
     http_option: HttpOptions = None,
     seed: Seed = 0,
     output: Output = Path("out"),
+    cache_id: CacheId = "",
 ) -> None:
     """Measure rerankers on the user's own folders."""
     from bench.campaign import Plan
@@ -117,6 +122,7 @@ def folder(
             depth=depth,
             queries=queries,
             options=Options(device, dtype, max_query_length, max_doc_length, seed, read_options(http_option or [])),
+            cache_id=cache_id,
         )
     )
 
@@ -125,7 +131,7 @@ def folder(
 def sensitivity(
     task: Annotated[str, typer.Argument(help="As suite/name, or your own folder in BEIR format.")],
     reranker: Annotated[str, typer.Option("--reranker", "-r", help="As for the suites.")],
-    orders: Annotated[int, typer.Option(min=0, help="How many random orders.")] = 10,
+    orders: Annotated[int, typer.Option(min=0, max=MOST, help="How many random orders.")] = 10,
     split: Split = "test",
     analysis: Analysis = "english",
     drop_identical_ids: DropIdenticalIds = False,
@@ -139,8 +145,9 @@ def sensitivity(
     max_query_length: QueryLength = 512,
     max_doc_length: DocLength = 2048,
     http_option: HttpOptions = None,
-    seed: Annotated[int, typer.Option(help="For orders and distractors.")] = 0,
+    seed: Annotated[int, typer.Option(min=-MOST, max=MOST, help="For orders and distractors.")] = 0,
     output: Output = Path("out"),
+    cache_id: CacheId = "",
 ) -> None:
     """Measure one task again and again with one thing varied."""
     from bench.campaign import Plan
@@ -166,6 +173,7 @@ def sensitivity(
         data=data,
         source=source,
         options=Options(device, dtype, max_query_length, max_doc_length, seed, read_options(http_option or [])),
+        cache_id=cache_id,
     )
     found, path = measure(plan, orders, Bar(Console(stderr=True)))
     console = stdout()
@@ -176,7 +184,8 @@ def sensitivity(
 def _measure(plan: "Plan") -> None:
     from bench.campaign import run
     from bench.report import Bar, show, stdout
+    from bench.store import STORE
 
     results = run(plan, Bar(Console(stderr=True)))
-    show(results, stdout())
+    show(results, stdout(), plan.output / STORE)
     typer.echo(f"Written to {plan.output}/")

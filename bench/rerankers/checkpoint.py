@@ -62,6 +62,31 @@ def locate(row: Row) -> Checkpoint:
     return Checkpoint(row.model, place, "") if place else _on_hub(row)
 
 
+def check(row: Row) -> None:
+    """Refuse a row whose model cannot be there, without asking the hub or reading weights.
+
+    Raises:
+        BenchError: for a folder or package without a usable checkpoint, a name that is no hub id, or, where the hub
+            may not be asked, a model that its local cache does not hold.
+    """
+    from huggingface_hub import constants
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+
+    if constants.HF_HUB_OFFLINE or row.model.startswith(PACKAGE) or folder(row.model):
+        # The core model checks its own files as it reads them.
+        (locate if row.family == "core" else find)(row)
+        return
+    try:
+        validate_repo_id(row.model)
+    except HFValidationError as error:
+        raise BenchError(_no_name(row.model)) from error
+
+
+def _no_name(model: str) -> str:
+    return f"{model!r} is neither a folder nor a hub id such as 'owner/model'."
+
+
 def shown(model: str) -> str:
     """A model as tables and results name it: a folder by its own name, since its place says nothing to others."""
     place = folder(model)
@@ -147,7 +172,7 @@ def _on_hub(row: Row) -> Checkpoint:
             )
         )
     except HFValidationError as error:
-        raise BenchError(f"{row.model!r} is neither a folder nor a hub id such as 'owner/model'.") from error
+        raise BenchError(_no_name(row.model)) from error
     except LocalEntryNotFoundError as error:
         raise BenchError(_nowhere(row)) from error
     except HfHubHTTPError as error:

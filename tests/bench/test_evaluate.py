@@ -334,7 +334,7 @@ def test_what_was_cut_and_what_it_cost_is_added_up():
     assert (result.cost.lists, result.cost.documents, result.cost.tokens) == (2, 5, 20)
     assert result.cost.seconds >= 0
     assert result.cost.harness_seconds >= 0
-    assert result.cost.peak_memory_bytes > 1_000_000
+    assert result.cost.peak_memory_bytes == 0  # the process's high-water mark is not the reranker's
 
 
 def test_some_queries_are_the_same_ones_for_everybody():
