@@ -138,7 +138,8 @@ def result_paths(places: Iterable[Path]) -> list[Path]:
     for place in places:
         if not place.exists():
             raise BenchError(f"{place} does not exist. Give a result.json or a folder that holds some.")
-        paths = [place] if place.is_file() else sorted(place.rglob("result.json"))
+        # A task, and so a folder among the results, may be called result.json too.
+        paths = [place] if place.is_file() else sorted(path for path in place.rglob("result.json") if not path.is_dir())
         if not paths:
             raise BenchError(f"{place} holds no result.json. 'python -m bench beir --output {place}' writes some.")
         found += paths
