@@ -96,8 +96,8 @@ def without_candidates(contest: Contest) -> str:
     reason = ""
     if count == len(asked) and contest.candidates.name == "bm25":
         reason = " BM25 finds only documents that share a word with the query: try --first-stage dense:MODEL."
-    of = f"{count:,} of {len(asked):,} judged queries"
-    return f"{contest.protocol.task}: {of} have no candidates and count as 0.{reason}"
+    share = f"{count:,} of {len(asked):,}"
+    return f"{contest.protocol.task}: {share} judged queries have no candidates and count as 0.{reason}"
 
 
 def by_judgement(ranking: Ranking, grades: Mapping[str, int]) -> list[str]:

@@ -1,5 +1,6 @@
 """Commands that rerank: the suites, a folder of the user's own, sensitivity."""
 
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -151,6 +152,7 @@ def sensitivity(
 ) -> None:
     """Measure one task again and again with one thing varied."""
     from bench.campaign import Plan
+    from bench.files import kind
     from bench.report import Bar, stdout
     from bench.rerankers.base import Options
     from bench.rerankers.http_options import read_options
@@ -158,7 +160,7 @@ def sensitivity(
     from bench.suites import by_ids, find
     from bench.suites.folder import folder_tasks
 
-    own = not find(task) and Path(task).is_dir()
+    own = not find(task) and kind(Path(task)) == stat.S_IFDIR
     if own and (data or source):
         raise BenchError(f"{task} is a folder of your own, so that --data and --source do not fit it. Leave them out.")
     if not own and (split, analysis, drop_identical_ids) != ("test", "english", False):
