@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from bench.console import Terminal
 from bench.escape import terminal
 from bench.progress import Advance
 from bench.results import Result
@@ -32,7 +33,7 @@ class Bar:
         if not self._console.is_terminal:
             started = time.perf_counter()
             yield lambda units: None
-            self._console.print(f"{label}  {time.perf_counter() - started:.1f} s", markup=False, highlight=False)
+            self._console.print(Text(terminal(f"{label}  {time.perf_counter() - started:.1f} s")), soft_wrap=True)
             return
         columns = (
             TextColumn("{task.description}"),
@@ -43,14 +44,14 @@ class Bar:
             TimeRemainingColumn(),
         )
         with Progress(*columns, console=self._console, transient=True) as progress:
-            task = progress.add_task(escape(label), total=total)
+            task = progress.add_task(escape(terminal(label)), total=total)
             yield lambda units: progress.advance(task, units)
 
 
 def stdout() -> Console:
     """Standard output; wide where it is no terminal, so that a table in a file or pipe loses no column."""
-    console = Console()
-    return console if console.is_terminal else Console(width=200)
+    console = Terminal()
+    return console if console.is_terminal else Terminal(width=200)
 
 
 def show(results: Sequence[Result], console: Console) -> None:

@@ -24,6 +24,7 @@ from bench.cli.app import (
     Source,
     app,
 )  # fmt: skip
+from bench.console import say
 
 if TYPE_CHECKING:
     from bench.campaign import Plan
@@ -154,9 +155,8 @@ def sensitivity(
         options=Options(device, dtype, max_query_length, max_doc_length, seed, read_options(http_option or [])),
     )
     found, path = measure(plan, orders, Bar(Console(stderr=True)))
-    console = stdout()
-    render(found, console)
-    console.print(f"Written to {path}", markup=False, highlight=False, soft_wrap=True)
+    render(found, stdout())
+    say(f"Written to {path}")
 
 
 def _measure(plan: "Plan") -> None:
@@ -165,4 +165,4 @@ def _measure(plan: "Plan") -> None:
 
     results = run(plan, Bar(Console(stderr=True)))
     show(results, stdout())
-    typer.echo(f"Written to {plan.output}/")
+    say(f"Written to {plan.output}/")

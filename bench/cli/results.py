@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli.app import Data, Format, Places, RunFile, Source, app
+from bench.console import note, say_page, say_path
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
@@ -36,14 +37,14 @@ def leaderboard(
     results = [read_sound(path) for path in result_paths(places or [Path("out")])]
     if form == "mteb":
         for path in mteb_format.write(results, output or Path("mteb")):
-            typer.echo(path)
+            say_path(path)
         return
     command = " ".join(["python -m bench", *sys.argv[1:]])
     page = render(build(results, first_stage, mixed, published.read_all()), form, command if output else "")
     if output:
         write_whole(output, page.encode())
     else:
-        typer.echo(page)
+        say_page(page)
 
 
 @app.command(help="Put the paper's figures beside your own.")
@@ -58,7 +59,7 @@ def reproduce(
 
     if what != "paper":
         raise BenchError(f"Unknown {what!r}. Known: paper.")
-    typer.echo(text(paper([read_sound(path) for path in result_paths(places)] if places else [])))
+    say_page(text(paper([read_sound(path) for path in result_paths(places)] if places else [])))
 
 
 @app.command(help="Compare two results: difference, p-value, queries.")
@@ -83,7 +84,7 @@ def compare(
             except BenchError as error:
                 if data or source:
                     raise
-                typer.echo(f"Queries and documents of {result.task} are shown by their ids alone. {error}", err=True)
+                note(f"Queries and documents of {result.task} are shown by their ids alone. {error}")
                 return None
 
         render(stdout(), compare(a, b, collection, query=query, changes=changes))
