@@ -30,6 +30,7 @@ from bench.cli.app import (
     Split,
     app,
 )  # fmt: skip
+from bench.console import say
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
@@ -178,9 +179,8 @@ def sensitivity(
         cache_id=cache_id,
     )
     found, path = measure(plan, orders, Bar(Console(stderr=True)))
-    console = stdout()
-    render(found, console)
-    console.print(f"Written to {path}", markup=False, highlight=False, soft_wrap=True)
+    render(found, stdout())
+    say(f"Written to {path}")
 
 
 def _measure(plan: "Plan") -> None:
@@ -190,4 +190,4 @@ def _measure(plan: "Plan") -> None:
 
     results = run(plan, Bar(Console(stderr=True)))
     show(results, stdout(), plan.output / STORE)
-    typer.echo(f"Written to {plan.output}/")
+    say(f"Written to {plan.output}/")

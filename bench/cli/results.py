@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli.app import Data, Format, Places, RunFile, Source, app
+from bench.console import note, say_page, say_path
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
@@ -54,14 +55,14 @@ def leaderboard(
     results = read_results(places or [Path("out")])
     if form == "mteb":
         for path in mteb_format.write(results, output or Path("mteb")):
-            typer.echo(path)
+            say_path(path)
         return
     command = " ".join(["python -m bench", *sys.argv[1:]])
     page = render(build(results, first_stage, mixed, published.read_all()), form, command if output else "")
     if output:
         write_whole(output, page.encode())
     else:
-        typer.echo(page)
+        say_page(page)
 
 
 @app.command(help="Put the paper's figures beside your own.")
@@ -75,7 +76,7 @@ def reproduce(
 
     if what != "paper":
         raise BenchError(f"Unknown {what!r}. Known: paper.")
-    typer.echo(text(paper(read_results(places) if places else [])))
+    say_page(text(paper(read_results(places) if places else [])))
 
 
 @app.command(help="Compare two results: difference, p-value, queries.")
@@ -100,7 +101,7 @@ def compare(
             except BenchError as error:
                 if data or source:
                     raise
-                typer.echo(f"Queries and documents of {result.task} are shown by their ids alone. {error}", err=True)
+                note(f"Queries and documents of {result.task} are shown by their ids alone. {error}")
                 return None
 
         render(stdout(), compare(a, b, collection, query=query, changes=changes))

@@ -68,7 +68,6 @@ def test_every_result_is_where_its_contents_say(kind: str):
 
 
 @pytest.mark.parametrize("kind", ["embedded", "collections"])
-@pytest.mark.parametrize("kind", ["embedded", "collections"])
 def test_no_two_scores_of_a_run_are_equal_in_single_precision(kind: str):
     for each, path in KEPT:
         if each == kind:

@@ -17,6 +17,7 @@ from urllib.parse import quote
 import pytest
 
 from bench.errors import BenchError
+from bench.escape import terminal
 from bench.rerankers import http, load
 from bench.rerankers.base import CandidateList, Options, Scored
 from bench.rerankers.http_call import retry_after
@@ -108,7 +109,7 @@ def refused(url: str) -> str:
     with pytest.raises(BenchError) as caught:
         scored(url)
     message = str(caught.value)
-    assert message.isprintable()
+    assert message == terminal(message)
     assert "secret" not in message
     assert caught.value.__suppress_context__, "a notebook would show the library's own message"
     return message
@@ -181,7 +182,7 @@ def test_a_hostile_answer_is_one_message(server: RawServer, name: str) -> None:
     try:
         (answer,) = scored(server.url)
     except BenchError as error:
-        assert str(error).isprintable()
+        assert str(error) == terminal(str(error))
         assert error.__suppress_context__
     else:
         assert answer.scores == (1, 0.5, -1e-3)
@@ -376,7 +377,7 @@ def test_a_key_in_a_url_is_not_repeated(patience: None, url: str) -> None:
 def test_a_host_that_cannot_be_is_refused(patience: None, url: str) -> None:
     with pytest.raises(BenchError, match="Write it as http://host:port/rerank#MODEL") as caught:
         load(f"http:{url}", Options())
-    assert str(caught.value).isprintable()
+    assert str(caught.value) == terminal(str(caught.value))
 
 
 # What does not pass is not tried again
@@ -538,7 +539,7 @@ def fuzz(server: RawServer, monkeypatch: pytest.MonkeyPatch, count: int) -> None
         try:
             (answered,) = reranker.score([THREE])
         except BenchError as error:
-            assert str(error).isprintable()
+            assert str(error) == terminal(str(error))
         else:
             assert len(answered.scores) == 3
 
