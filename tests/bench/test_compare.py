@@ -195,7 +195,7 @@ def test_damage_and_missing_queries_are_named_together(tmp_path: Path) -> None:
         compare(a, b)
     for path in (a, b):
         path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(BenchError, match=r"is not JSON[\s\S]*is not JSON"):
+    with pytest.raises(BenchError, match=r"is not valid JSON[\s\S]*is not valid JSON"):
         compare(a, b)
 
 
