@@ -12,6 +12,8 @@ import pandas as pd
 
 
 def main() -> None:
+    if len(sys.argv) < 3:
+        sys.exit("Usage: python -m tests.seen_documents FOLDER RESULT...")
     folder, *results = map(Path, sys.argv[1:])
     train, test = (pd.read_csv(folder / "qrels" / f"{split}.tsv", sep="\t", dtype=str) for split in ("train", "test"))
     known = set(train.loc[train["score"].astype(int) > 0, "corpus-id"])

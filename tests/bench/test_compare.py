@@ -255,7 +255,7 @@ def test_hostile_texts_do_nothing(tmp_path: Path) -> None:
 
 def test_compare_and_the_leaderboard_print_one_interval(tmp_path: Path) -> None:
     figures = {f"q{number}": (number * 7 % 10) / 10 for number in range(40)}
-    base = figures_result({key: 0.4 for key in figures}, reranker="first-stage")
+    base = figures_result(dict.fromkeys(figures, 0.4), reranker="first-stage")
     other = figures_result(figures, reranker="other")
     keep(tmp_path / "a", base)
     keep(tmp_path / "b", other)
