@@ -1,7 +1,7 @@
 """A result's data, loaded again: the collection it was measured on and the first stage it took candidates from."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.collections.beir_folder import load_folder
@@ -124,7 +124,9 @@ class Reload:
         if folder is None or not found:
             raise BenchError(f"The folder of {result.task} is not at {folder}. Say where it is with --data PARENT.")
         analysis = str(result.provenance.get("analysis", "english"))
-        return folder_task(folder, result.protocol.split, analysis)
+        task = folder_task(folder, result.protocol.split, analysis)
+        # A folder that is given for this task stands for it, whatever it is called.
+        return replace(task, name=name) if result.task in self.data else task
 
     def _folder(self, result: Result, name: str) -> Path | None:
         """Where a folder of the user's own is: where ``--data`` says, else where it was."""

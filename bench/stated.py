@@ -58,7 +58,7 @@ def differing_card(card: Card) -> Found:
     found = {
         f"reranker.{key}": (str(stored[key]), str(value)) for key, value in expected.items() if stored[key] != value
     }
-    if not card.needs <= _NEEDS:
+    if not set(card.needs) <= _NEEDS:
         found["reranker.needs"] = (str(sorted(card.needs)), f"of {sorted(_NEEDS)}")
     return found
 
