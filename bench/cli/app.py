@@ -66,4 +66,3 @@ Places = Annotated[
     list[Path] | None, typer.Argument(metavar="[DIR]...", help="Results: files or folders; out if none.")
 ]
 Format = Annotated[str, typer.Option("--format", help="text, markdown, csv, latex, html or mteb.")]
-RunFile = Annotated[Path | None, typer.Option("--first-stage", help="The first stage's TREC file, where it was one.")]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli.app import Data, Format, Places, RunFile, Source, app
+from bench.cli.app import Format, Places, Source, app
 from bench.console import note, say_page, say_path
 from bench.errors import BenchError
 
@@ -17,6 +17,22 @@ if TYPE_CHECKING:
 
     from bench.collections.collection import Collection
     from bench.results import Result
+
+
+DataPlaces = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--data",
+        metavar="[SUITE=|TASK=]DIR",
+        help="A folder that holds TASK/ in BEIR format; SUITE=DIR for a suite, TASK=DIR for a task's own. Repeatable.",
+    ),
+]
+RunFiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--first-stage", help="A TREC file that a first stage was read from, for the results over it. Repeatable."
+    ),
+]
 
 
 @contextmanager
@@ -85,15 +101,15 @@ def compare(
     b: Annotated[Path, typer.Argument(help="What is compared with it.")],
     query: Annotated[str | None, typer.Option(help="Show this query in full.")] = None,
     changes: Annotated[int, typer.Option(min=0, help="How many changed queries are shown for each task.")] = 3,
-    data: Data = None,
+    data: DataPlaces = None,
     source: Source = "",
 ) -> None:
     """Compare paired results."""
     from bench.compare import compare, render
-    from bench.reload import Reload
+    from bench.reload import Reload, data_places
     from bench.report import stdout
 
-    with closing(Reload(data, source)) as reload:
+    with closing(Reload(data_places(data or []), source)) as reload:
 
         def collection(result: "Result") -> "Collection | None":
             try:
@@ -141,17 +157,20 @@ def gate(
 
 
 @app.command()
-def verify(places: Places = None, data: Data = None, source: Source = "", first_stage: RunFile = None) -> None:
+def verify(places: Places = None, data: DataPlaces = None, source: Source = "", first_stage: RunFiles = None) -> None:
     """Recompute stored figures.
 
-    From the stored runs and the judgements; hashes of run, first stage and data are checked too. Exit status 0: all are
-    right, 1: some differ, 2: some could not be checked.
+    Measures are recomputed from the stored runs and the judgements, candidates from BM25 or a given --first-stage file,
+    order-only rerankers from both. Hashes of run, first stage and data, the result's place, caps, command and the
+    reranker's card are checked too. Not covered: whether a model's scores are its own (none is loaded), its
+    fingerprint, times, tokens, and the rest of the provenance. Exit status 0: all is checked and right, 1: some differ,
+    2: some could not be checked, such as candidates of a dense first stage.
     """
-    from bench.reload import Reload
+    from bench.reload import Reload, data_places
     from bench.report import stdout
     from bench.verify import render, verify
 
-    with closing(Reload(data, source, first_stage)) as reload:
+    with closing(Reload(data_places(data or []), source, first_stage or [])) as reload:
         found = verify(places or [Path("out")], reload.collection, reload.first_stage)
     with printing():
         render(stdout(), found)
