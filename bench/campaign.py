@@ -76,5 +76,5 @@ def settled(plan: Plan, task: Task, progress: Progress) -> Iterator[Contest]:
         collection = load(task, plan.data, plan.source)
     with closing(collection.documents):
         with progress.step(f"{task.id}  first stage", len(collection.documents)) as advance:
-            candidates = first_stage(collection, plan.first_stage, plan.depth, advance)
+            candidates = first_stage(collection, plan.first_stage, plan.depth, advance, plan.options)
         yield contest(collection, candidates, plan.depth, plan.options, plan.queries or task.sample_queries)

@@ -16,6 +16,7 @@ from bench.files import write_whole
 from bench.measures import Measure, mean, per_query
 from bench.progress import Advance
 from bench.protocol import digest
+from bench.rerankers.base import Options
 from bench.run import Run, read_run, write_run
 from bench.task import Task
 
@@ -56,7 +57,9 @@ def check(choice: str) -> None:
         )
 
 
-def first_stage(collection: Collection, choice: str, depth: int, progress: Advance | None = None) -> Run:
+def first_stage(
+    collection: Collection, choice: str, depth: int, progress: Advance | None = None, options: Options | None = None
+) -> Run:
     """The run that a task's candidates are taken from.
 
     Args:
@@ -64,6 +67,7 @@ def first_stage(collection: Collection, choice: str, depth: int, progress: Advan
         choice: ``bm25``, ``dense:MODEL``, or the path of a TREC run file.
         depth: How many documents a query needs.
         progress: Called with the number of documents read since its last call, while a run is built.
+        options: On what device and in what precision a dense first stage's model runs.
 
     Raises:
         BenchError: for a file that cannot be read, or a damaged bundled run.
@@ -71,7 +75,7 @@ def first_stage(collection: Collection, choice: str, depth: int, progress: Advan
     if choice.startswith("dense:"):
         from bench.first_stage.dense import dense_run
 
-        return dense_run(collection, choice.removeprefix("dense:"), depth, progress)
+        return dense_run(collection, choice.removeprefix("dense:"), depth, progress, options)
     if choice != "bm25":
         return read_run(Path(choice))
     task = collection.task

@@ -139,7 +139,7 @@ def _on_hub(row: Row) -> Checkpoint:
     except CheckpointError as error:
         raise BenchError(
             f"The model {row.model!r} is not at hand: there is no such folder, {error}. The hub's local cache does not "
-            f"have the whole model either. Connect once to fetch it, or put the files in a folder: '{row.family}:FOLDER'."
+            f"have the whole model either. Connect once to fetch it, or use a folder: '{row.family}:FOLDER'."
         ) from error
     if fetched.doubt:
         note(f"{row.model}: commit {fetched.commit} of the hub's local cache is used, since {fetched.doubt}.")
