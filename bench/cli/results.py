@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli.app import Data, Format, Places, RunFile, Source, app
+from bench.console import note
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def leaderboard(
     from bench.kept import read_sound
     from bench.leaderboard import build
     from bench.render import render
+    from bench.report import terminal_width
     from bench.results import result_paths
 
     results = [read_sound(path) for path in result_paths(places or [Path("out")])]
@@ -39,7 +41,8 @@ def leaderboard(
             typer.echo(path)
         return
     command = " ".join(["python -m bench", *sys.argv[1:]])
-    page = render(build(results, first_stage, mixed, published.read_all()), form, command if output else "")
+    board = build(results, first_stage, mixed, published.read_all())
+    page = render(board, form, command if output else "", None if output else terminal_width())
     if output:
         write_whole(output, page.encode())
     else:
@@ -53,12 +56,18 @@ def reproduce(
 ) -> None:
     """Show published and measured figures of the same cells."""
     from bench.kept import read_sound
+    from bench.report import terminal_width
     from bench.reproduce import paper, text
     from bench.results import result_paths
 
     if what != "paper":
         raise BenchError(f"Unknown {what!r}. Known: paper.")
-    typer.echo(text(paper([read_sound(path) for path in result_paths(places)] if places else [])))
+    if not places and not Path("out").exists():
+        note("out does not exist: no figure is measured yet. Give a folder of results, or measure some.")
+        paths = []
+    else:
+        paths = result_paths(places or [Path("out")])
+    typer.echo(text(paper([read_sound(path) for path in paths]), terminal_width()))
 
 
 @app.command(help="Compare two results: difference, p-value, queries.")
