@@ -100,16 +100,12 @@ _DROP = {"mean": 0, "group": 2, "task": 3}
 
 def _heads(columns: Sequence[Column]) -> list[Head]:
     """The table's heads; the last line of each says over how many queries."""
-    several = [
-        (*lines, "") if not column.queries else lines for column, lines in zip(columns, headings(columns), strict=True)
-    ]
-    heads = [
-        Head(
-            "\n".join((lines[0].removeprefix("embedded-"), *lines[1:])).removesuffix(" queries"),
-            drop=_DROP[column.kind],
-        )
-        for column, lines in zip(columns, several, strict=True)
-    ]
+    heads = []
+    for column, lines in zip(columns, headings(columns), strict=True):
+        name = lines[0].removeprefix("embedded-")
+        queries = () if column.queries else ("",)
+        title = "\n".join((name, *lines[1:], *queries)).removesuffix(" queries")
+        heads.append(Head(title, drop=_DROP[column.kind], called=name))
     return [Head("reranker\nqueries", "name"), *heads, Head("documents/s\n", drop=1)]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rich import box
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
@@ -16,27 +16,23 @@ from rich.text import Text
 from bench.escape import terminal
 
 _GAP = 2
-_LEAST = {"name": 12, "prose": 24}
+_LEAST = {"name": 10, "prose": 24}
 """How narrow a column of text may become before another column is left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A column: its title, the first line of which is its name, and what may happen to it.
+    """A column: its title, which may have several lines, and what may happen to it.
 
     ``figure`` and ``key`` columns are shown whole or not at all, a ``name`` may be shortened with an ellipsis, and
     ``prose`` goes on in the next line. Columns of the highest ``drop`` are left out first, from the right; the first
-    column always stays.
+    column always stays. ``called`` is what a column that is left out is called, its title if empty.
     """
 
     title: str
     kind: Literal["figure", "key", "name", "prose"] = "figure"
     drop: int = 0
-
-    @property
-    def name(self) -> str:
-        """The title's first line."""
-        return self.title.partition("\n")[0]
+    called: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +63,9 @@ class Fitted:
         yield self._table(texts, dict(zip(chosen, self._widths(natural, chosen, options.max_width), strict=True)))
         for caption in self.captions:
             yield Text(terminal(caption))
-        missing = [head.name for place, head in enumerate(self.heads) if place not in chosen]
+        missing = [
+            head.called or " ".join(head.title.split()) for place, head in enumerate(self.heads) if place not in chosen
+        ]
         if missing:
             columns = f"1 {self.column}" if len(missing) == 1 else f"{len(missing)} {self.column}s"
             missed = f"{columns} not shown at {options.max_width} columns: {', '.join(missing)}."
@@ -97,13 +95,13 @@ class Fitted:
 
     def _table(self, rows: Sequence[Sequence[Text] | None], widths: dict[int, int]) -> Table:
         table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
+        lines = max(self.heads[column].title.count("\n") for column in widths)
         for column, width in widths.items():
             head = self.heads[column]
             whole = head.kind != "prose"
             table.add_column(
-                _head(head),
+                Text("\n" * (lines - head.title.count("\n"))) + _head(head),
                 justify="right" if head.kind == "figure" else "left",
-                vertical="bottom",
                 width=width,
                 no_wrap=whole,
                 overflow="ellipsis" if whole else "fold",
@@ -112,8 +110,16 @@ class Fitted:
             if row is None:
                 table.add_section()
             else:
-                table.add_row(*(row[column] for column in widths))
+                table.add_row(*(self._shown(row[column], column, width) for column, width in widths.items()))
         return table
+
+    def _shown(self, text: Text, column: int, width: int) -> Text:
+        """A name that is too long loses its middle: names of one family differ at their ends."""
+        if self.heads[column].kind != "name" or text.cell_len <= width:
+            return text
+        start = (width - 1) // 3
+        end = set_cell_size(text.plain[::-1], width - 1 - start)[::-1]
+        return Text(f"{set_cell_size(text.plain, start)}…{end}", text.style)
 
 
 def _text(cell: str | Text) -> Text:

@@ -11,6 +11,7 @@ from bench.protocol import Protocol
 from bench.rerankers.base import CandidateList, Card, Options, Scored
 from bench.results import Candidates, Cost, Cut, Result, write_result
 from bench.run import Run
+from bench.suites import find
 from bench.task import Task
 
 
@@ -41,6 +42,13 @@ def figures_result(
         run_sha256=figures_run(per_query).sha256,
         provenance={"source": "made by hand"},
     )
+
+
+def whole(result: Result) -> Result:
+    """The same result as if it were over all queries that its task declares; its per-query figures stay few."""
+    task = find(result.task)
+    queries = task.counts.queries if task and task.counts else result.protocol.queries
+    return replace(result, protocol=replace(result.protocol, queries=queries), cost=replace(result.cost, lists=queries))
 
 
 def figures_run(per_query: Mapping[str, float]) -> Run:

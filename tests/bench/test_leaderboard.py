@@ -9,7 +9,7 @@ from bench.errors import BenchError
 from bench.leaderboard import Leaderboard, Section, build
 from bench.results import Candidates, Result
 from bench.suites import tasks
-from tests.bench.factories import figures_result
+from tests.bench.factories import figures_result, whole
 
 MANY = 60
 
@@ -372,7 +372,7 @@ def figure(task: str, value: float, suite: str = "beir", measure: str = "nDCG@10
 
 def test_published_figures_stand_apart_and_concern_the_tasks_shown():
     board = build(
-        [result("beir/nfcorpus", "a", 0.2), result("beir/scifact", "a", 0.2)],
+        [whole(result("beir/nfcorpus", "a", 0.2)), whole(result("beir/scifact", "a", 0.2))],
         figures=[
             figure("nfcorpus", 99.0),
             figure("nq", 98.0),
@@ -392,11 +392,11 @@ def test_published_figures_stand_apart_and_concern_the_tasks_shown():
 
 def test_a_published_mean_stands_under_ours_where_both_are_over_the_suites_own_tasks():
     thirteen = [task.id for task in tasks("beir") if task.default and not task.embedded]
-    board = build([result(task, "a", 0.2) for task in thirteen], figures=[figure("mean of 13", 61.85)])
+    board = build([whole(result(task, "a", 0.2)) for task in thirteen], figures=[figure("mean of 13", 61.85)])
     section = only(board)
     assert section.published is not None
     assert section.published.columns == ("mean of 13",)
-    twelve = build([result(task, "a", 0.2) for task in thirteen[1:]], figures=[figure("mean of 13", 61.85)])
+    twelve = build([whole(result(task, "a", 0.2)) for task in thirteen[1:]], figures=[figure("mean of 13", 61.85)])
     assert only(twelve).published is None
 
 

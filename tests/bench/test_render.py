@@ -19,7 +19,7 @@ from bench.render import FORMATS, render
 from bench.render.text import WIDTH
 from bench.results import Candidates, Result
 from bench.suites import tasks
-from tests.bench.factories import figures_result
+from tests.bench.factories import figures_result, whole
 
 HOSTILE = "<script>alert('x')</script>|&\"`[a](javascript:b) \x1b[31m\u202e\n@all =1+1 $x_1^2$ \\input{a} % # ~ **b** https://e.org"
 VOID = {"meta", "br", "line", "circle"}
@@ -53,7 +53,7 @@ def thirteen() -> Leaderboard:
     names = [task.id for task in tasks("beir") if task.default and not task.embedded]
     long = "jina-reranker-v2-base-multilingual"
     return build(
-        [result(task, name, 0.5, 0.2 + n / 10) for task in names for n, name in enumerate(("minilm", long))],
+        [whole(result(task, name, 0.5, 0.2 + n / 10)) for task in names for n, name in enumerate(("minilm", long))],
         figures=published.read_all(),
     )
 
@@ -144,7 +144,7 @@ def markdown_page(results, mixed=False):
 
 
 def test_markdown_page_says_how_it_was_made_and_is_always_the_same():
-    results = [result("beir/nfcorpus", name) for name in ("b", "a")]
+    results = [whole(result("beir/nfcorpus", name)) for name in ("b", "a")]
     page = markdown_page(results)
     assert page.startswith(f"# Leaderboard of rerankers\n\nThis page is made by\n\n    {PAGE_COMMAND}\n")
     assert "    python -m bench beir --reranker a\n    python -m bench beir --reranker b\n" in page
@@ -300,7 +300,9 @@ def test_any_name_leaves_every_format_whole(names: list[str]):
     Page(render(board, "html"))
     assert len(list(csv.DictReader(io.StringIO(render(board, "csv"))))) == len(names)
     assert max(map(cell_len, render(board, "text").splitlines())) <= WIDTH
-    rows = [line for line in render(board, "markdown").splitlines() if line.startswith("|  | reranker | x |")]
+    rows = [
+        line for line in render(board, "markdown").splitlines() if line.startswith("|  | reranker | x<br>2 queries |")
+    ]
     assert len(rows) == 1
     for form in FORMATS:
         render(board, form).encode()
