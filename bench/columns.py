@@ -167,7 +167,7 @@ def queries_of(protocol: Protocol) -> str:
     declared = declared_queries(protocol)
     if not is_partial(protocol):
         return f"{protocol.queries:,} queries"
-    return f"{protocol.queries:,} of {f'{declared:,}' if declared else 'more'} queries"
+    return f"{protocol.queries:,} of {declared:,} queries" if declared else f"a subset of {protocol.queries:,} queries"
 
 
 def headings(columns: Sequence[Column]) -> list[tuple[str, ...]]:

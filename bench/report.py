@@ -134,7 +134,7 @@ def _notes(results: Sequence[Result], columns: Sequence[Column]) -> Iterator[str
         yield "ceiling: the candidates in the best order, what a perfect reranker would reach."
     yield from _left_out(results)
     empty = [
-        f"{column.title.removeprefix('embedded-')} {column.without_candidates} of {column.protocol.queries}"
+        f"{column.title.removeprefix('embedded-')} {column.without_candidates:,} of {column.protocol.queries:,}"
         for column in columns
         if column.protocol and column.without_candidates
     ]

@@ -47,12 +47,12 @@ def _wrapped(text: str, width: int, bullet: str = "") -> str:
 
 def _command(line: str, width: int) -> str:
     """A command to copy: where it is too long it goes on after a backslash, but not inside quotes."""
-    lines = [""]
+    lines = ["    "]
     for word in re.findall(r"""(?:'[^']*'|"[^"]*"|\S)+""", line):
-        if lines[-1] and cell_len(f"    {lines[-1]} {word} \\") > width:
-            lines.append("")
-        lines[-1] = f"{lines[-1]} {word}" if lines[-1] else word
-    return " \\\n".join(f"    {part}" if not place else f"      {part}" for place, part in enumerate(lines))
+        if lines[-1].strip() and cell_len(f"{lines[-1]}{word} \\") > width:
+            lines.append("      ")
+        lines[-1] += f"{word} "
+    return "\\\n".join(lines).rstrip()
 
 
 def pieces(grid: Grid, width: int) -> list[Grid]:
@@ -137,8 +137,19 @@ def _line(grid: Grid, texts: Sequence[str], widths: Sequence[int]) -> str:
 def _folded(text: str, width: int) -> list[str]:
     if cell_len(text) <= width:
         return [text]
-    words = textwrap.wrap(text, width, break_on_hyphens=False)
-    return [piece for line in words for piece in chop_cells(line, width)]  # a character may be two columns wide
+    lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+    return [piece for line in lines for piece in _chopped(line, width)]
+
+
+def _chopped(line: str, width: int) -> list[str]:
+    """A word too long for a line goes on after a separator where it can, so that a number in it stays whole."""
+    lines = [""]
+    for part in re.split(r"(?<=[/_:@ -])", line):
+        if lines[-1] and cell_len(lines[-1] + part) > width:
+            lines.append("")
+        *whole, rest = chop_cells(lines[-1] + part, width)  # a character may be two columns wide
+        lines[-1:] = [*whole, rest]
+    return [each.rstrip() for each in lines]
 
 
 def _padded(text: str, width: int, left: bool) -> str:

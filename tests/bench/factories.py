@@ -25,7 +25,8 @@ def figures_result(
     """A result that has figures only; its run is the one that `keep` writes."""
     mean = sum(per_query.values()) / len(per_query)
     settled = Protocol(
-        task=task, split="test", data=f"data of {task}", texts=f"texts of {task}", documents=9, queries=len(per_query), query_subset="all",
+        task=task, split="test", data=f"data of {task}", texts=f"texts of {task}", documents=9,
+        queries=len(per_query), query_subset="all",
         first_stage="bm25",
         first_stage_sha256="11", depth=100, candidate_order="first stage", text_rule="text", identical_ids="kept",
         judgements="given", max_query_length=512, max_doc_length=2048, measure="nDCG@10", measure_library="pytrec_eval",

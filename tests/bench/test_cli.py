@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -127,7 +128,24 @@ def test_two_folders_are_two_tasks(bench: Call, beir_folder: BeirFolder):
     folders = [beir_folder(CORPUS, QUERIES, QRELS, name=name, split="dev") for name in ("one", "two")]
     answer = bench("folder", *folders, "--split", "dev", "-r", "oracle")
     assert answer.returncode == 0, answer.stderr
-    assert "  mean of 2  one  two  " in answer.stdout
+    heads = ["reranker", "mean", "of", "2", "one", "two", "documents/s"]
+    assert heads in [line.split() for line in answer.stdout.splitlines()]
+
+
+def test_the_table_after_a_run_and_the_leaderboard_print_the_same_mean(bench: Call):
+    rerankers = ("first-stage", "random", "oracle")
+    ran = bench("beir", "--embedded", *(word for name in rerankers for word in ("-r", name)))
+    assert ran.returncode == 0, ran.stderr
+    board = bench("leaderboard", "out")
+    assert board.returncode == 0, board.stderr
+    for text in (ran.stdout, board.stdout):
+        assert "  mean of 3  " in text
+        assert "12 of 34" in text  # queries
+    after = {line.split()[0]: line.split()[1:5] for line in ran.stdout.splitlines() if line.split()[0] in rerankers}
+    assert after.keys() == set(rerankers)
+    start = board.stdout.index("─")
+    rows = [re.sub("[*]", "", line[3:]).split() for line in board.stdout[start:].splitlines()[1:4]]
+    assert {row[0]: row[1:5] for row in rows} == after
 
 
 def test_a_run_file_is_the_first_stage(bench: Call, folder: Path, here: Path):
