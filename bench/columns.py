@@ -21,7 +21,10 @@ from bench.task import Task
 
 Kind = Literal["task", "group", "mean"]
 Key = tuple[str, str]
-"""A row's identity: the reranker's name and fingerprint, so that two states of one model never share a row."""
+"""A row's identity: the reranker's name, and its fingerprint, device, precision and settings as one text.
+
+Two states of one model never share a row.
+"""
 
 Item = TypeVar("Item")
 Group = TypeVar("Group", bound=Hashable)
@@ -179,25 +182,28 @@ def headings(columns: Sequence[Column]) -> list[tuple[str, ...]]:
 
 def row_names(cards: Mapping[Key, Card]) -> dict[Key, str]:
     """A name for each row; where rerankers share one, with what tells them apart."""
-    same = split(cards, lambda key: key[0])
-    return {key: f"{key[0]}{_apart(card, [cards[each] for each in same[key[0]]])}" for key, card in cards.items()}
+    names = {}
+    for name, keys in split(cards, lambda key: key[0]).items():
+        apart = _apart([cards[key] for key in keys])
+        names |= {key: f"{name} ({text})" if text else name for key, text in zip(keys, apart, strict=True)}
+    return {key: names[key] for key in cards}
 
 
-def _apart(card: Card, namesakes: Sequence[Card]) -> str:
-    """The setting in which all rerankers of one name differ; the beginning of the fingerprint where there is none."""
+def _apart(namesakes: Sequence[Card]) -> list[str]:
+    """The settings in which rerankers of one name differ, and the fingerprints' beginnings where that is not enough."""
     if len(namesakes) == 1:
-        return ""
-    facts = list(map(_facts, namesakes))
-    for name, value in _facts(card).items():
-        if value and len({fact.get(name, "") for fact in facts}) == len(facts):
-            return f" ({name} {value})"
-    return f" ({card.fingerprint[:8]})"
-
-
-def _facts(card: Card) -> dict[str, str]:
-    """What a reader may know a reranker's state by."""
-    settings = {name: str(value) for name, value in card.settings.items()}
-    return {"precision": card.dtype, "device": card.device, "revision": card.revision[:8], **settings}
+        return [""]
+    facts = [
+        {"precision": card.dtype, "device": card.device, "revision": card.revision[:8]}
+        | {name: str(value) for name, value in card.settings.items()}
+        for card in namesakes
+    ]
+    names = dict.fromkeys(name for each in facts for name in each)
+    differing = [name for name in names if len({each.get(name, "") for each in facts}) > 1]
+    told = [", ".join(f"{name} {each[name]}" for name in differing if each.get(name)) for each in facts]
+    if all(told) and len(set(told)) == len(told):
+        return told
+    return [", ".join(filter(None, (text, card.fingerprint[:8]))) for text, card in zip(told, namesakes, strict=True)]
 
 
 def declared_queries(protocol: Protocol) -> int | None:
@@ -213,7 +219,8 @@ def _is_same(one: Result, other: Result) -> bool:
 
 def _key(result: Result) -> Key:
     """The row that a result stands in."""
-    return result.reranker.name, result.reranker.fingerprint
+    card = result.reranker
+    return card.name, " ".join((card.fingerprint, card.device, card.dtype, str(sorted(card.settings.items()))))
 
 
 def _task(table: Table, part: str) -> str:

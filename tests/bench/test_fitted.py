@@ -110,8 +110,9 @@ def after_run(results: list[Result]) -> Show:
 
 
 def outputs() -> Iterator[tuple[str, Show]]:
-    folder = next(path.parents[2] for path in result_paths([KEPT]) if "embedded-claims" in str(path))
-    two = [next(path for path in result_paths([folder]) if path.parent.name == name) for name in ("minilm", "embedded")]
+    paths = {(one.task, one.reranker.name): path for path in result_paths([KEPT]) for one in [read_result(path)]}
+    two = [paths["beir/embedded-claims", name] for name in ("minilm", "embedded")]
+    folder = two[0].parents[3]  # results of BEIR's embedded sample
     board = build([*kept("beir"), *kept("mkqa"), *thirteen()], mixed=True, figures=published.read_all())
     for suite in ("beir/embedded", "miracl", "mkqa", "coir"):
         yield f"run {suite}", after_run(kept(suite))

@@ -336,19 +336,36 @@ def test_a_result_that_two_folders_hold_counts_once():
         ([{"dtype": "float32"}, {"dtype": "bfloat16"}], ["a (precision bfloat16)", "a (precision float32)"]),
         ([{"settings": {"seed": 1}}, {"settings": {"seed": 2}}], ["a (seed 2)", "a (seed 1)"]),
         ([{"device": "cpu"}, {"device": "cuda"}], ["a (device cuda)", "a (device cpu)"]),
-        ([{"dtype": "float32"}, {"dtype": ""}], ["a (1dead0)", "a (precision float32)"]),
+        ([{"dtype": "float32"}, {"dtype": ""}], ["a (1dead0)", "a (precision float32, 0dead0)"]),
+        (
+            [
+                {"device": "cpu", "dtype": "half"},
+                {"device": "cuda", "dtype": "half"},
+                {"device": "cpu", "dtype": "full"},
+            ],
+            ["a (precision full, device cpu)", "a (precision half, device cuda)", "a (precision half, device cpu)"],
+        ),
     ],
 )
 def test_rerankers_of_one_name_are_told_apart_by_the_setting_that_differs(
     changes: list[dict[str, object]], names: list[str]
 ):
-    results = [result("beir/nfcorpus", "a", 0.1 * n) for n in range(2)]
+    results = [result("beir/nfcorpus", "a", 0.1 * n) for n in range(len(changes))]
     cards = [replace(each.reranker, fingerprint=f"{n}dead0") for n, each in enumerate(results)]
     made = [
         replace(each, reranker=replace(card, **change))
         for each, card, change in zip(results, cards, changes, strict=True)
     ]
     assert [row.name for row in only(build(made)).rows] == names
+
+
+def test_one_checkpoint_on_two_devices_has_a_row_each():
+    made = [result("beir/nfcorpus", "a", figure) for figure in (0.5, 0.6)]
+    made = [
+        replace(each, reranker=replace(each.reranker, device=device))
+        for each, device in zip(made, ("cpu", "cuda"), strict=True)
+    ]
+    assert [row.name for row in only(build(made)).rows] == ["a (device cuda)", "a (device cpu)"]
 
 
 def test_two_states_of_a_reranker_have_a_row_each():
