@@ -182,7 +182,7 @@ def headings(columns: Sequence[Column]) -> list[tuple[str, ...]]:
 
 def row_names(cards: Mapping[Key, Card]) -> dict[Key, str]:
     """A name for each row; where rerankers share one, with what tells them apart."""
-    names = {}
+    names: dict[Key, str] = {}
     for name, keys in split(cards, lambda key: key[0]).items():
         apart = _apart([cards[key] for key in keys])
         names |= {key: f"{name} ({text})" if text else name for key, text in zip(keys, apart, strict=True)}

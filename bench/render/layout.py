@@ -38,6 +38,8 @@ _NOTES = (
     "Gain: the difference to the candidates as they came. Ceiling: what a perfect reranker would reach, the candidates "
     "sorted by judgement; in detail, the share of it that was reached. A reranker that has seen the judgements is not "
     "ranked.",
+    "A heading such as 50 of 300 queries names a column over a part of its task's queries: its figure is not the "
+    "task's, and no published figure compares with it.",
     "A mean is over the tasks that every row has. " + BLANK + " is a figure that was not measured or cannot be known.",
     "judged@10: the share of the first ten documents that carry a judgement; those without count as not relevant.",
     "Speed is of the device named beside it, and can be compared only within one device.",
