@@ -37,8 +37,9 @@ class Column:
     ``parts`` maps the protocol ids of the tasks it is made of to their weights, which add up to 1. ``over`` names what
     a mean is over, ``without`` what it leaves out because some row lacks it. ``label`` tells columns of different
     protocols apart, and is empty where there is one. Figures of the candidates are 0 to 1; ``protocol`` is a task's.
-    ``queries`` says over how many queries a task was measured. A column is ``partial`` where that is not all of the
-    task's, in any of its parts. ``without_candidates`` counts the queries that score 0 because they have none.
+    ``queries`` says over how many queries a task was measured, ``fewest_queries`` is how many the part with the fewest
+    has. A column is ``partial`` where that is not all of the task's, in any of its parts. ``without_candidates`` counts
+    the queries that score 0 because they have none.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Column:
     candidates: Candidates
     protocol: Protocol | None
     queries: str
+    fewest_queries: int
     partial: bool
     without_candidates: int
 
@@ -297,6 +299,7 @@ def _column(
         ),
         protocol=protocol,
         queries=queries_of(protocol) if protocol else "",
+        fewest_queries=min(table.protocols[part].queries for part in parts),
         partial=any(is_partial(table.protocols[part]) for part in parts),
         without_candidates=sum(result.protocol.queries - result.cost.lists for result in one.values()),
     )

@@ -6,7 +6,6 @@ in time, that thread ends the process. What is on disk must be safe from that, a
 """
 
 import os
-import shlex
 import signal
 import sys
 import threading
@@ -15,7 +14,9 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
+from bench.console import note
 from bench.errors import Stopped
+from bench.escape import shell_word
 
 GRACE = 1.5
 """Seconds from Ctrl-C until the process ends by force."""
@@ -70,12 +71,11 @@ def _listen(ear: int, interrupted: Callable[[], None]) -> None:
 
 
 def _end(message: str) -> None:
-    console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
-    console.show_cursor()  # a progress bar hides it, and does not get to show it again
-    console.print(message)
+    Console(stderr=True).show_cursor()  # a progress bar hides it, and does not get to show it again
+    note(message)
     os._exit(130)
 
 
 def _farewell(kept: str) -> str:
-    command = " ".join(["python -m bench", *map(shlex.quote, sys.argv[1:])])
+    command = " ".join(["python -m bench", *map(shell_word, sys.argv[1:])])
     return f"Stopped. {kept}. The same command goes on from there: {command}"

@@ -1,24 +1,30 @@
 """What the suite commands show: a progress bar while they work, a table when they are done."""
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from bench.columns import Column, Key, Table, arrange, headings, row_names
+from bench.console import Terminal
 from bench.escape import terminal
 from bench.leaderboard import competes, marks
+from bench.pace import Pace, in_words
 from bench.progress import Advance
 from bench.render.fitted import Fitted, Head
 from bench.rerankers.base import Card
 from bench.results import Result
+from bench.store import STORE
 from bench.suites import SUITES, find
 from bench.suites import tasks as tasks_of
 
+INTERVAL = 30.0
+"""Seconds between two lines about one step, where standard error is no terminal."""
 WIDE = 400
 """Columns of an output that is no terminal: enough for a suite of 26 tasks."""
 
@@ -26,47 +32,94 @@ WIDE = 400
 class Bar:
     """A progress bar a step, on standard error, so that the table on standard output can be piped.
 
-    Where standard error is no terminal, as in a CI log, each step is one line when it is done.
+    Where standard error is no terminal, as in a CI log, each step is one line when it is done, and a long one says
+    every ``interval`` seconds how far it is.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, interval: float = INTERVAL) -> None:
         self._console = console
+        self._interval = interval
 
     @contextmanager
     def step(self, label: str, total: int | None) -> Iterator[Advance]:
         """See `bench.progress.Progress`."""
-        if not self._console.is_terminal:
-            started = time.perf_counter()
-            yield lambda units: None
-            self._console.print(f"{label}  {time.perf_counter() - started:.1f} s", markup=False, highlight=False)
-            return
+        pace = Pace(total)
+        with (self._bar if self._console.is_terminal else self._lines)(label, pace) as shown:
+
+            def advance(units: int, /, *, restored: bool = False) -> None:
+                pace.advance(units, restored)
+                shown()
+
+            yield advance
+
+    @contextmanager
+    def _bar(self, label: str, pace: Pace) -> Iterator[Callable[[], None]]:
         columns = (
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
+            _Left(pace),
         )
         with Progress(*columns, console=self._console, transient=True) as progress:
-            task = progress.add_task(escape(label), total=total)
-            yield lambda units: progress.advance(task, units)
+            task = progress.add_task(escape(terminal(label)), total=pace.total)
+            yield lambda: progress.update(task, completed=pace.done)
+
+    @contextmanager
+    def _lines(self, label: str, pace: Pace) -> Iterator[Callable[[], None]]:
+        over = threading.Event()
+
+        def tell() -> None:
+            while not over.wait(self._interval):
+                self._line(f"{label}  {_so_far(pace)}")
+
+        thread = threading.Thread(target=tell, daemon=True)
+        thread.start()
+        try:
+            yield lambda: None
+        finally:
+            over.set()
+            thread.join()
+        self._line(f"{label}  {pace.elapsed:.1f} s")
+
+    def _line(self, text: str) -> None:
+        self._console.print(Text(terminal(text)), soft_wrap=True)
+
+
+class _Left(ProgressColumn):
+    """The time left, as far as it is known."""
+
+    def __init__(self, pace: Pace) -> None:
+        super().__init__()
+        self._pace = pace
+
+    def render(self, task: Task) -> Text:
+        return Text(self._pace.left)
+
+
+def _so_far(pace: Pace) -> str:
+    """How far a step is: ``120 of 300, 4 min left``, or only how long it takes already."""
+    counted = f"{pace.done:,} of {pace.total:,}" if pace.total is not None else ""
+    return ", ".join(filter(None, (counted, pace.left or f"{in_words(pace.elapsed)} so far")))
 
 
 def stdout() -> Console:
     """Standard output; wide where it is no terminal, so that a table in a file or pipe loses no column."""
-    console = Console()
-    return console if console.is_terminal else Console(width=WIDE)
+    console = Terminal()
+    return console if console.is_terminal else Terminal(width=WIDE)
 
 
 def terminal_width() -> int | None:
     """Standard output's columns; None where it is no terminal."""
-    console = Console()
+    console = Terminal()
     return console.width if console.is_terminal else None
 
 
-def show(results: Sequence[Result], console: Console) -> None:
-    """Print rerankers by tasks, the mean, the candidates' ceiling and each reranker's speed."""
+def show(results: Sequence[Result], console: Console, scores: Path | None = None) -> None:
+    """Print rerankers by tasks, the mean, the candidates' ceiling and each reranker's speed.
+
+    ``scores`` is where the score cache is, for the line that says what came from there.
+    """
     table = Table(list(results))
     columns = arrange(results[0].task.partition("/")[0], table)
     cards = {key: result.reranker for (_, key), result in table.at.items()}
@@ -90,7 +143,7 @@ def show(results: Sequence[Result], console: Console) -> None:
             hint="use a wider terminal or 'python -m bench leaderboard --format csv'",
         )
     )
-    for line in _notes(results, columns):
+    for line in (*_notes(results, columns), *_cached(results, scores)):
         console.print(Text(terminal(line)))
 
 
@@ -146,6 +199,17 @@ def _notes(results: Sequence[Result], columns: Sequence[Column]) -> Iterator[str
         if documents or queries:
             share = documents / sum(result.cost.documents for result in own)
             yield f"{name} read {share:.1%} of the documents and {queries:,} queries cut to its length cap."
+
+
+def _cached(results: Sequence[Result], scores: Path | None) -> Iterator[str]:
+    """Which rerankers' scores come from the score cache, and how many of them."""
+    for name in dict.fromkeys(result.reranker.name for result in results):
+        own = [result for result in results if result.reranker.name == name]
+        kept = sum(result.provenance.get("kept_lists", 0) for result in own)
+        if kept:
+            in_file = any(result.provenance.get("kept_in") == STORE for result in own)
+            where = f"in {scores or STORE}" if in_file else "of this command"
+            yield f"{name}: {kept:,} of {sum(result.cost.lists for result in own):,} lists from the score cache {where}"
 
 
 def _left_out(results: Sequence[Result]) -> Iterator[str]:

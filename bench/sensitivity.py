@@ -14,8 +14,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench.campaign import Plan, settled
+from bench.campaign import Plan, check, settled
 from bench.columns import queries_of
+from bench.console import note
 from bench.contest import Contest
 from bench.errors import BenchError
 from bench.evaluate import ScoreLists, evaluate
@@ -95,17 +96,20 @@ def measure(plan: Plan, orders: int, progress: Progress) -> tuple[Sensitivity, P
     """
     if len(plan.tasks) != 1:
         raise BenchError(f"Give one task, not {len(plan.tasks)}: {', '.join(task.id for task in plan.tasks)}.")
+    check(plan)
     with keeping(plan.output) as store, settled(plan, plan.tasks[0], progress) as contest:
         (name,) = plan.rerankers
         with progress.step(f"loading {name}", None):
             reranker = load_reranker(name, plan.options)
 
         def kept(each: Reranker) -> ScoreLists | None:
-            return scorer(store, each, plan.options)
+            return scorer(store, each, plan.options, plan.cache_id)
 
         base, found = study(contest, reranker, orders, plan.options.seed, kept, progress)
         path = plan.output / base.folder / "sensitivity.json"
         write_whole(path, _as_json(found).encode())
+        if store.found:
+            note(f"{name}: {store.found:,} lists from the score cache in {store.path}")
     return found, path
 
 

@@ -3,12 +3,15 @@
 import csv
 import io
 import re
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from bench.leaderboard import build
+from bench.pace import Pace, in_words
 from bench.protocol import Protocol
 from bench.render import render
 from bench.report import Bar, show
@@ -180,8 +183,62 @@ def test_steps_are_lines_where_there_is_no_terminal():
 
 def test_a_terminal_sees_a_bar_with_the_time_left():
     console = Console(file=io.StringIO(), width=100, force_terminal=True)
-    with Bar(console).step("beir/[x]  reading", 10) as advance:
+    with Bar(console).step("beir/[x]  reading", 1000) as advance:
+        time.sleep(0.02)
         advance(5)
-    assert "5/10" in console.file.getvalue()
-    assert "left" in console.file.getvalue()
-    assert "beir/[x]  reading" in console.file.getvalue()
+    text = console.file.getvalue()
+    assert "5/1000" in text
+    assert re.search(r"0:00:00\S* \d+ s left", text)
+    assert "beir/[x]  reading" in text
+
+
+def test_a_long_step_says_how_far_it_is_where_there_is_no_terminal():
+    console = Console(file=io.StringIO(), width=80)
+    with Bar(console, interval=0.05).step("beir/scifact  minilm", 3000) as advance:
+        time.sleep(0.07)
+        advance(20)
+        time.sleep(0.1)
+    lines = console.file.getvalue().splitlines()
+    assert lines[0] == "beir/scifact  minilm  0 of 3,000, 0 s so far"
+    assert re.fullmatch(r"beir/scifact  minilm  20 of 3,000, \d+ s left", lines[1])
+    assert re.fullmatch(r"beir/scifact  minilm  0\.\d s", lines[-1])
+
+
+def test_restored_lists_say_nothing_about_the_time_left():
+    # 280 of 300 are restored at once; then 4 lists take 60 s each, so the other 16 take 16 minutes.
+    now = [0.0]
+    pace = Pace(300, lambda: now[0])
+    pace.advance(280, restored=True)
+    assert pace.left == ""
+    now[0] += 240
+    pace.advance(4, restored=False)
+    assert pace.left == "16 min left"
+    now[0] += 60
+    assert pace.left == "15 min left"
+    now[0] += 86_400
+    assert pace.left == "0 s left"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0, "0 s"), (59.4, "59 s"), (59.6, "1 min"), (3599, "1 h 00 min"), (7500, "2 h 05 min")]
+)
+def test_times_in_words(seconds: float, words: str):
+    assert in_words(seconds) == words
+
+
+def test_what_comes_from_the_score_cache_is_told():
+    kept = {"kept_lists": 1, "kept_in": "scores.sqlite"}
+    console = Console(file=io.StringIO(), width=160)
+    results = [
+        result("t/a", "mine", 0.5, provenance=kept),
+        result("t/b", "mine", 0.5, provenance={"kept_lists": 0, "kept_in": ""}),
+        result("t/a", "fusion:http:x", 0.5, provenance={"kept_lists": 1, "kept_in": "this command"}),
+        result("t/b", "fusion:http:x", 0.5),
+        result("t/a", "new", 0.5),
+        result("t/b", "new", 0.5),
+    ]
+    show(results, console, Path("out/scores.sqlite"))
+    text = console.file.getvalue()
+    assert "mine: 1 of 2 lists from the score cache in out/scores.sqlite" in text
+    assert "fusion:http:x: 1 of 2 lists from the score cache of this command" in text
+    assert "new:" not in text
