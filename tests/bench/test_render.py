@@ -372,7 +372,9 @@ def test_an_unknown_format_is_refused():
         render(build([result()]), "pdf")
 
 
-@pytest.mark.parametrize(("queries", "title"), [(29, "nfcorpus, few queries: 29"), (30, "nfcorpus")])
+@pytest.mark.parametrize(
+    ("queries", "title"), [(29, "nfcorpus, 29 of 323 queries, few queries"), (30, "nfcorpus, 30 of 323 queries")]
+)
 def test_few_queries_are_said_to_be_few(queries: int, title: str):
     page = render(build([result("beir/nfcorpus", "a", *[0.5] * queries)]), "markdown")
     assert f"**{title}**" in page

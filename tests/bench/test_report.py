@@ -239,6 +239,6 @@ def test_what_comes_from_the_score_cache_is_told():
     ]
     show(results, console, Path("out/scores.sqlite"))
     text = console.file.getvalue()
-    assert "mine: 1 of 2 lists from the score cache in out/scores.sqlite" in text
-    assert "fusion:http:x: 1 of 2 lists from the score cache of this command" in text
+    assert "mine: 1 of 2,468 lists from the score cache in out/scores.sqlite" in text
+    assert "fusion:http:x: 1 of 2,468 lists from the score cache of this command" in text
     assert "new:" not in text
