@@ -198,7 +198,7 @@ def _notes(results: Sequence[Result], columns: Sequence[Column]) -> Iterator[str
         documents, queries = sum(result.cut.documents for result in own), sum(result.cut.queries for result in own)
         if documents or queries:
             share = documents / sum(result.cost.documents for result in own)
-            yield f"{name} read {share:.1%} of the documents and {queries:,} queries cut to its length cap."
+            yield f"{name}: {share:.1%} of the documents and {queries:,} queries were cut to its length cap."
 
 
 def _cached(results: Sequence[Result], scores: Path | None) -> Iterator[str]:

@@ -157,8 +157,8 @@ def test_what_was_cut_is_told():
     text = shown(
         result("t/a", "mine", 0.5, cost=cost, cut=Cut(documents=30, queries=2, tokens=9)), result("t/a", "b", 0.5)
     )
-    assert "mine read 3.0% of the documents and 2 queries cut" in text
-    assert "b read" not in text
+    assert "mine: 3.0% of the documents and 2 queries were cut to its length cap." in text
+    assert "b: " not in text
 
 
 def test_tasks_that_a_mean_leaves_out_are_told():
