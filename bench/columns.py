@@ -13,6 +13,7 @@ import numpy as np
 
 from bench import statistics
 from bench.errors import BenchError
+from bench.kept import is_copy
 from bench.protocol import Protocol
 from bench.rerankers.base import Card
 from bench.results import Candidates, Result
@@ -74,7 +75,7 @@ class Table:
         for result in self.results:
             place = (result.protocol.id, _key(result))
             known = self.at.setdefault(place, result)
-            if not _is_same(known, result):
+            if not is_copy(known, result):
                 raise BenchError(
                     f"{result.reranker.name} stands twice on {result.task} under the protocol {result.protocol.label}, "
                     f"with different figures: {100 * known.main:.2f} and {100 * result.main:.2f}. Give one folder that "
@@ -212,11 +213,6 @@ def declared_queries(protocol: Protocol) -> int | None:
     """How many queries the suite says that the task has."""
     task = find(protocol.task)
     return task.counts.queries if task and task.counts else None
-
-
-def _is_same(one: Result, other: Result) -> bool:
-    """Whether two results are one, as in a copied folder; a second measurement may have another cost."""
-    return (one.run_sha256, one.measures, one.per_query) == (other.run_sha256, other.measures, other.per_query)
 
 
 def _key(result: Result) -> Key:
