@@ -16,9 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 from xml.etree import ElementTree
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from bench import statistics
@@ -26,10 +24,17 @@ from bench.errors import BenchError
 from bench.escape import markdown_cell, terminal
 from bench.files import write_whole
 from bench.kept import Kept, missing_queries, pair, read_kept
+from bench.render.fitted import Fitted, Head
 from bench.results import Result
 
 EXACT_FAMILY = "order-only"
 HEADERS = ("task", "reranker", "kept", "new", "change", "95% interval", "p, Holm", "verdict")
+_HEADS = {name: Head(name) for name in HEADERS} | {
+    "task": Head("task", "name"),
+    "reranker": Head("reranker", "name"),
+    "95% interval": Head("95% interval", drop=2),
+    "p, Holm": Head("p, Holm", drop=1),
+}
 
 
 class Verdict(StrEnum):
@@ -200,25 +205,18 @@ def decide(difference: float, p: float, rules: Rules) -> Verdict:
 
 def render(console: Console, report: Report) -> None:
     """Print the report: the headline, a table, and what could not be compared."""
-    table = Table(box=box.SIMPLE, pad_edge=False, collapse_padding=True)
-    for header in HEADERS:
-        words = header in ("task", "reranker")
-        table.add_column(
-            header, justify="left" if words else "right", min_width=9 if words else None, no_wrap=not words
-        )
     styles = {
         Verdict.REGRESSED: "bold red",
         Verdict.INCONCLUSIVE: "yellow",
         Verdict.IMPROVED: "green",
         Verdict.HELD: "",
     }
-    for line in report.lines:
-        table.add_row(*(Text(terminal(cell), overflow="fold") for cell in line.cells()), style=styles[line.verdict])
-    if report.lines:
-        console.print(table)
+    rows = [[Text(terminal(cell), styles[line.verdict]) for cell in line.cells()] for line in report.lines]
+    if rows:
+        console.print(Fitted([_HEADS[header] for header in HEADERS], rows))
     for text in _remarks(report):
-        console.print(Text(terminal(text)), soft_wrap=True)
-    console.print(Text(report.headline, style="bold"), soft_wrap=True)
+        console.print(Text(terminal(text)))
+    console.print(Text(terminal(report.headline), style="bold"))
 
 
 def markdown(report: Report) -> str:

@@ -67,6 +67,7 @@ def leaderboard(
     from bench.kept import read_results
     from bench.leaderboard import build
     from bench.render import render
+    from bench.report import terminal_width
 
     results = read_results(places or [Path("out")])
     if form == "mteb":
@@ -74,7 +75,8 @@ def leaderboard(
             say_path(path)
         return
     command = " ".join(["python -m bench", *sys.argv[1:]])
-    page = render(build(results, first_stage, mixed, published.read_all()), form, command if output else "")
+    board = build(results, first_stage, mixed, published.read_all())
+    page = render(board, form, command if output else "", None if output else terminal_width())
     if output:
         write_whole(output, page.encode())
     else:
@@ -88,11 +90,17 @@ def reproduce(
 ) -> None:
     """Show published and measured figures of the same cells."""
     from bench.kept import read_results
+    from bench.report import terminal_width
     from bench.reproduce import paper, text
 
     if what != "paper":
         raise BenchError(f"Unknown {what!r}. Known: paper.")
-    say_page(text(paper(read_results(places) if places else [])))
+    found = []
+    if places or Path("out").exists():
+        found = read_results(places or [Path("out")])
+    else:
+        note("out does not exist: no figure is measured yet. Give a folder of results, or measure some.")
+    say_page(text(paper(found), terminal_width()))
 
 
 @app.command(help="Compare two results: difference, p-value, queries.")
