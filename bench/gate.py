@@ -380,10 +380,11 @@ def _remarks(report: Report) -> list[str]:
     told = [
         line for verdict in (Verdict.REGRESSED, Verdict.INCONCLUSIVE, Verdict.IMPROVED) for line in report.of(verdict)
     ]
-    few = sorted({line.task for line in report.lines if line.p is not None and line.queries < statistics.FEW_QUERIES})
+    few = sorted({line.task for line in report.lines if line.low is not None and line.queries < statistics.FEW_QUERIES})
+    more = f" and {len(few) - 5} more tasks" if len(few) > 5 else ""
     return [
         *(f"{line.verdict.capitalize()}: {line.task} by {line.reranker} {line.why}." for line in told),
-        *([f"Few queries (fewer than {statistics.FEW_QUERIES}): {', '.join(few)}."] if few else []),
+        *([f"Few queries (fewer than {statistics.FEW_QUERIES}): {', '.join(few[:5])}{more}."] if few else []),
         *(f"New, nothing to compare with: {label}." for label in report.new),
         *(f"Could not compare: {problem}" for problem in report.problems),
     ]

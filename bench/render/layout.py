@@ -148,7 +148,7 @@ def _details(section: Section) -> Grid:
     bodies = tuple(
         Body(
             tuple(_detail(row, cell) for row in section.rows if (cell := row.cells[position])),
-            column.title + (f", few queries: {column.queries}" if column.queries < FEW_QUERIES else ""),
+            column.title + (", few queries" if column.fewest_queries < FEW_QUERIES else ""),
         )
         for position, column in enumerate(section.columns)
     )
