@@ -12,6 +12,7 @@ from bench.measures import mean
 from bench.results import Result, read_result, result_paths
 from bench.run import Run, read_run
 from bench.statistics import NOISE
+from bench.walk import files_below, is_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,13 @@ def read_results(places: Iterable[Path]) -> list[Result]:
 def is_copy(one: Result, other: Result) -> bool:
     """Whether two results are one measurement, or two that agree in everything but time and place."""
     return replace(one, cost=other.cost, provenance=other.provenance) == other
+
+
+def orphan_runs(place: Path) -> list[Path]:
+    """The runs in a folder without a result.json next to them: what is left of a result that was removed."""
+    files = set(files_below(place)) if is_folder(place) else set()
+    runs = (path for path in files if path.name == "run.trec.gz")
+    return sorted(run for run in runs if run.with_name("result.json") not in files)
 
 
 def read_sound(path: Path) -> Result:

@@ -23,10 +23,10 @@ from bench.contest import Contest, contest
 from bench.errors import BenchError
 from bench.escape import terminal
 from bench.evaluate import evaluate
-from bench.kept import Kept, run_sha256
+from bench.kept import Kept, orphan_runs, run_sha256
 from bench.rerankers import load as load_reranker
 from bench.rerankers.base import CandidateList, Card, Options, Scored
-from bench.results import Result, orphan_runs, read_result, result_paths
+from bench.results import Result, read_result, result_paths
 from bench.run import Run
 from bench.stated import Found
 from bench.statistics import NOISE
