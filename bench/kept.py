@@ -28,6 +28,12 @@ class Kept:
         return self.result.task, self.result.reranker.name
 
     @property
+    def identity(self) -> tuple[str, str, str]:
+        """What tells rerankers of one name apart: the model's state, where it ran, and in which precision."""
+        card = self.result.reranker
+        return card.fingerprint, card.device, card.dtype
+
+    @property
     def label(self) -> str:
         """The same for a message."""
         return f"{self.result.task} by {self.result.reranker.name}"
@@ -94,7 +100,7 @@ def read_kept(place: Path) -> tuple[list[Kept], list[str]]:
         except BenchError as error:
             problems.append(str(error))
             continue
-        key = (*one.task_and_reranker, one.result.reranker.fingerprint, one.result.protocol.id)
+        key = (*one.task_and_reranker, one.identity, one.result.protocol.id)
         if key not in kept:
             kept[key] = one
         elif not is_copy(kept[key].result, one.result):
@@ -150,7 +156,8 @@ def read_sound(path: Path) -> Result:
 def pair(a: Sequence[Kept], b: Sequence[Kept], name: Callable[[Kept], Hashable]) -> Pairing:
     """Put together the results that share a name and a protocol, in the order of ``a``.
 
-    Where a side has several rerankers of one name, such as two seeds, each goes with the one of its own fingerprint.
+    Where a side has several rerankers of one name, such as two seeds, each goes with the one of its own identity, or
+    else with the only one of its own fingerprint.
     """
     pairing = Pairing()
     named = [_grouped(side, lambda kept: (name(kept), kept.result.protocol.id)) for side in (a, b)]
@@ -162,8 +169,10 @@ def pair(a: Sequence[Kept], b: Sequence[Kept], name: Callable[[Kept], Hashable])
         if len(here) == len(there) == 1:
             chosen = there
         else:
-            chosen = [each for each in there if each.result.reranker.fingerprint == kept.result.reranker.fingerprint]
-        if chosen:
+            chosen = [each for each in there if each.identity == kept.identity] or [
+                each for each in there if each.identity[0] == kept.identity[0]
+            ]
+        if len(chosen) == 1:
             pairing.pairs.append((kept, chosen[0]))
             partners.add(chosen[0].path)
         elif there:
@@ -192,7 +201,7 @@ def _grouped(
 def _ambiguous(kept: Kept, there: Sequence[Kept]) -> str:
     return (
         f"{kept.path} has no certain counterpart: {len(there)} results are called the same, {there[0].path} is the "
-        "first, and none has its fingerprint. Compare folders that hold one of them."
+        "first. Compare folders that hold one of them."
     )
 
 

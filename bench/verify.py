@@ -9,7 +9,7 @@ What no check covers: whether a model's scores are its own (it is not loaded), i
 times, memory and tokens, what caps cut, and the rest of the provenance.
 """
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -102,7 +102,7 @@ def verify(
     """
     verification = Verification()
     for place in places:
-        first: dict[Hashable, Path] = {}
+        first: dict[Path, Path] = {}
         for path in result_paths([place]):
             verification.paths.append(path)
             try:
@@ -152,10 +152,9 @@ def _stated(kept: Kept, place: Path) -> Found:
     }
 
 
-def _copy(kept: Kept, first: dict[Hashable, Path]) -> Found:
-    """Whether the same place holds the same reranker's result under the same protocol once more."""
-    card = kept.result.reranker
-    other = first.setdefault((kept.result.task, card.name, card.fingerprint, kept.result.protocol.id), kept.path)
+def _copy(kept: Kept, first: dict[Path, Path]) -> Found:
+    """Whether the same place holds one result, known by the folder that it belongs into, once more."""
+    other = first.setdefault(kept.result.folder, kept.path)
     return {} if other == kept.path else {"copy": ("a second result", f"one, {other}")}
 
 

@@ -8,6 +8,7 @@ import pytest
 from bench.errors import BenchError
 from bench.kept import Kept, missing_queries, pair, read_kept, read_results, read_sound
 from bench.rerankers.base import Card
+from bench.results import Result
 from tests.bench.factories import figures_result, keep, measure
 
 
@@ -134,3 +135,15 @@ def test_rerankers_of_one_name_are_paired_by_fingerprint(tmp_path: Path) -> None
     assert paired(two, two) == (["seed 1", "seed 0"], 0, 0)
     assert paired(one, other) == (["seed 7"], 0, 0)  # the code of one reranker has changed
     assert paired(other, two) == ([], 1, 2)  # which of the two is it?
+    # One state on two devices: each goes with its own; on a third device there is none to prefer.
+    both = [replace(one[0], result=_on(one[0].result, device)) for device in ("cpu", "cuda")]
+    assert [y.identity[1] for _, y in pair(both, both[::-1], lambda kept: kept.task_and_reranker).pairs] == [
+        "cpu",
+        "cuda",
+    ]
+    third = [replace(one[0], result=_on(one[0].result, "mps"))]
+    assert len(pair(third, both, lambda kept: kept.task_and_reranker).clashes) == 1
+
+
+def _on(result: Result, device: str) -> Result:
+    return replace(result, reranker=replace(result.reranker, device=device))
