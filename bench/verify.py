@@ -5,8 +5,8 @@ what the file says. Candidates are compared with the first stage's, where that i
 is given; order-only rerankers are run again. Where the result is, its caps, its command and its reranker's card are
 compared with one another and with the table of rerankers.
 
-What no check covers: whether a model's scores are its own (it is not loaded), its fingerprint, device and precision,
-times, memory and tokens, what caps cut, and the rest of the provenance.
+What no check covers: whether a model's scores are its own (it is not loaded), its fingerprint, settings, device and
+precision, times, memory and tokens, what caps cut, and the rest of the provenance.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
