@@ -171,8 +171,8 @@ def verify(places: Places = None, data: DataPlaces = None, source: Source = "", 
     Measures are recomputed from the stored runs and the judgements, candidates from BM25 or a given --first-stage file,
     order-only rerankers from both. Hashes of run, first stage and data, the result's place, caps, command and the
     reranker's card are checked too. Not covered: whether a model's scores are its own (none is loaded), its
-    fingerprint, times, tokens, and the rest of the provenance. Exit status 0: all is checked and right, 1: some differ,
-    2: some could not be checked, such as candidates of a dense first stage.
+    fingerprint and settings, times, tokens, and the rest of the provenance. Exit status 0: all is checked and right,
+    1: some differ, 2: some could not be checked, such as candidates of a dense first stage.
     """
     from bench.reload import Reload, data_places
     from bench.report import stdout
