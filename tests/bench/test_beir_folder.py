@@ -216,7 +216,7 @@ def test_judgements_that_call_nothing_relevant_are_named(beir_folder: BeirFolder
     assert "no judgement is above 0, so that every figure is 0" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["corpus.jsonl", "queries.jsonl"])
+@pytest.mark.parametrize("name", ["corpus.jsonl", "queries.jsonl", "qrels/test.tsv"])
 def test_a_plain_file_called_gz_and_a_gzipped_one_called_plain_are_read(small: Path, name: str):
     expected = [(each.version, list(each.documents)) for each in [loaded(small)]]
     path = small / name
