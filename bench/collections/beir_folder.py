@@ -98,7 +98,7 @@ def _columns_mending(line: str) -> str:
     fields = line.split()
     if len(fields) == 4:
         return "This looks like a TREC qrels file: drop its second column and separate the others by tabs."
-    if len(fields) == 3 and "\t" not in line.strip():
+    if "\t" not in line.strip():
         return "Separate the columns by tabs."
     return "Give each line these three columns."
 
@@ -277,6 +277,11 @@ def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 def _object(line: str | bytes, path: Path, number: int) -> dict[str, Any]:
     try:
         row = json.loads(line)
+    except UnicodeDecodeError as error:
+        raise BenchError(
+            f"{path}, line {number}: not UTF-8 text ({error}). Convert the file to UTF-8, or unpack it if it is packed "
+            "by anything but gzip."
+        ) from error
     except (ValueError, RecursionError) as error:
         raise BenchError(f"{path}, line {number}: not JSON ({error}). Write one object a line.") from error
     if not isinstance(row, dict):
