@@ -213,8 +213,12 @@ def _cached(collection: Collection, depth: int, progress: Advance | None) -> Run
             return run
     run = build(collection, depth, progress)
     if any(run.rankings.values()):
-        write_run(run, path)
-        write_whole(_checksum(path), f"{run.sha256}\n".encode())
+        try:
+            # The checksum first: whoever finds the run finds it too.
+            write_whole(_checksum(path), f"{run.sha256}\n".encode())
+            write_run(run, path)
+        except BenchError as error:
+            note(f"Note: {task.id}: the run could not be kept in the cache for the next command. {error}")
     return run
 
 
