@@ -17,6 +17,7 @@ from bench.errors import BenchError
 from bench.evaluate import evaluate
 from bench.first_stage.runs import check as check_first_stage
 from bench.first_stage.runs import first_stage
+from bench.interrupt import interruptible
 from bench.progress import Numbered, Progress
 from bench.rerankers import check as check_reranker
 from bench.rerankers import load as load_reranker
@@ -54,7 +55,8 @@ def run(plan: Plan, progress: Progress) -> list[Result]:
     Raises:
         BenchError: for anything the user can mend; results written until then stay.
     """
-    names = check(plan)
+    with interruptible():
+        names = check(plan)
     check_first_stage(plan.first_stage)
     results: list[Result] = []
     with keeping(plan.output) as store, ExitStack() as collections:
@@ -80,8 +82,8 @@ def check(plan: Plan) -> dict[str, str]:
     Raises:
         BenchError: for what the user can mend, two rerankers of one name among it.
     """
-    check_options(plan.options)
     names: dict[str, str] = {}
+    check_options(plan.options)
     for name in dict.fromkeys(plan.rerankers):
         called = check_reranker(name, plan.options)
         other = next((given for given, taken in names.items() if taken == called), None)
