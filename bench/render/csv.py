@@ -73,7 +73,7 @@ def _who(row: Row) -> dict[str, Value]:
         "fingerprint": row.card.fingerprint,
         "documents_per_second": row.cost.documents_per_second,
         "tokens_per_second": row.cost.tokens_per_second,
-        "peak_memory_bytes": row.cost.peak_memory_bytes,
+        "peak_memory_bytes": row.cost.peak_memory_bytes or None,
         "documents_cut": row.cost.documents_cut,
         "queries_cut": row.cost.queries_cut,
         "tokens_lost": row.cost.tokens_lost,
