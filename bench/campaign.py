@@ -12,12 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.collections.load import load
-from bench.contest import Contest, contest
+from bench.console import note
+from bench.contest import Contest, contest, without_candidates
 from bench.errors import BenchError
 from bench.evaluate import evaluate
-from bench.first_stage.runs import check as check_first_stage
-from bench.first_stage.runs import first_stage
-from bench.interrupt import interruptible
+from bench.first_stage.runs import first_stage, opened
 from bench.progress import Numbered, Progress
 from bench.rerankers import check as check_reranker
 from bench.rerankers import load as load_reranker
@@ -25,6 +24,7 @@ from bench.rerankers.base import Options
 from bench.rerankers.options import check_options
 from bench.results import Result, write_result
 from bench.resume import keeping, scorer
+from bench.run import Run
 from bench.store import Store
 from bench.task import Task
 
@@ -48,6 +48,14 @@ class Plan:
     options: Options = field(default_factory=Options)
     cache_id: str = ""
 
+    def __post_init__(self) -> None:
+        sample = next((task.id for task in self.tasks if task.embedded), "")
+        if sample and (self.data or self.source):
+            raise BenchError(
+                f"{sample} comes with the package, so that --data and --source do not fit it. Leave them out, or leave "
+                "out --embedded."
+            )
+
 
 def run(plan: Plan, progress: Progress) -> list[Result]:
     """Measure every reranker on every task; each result is on disk as soon as it is there.
@@ -55,14 +63,13 @@ def run(plan: Plan, progress: Progress) -> list[Result]:
     Raises:
         BenchError: for anything the user can mend; results written until then stay.
     """
-    with interruptible():
-        names = check(plan)
-    check_first_stage(plan.first_stage)
+    names = check(plan)
+    candidates = opened(plan.first_stage)
     results: list[Result] = []
     with keeping(plan.output) as store, ExitStack() as collections:
         numbered = [Numbered(progress, number, len(plan.tasks)) for number in range(1, len(plan.tasks) + 1)]
         contests = [
-            collections.enter_context(settled(plan, task, each))
+            collections.enter_context(settled(plan, task, each, candidates))
             for task, each in zip(plan.tasks, numbered, strict=True)
         ]
         for name in names:
@@ -129,11 +136,18 @@ def _measured(
 
 
 @contextmanager
-def settled(plan: Plan, task: Task, progress: Progress) -> Iterator[Contest]:
-    """A task's contest; its documents can be read for as long as the context is open."""
+def settled(plan: Plan, task: Task, progress: Progress, candidates: str | Run | None = None) -> Iterator[Contest]:
+    """A task's contest; its documents can be read for as long as the context is open.
+
+    ``candidates`` is the plan's first stage, opened; None opens it here.
+    """
+    choice = opened(plan.first_stage) if candidates is None else candidates
     with progress.step(f"{task.id}  reading", None):
         collection = load(task, plan.data, plan.source)
     with closing(collection.documents):
         with progress.step(f"{task.id}  first stage", len(collection.documents)) as advance:
-            candidates = first_stage(collection, plan.first_stage, plan.depth, advance)
-        yield contest(collection, candidates, plan.depth, plan.options, plan.queries or task.sample_queries)
+            run = first_stage(collection, choice, plan.depth, advance)
+        made = contest(collection, run, plan.depth, plan.options, plan.queries or task.sample_queries)
+        if line := without_candidates(made):
+            note(f"Note: {line}")
+        yield made

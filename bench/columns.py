@@ -38,7 +38,8 @@ class Column:
 
     ``parts`` maps the protocol ids of the tasks it is made of to their weights, which add up to 1. ``over`` names what
     a mean is over, ``without`` what it leaves out because some row lacks it. ``label`` tells columns of different
-    protocols apart, and is empty where there is one. Figures of the candidates are 0 to 1; ``protocol`` is a task's.
+    protocols apart, and is empty where there is one. Figures of the candidates are 0 to 1; ``protocol`` is a task's;
+    ``queries`` how many the part with the fewest has.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Column:
     without: tuple[str, ...]
     candidates: Candidates
     protocol: Protocol | None
+    queries: int
 
     @property
     def title(self) -> str:
@@ -195,6 +197,7 @@ def _column(
             recall=sum(weight * about[part].recall for part, weight in parts.items()),
         ),
         protocol=protocol,
+        queries=min(table.protocols[part].queries for part in parts),
     )
 
 

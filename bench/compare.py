@@ -1,7 +1,7 @@
 """Two rerankers side by side: the difference and how sure it is, how far orders agree, the queries that changed most.
 
-All differences are B minus A. The p-value is the paired randomisation test's, the interval the paired bootstrap's
-(`bench.statistics`); with several tasks the p-value corrected by Holm stands beside it.
+All differences are B minus A. The p-value is the paired randomisation test's, the interval a t-interval of the
+paired differences (`bench.statistics`); with several tasks the p-value corrected by Holm stands beside it.
 """
 
 from collections.abc import Callable, Sequence
@@ -77,6 +77,11 @@ class TaskComparison:
         """B's mean less A's."""
         return self.b - self.a
 
+    @property
+    def is_small(self) -> bool:
+        """Whether it has few queries."""
+        return self.wins + self.ties + self.losses < statistics.FEW_QUERIES
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -109,8 +114,8 @@ def compare(
         load_collection: Where queries, texts and judgements come from; without it only ids are known.
         query: The one query to look at, instead of those that changed most.
         changes: How many of the most changed queries of each task to look at; 0 looks at no runs.
-        resamples: Of the test and the interval.
-        seed: Of both.
+        resamples: Of the test.
+        seed: Of the test.
 
     Raises:
         BenchError: for damaged files, different protocols (naming their fields), nothing in common, or a query that
@@ -121,7 +126,7 @@ def compare(
     p_values = [statistics.p_value(values, resamples=resamples, seed=seed) for values in differences]
     tasks = []
     for (x, y), values, p, p_holm in zip(pairing.pairs, differences, p_values, statistics.holm(p_values), strict=True):
-        interval = statistics.interval(values, resamples=resamples, seed=seed)
+        interval = statistics.interval(values)
         task = _compared(x.result, y.result, values, interval, (p, p_holm))
         if changes or query is not None:
             runs = x.run(), y.run()
@@ -252,6 +257,10 @@ def render(console: Console, comparison: Comparison) -> None:
     for label, task in zip(_labels(comparison.tasks), comparison.tasks, strict=True):
         if task.flips:
             console.print(Text(terminal(_agreement(label, task.flips))), soft_wrap=True)
+    few = [label for label, task in zip(_labels(comparison.tasks), comparison.tasks, strict=True) if task.is_small]
+    if few:
+        text = f"Few queries (fewer than {statistics.FEW_QUERIES}), so that intervals are wide: {', '.join(few)}."
+        console.print(Text(terminal(text)), soft_wrap=True)
     for name, only in (("A", comparison.only_a), ("B", comparison.only_b)):
         if only:
             console.print(Text(terminal(f"Only in {name}: {', '.join(only)}.")), soft_wrap=True)

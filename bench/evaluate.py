@@ -12,8 +12,8 @@ from bench.measures import STANDARD, Measure, mean, per_query
 from bench.progress import Advance
 from bench.provenance import provenance
 from bench.rerankers.base import CandidateList, Reranker, Scored
-from bench.results import Cost, Cut, Result
-from bench.run import Ranking, Run, rank_by_score
+from bench.results import Cost, Cut, Result, check_writable
+from bench.run import Ranking, Run, rank_by_score, strictly_decreasing
 
 CHUNK_CHARACTERS = 100_000
 CHUNK_LISTS = 256
@@ -36,6 +36,7 @@ def evaluate(
     Raises:
         BenchError: where the reranker leaves a list out, or gives a score that is not finite; nothing is half-ranked.
     """
+    check_writable(reranker.card, contest.protocol)
     memory.reset(reranker.card)
     started = time.perf_counter()
     rankings: dict[str, Ranking] = {}
@@ -53,7 +54,7 @@ def evaluate(
             rankings[candidates.query_id] = rank_by_score(candidates.ids, answer.scores)
         if progress:
             progress(len(chunk), restored=bool(answered.kept))
-    run = Run("_".join(reranker.card.name.split()), rankings)
+    run = strictly_decreasing(Run("_".join(reranker.card.name.split()), rankings))
     figures = _measured(contest, run)
     cost = Cost(
         seconds=seconds,

@@ -27,7 +27,7 @@ from rich.text import Text
 from bench import statistics
 from bench.errors import BenchError
 from bench.escape import terminal
-from bench.gate import Verdict, decide
+from bench.gate import Rules, Verdict, decide
 from bench.kept import read_kept
 from bench.statistics import Array
 
@@ -76,7 +76,7 @@ def alarm_rate(a: Array, b: Array, queries: int, drop: float, setting: Setting) 
 
 def _verdicts(points: Array, p_values: Array, setting: Setting) -> list[Verdict]:
     adjusted = statistics.holm(p_values.tolist())
-    return [decide(*task, setting.min_drop, setting.alpha) for task in zip(points, adjusted, strict=True)]
+    return [decide(*task, Rules(setting.min_drop, setting.alpha)) for task in zip(points, adjusted, strict=True)]
 
 
 def _simulated(a: Array, b: Array, queries: int, share: float, setting: Setting) -> Array:
@@ -126,7 +126,7 @@ def _table(a: Path, b: Path, first: Array, second: Array, setting: Setting) -> T
     return table
 
 
-def _figures(places: Sequence[Path]) -> dict[Path, Array]:
+def per_query_figures(places: Sequence[Path]) -> dict[Path, Array]:
     """Each result's per-query figures, over the same queries in the same order.
 
     Raises:
@@ -157,7 +157,7 @@ def main(arguments: Sequence[str] | None = None, console: Console | None = None)
     given = parser.parse_args(arguments)
     console = console or Console()
     try:
-        figures = _figures(given.results)
+        figures = per_query_figures(given.results)
     except BenchError as error:
         console.print(Text(terminal(f"Error: {error}")), soft_wrap=True)
         return 2

@@ -6,7 +6,6 @@ in time, that thread ends the process. What is on disk must be safe from that, a
 """
 
 import os
-import shlex
 import signal
 import sys
 import threading
@@ -14,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from bench.errors import Stopped
-from bench.escape import terminal
+from bench.escape import shell_word, terminal
 
 GRACE = 1.5
 """Seconds from Ctrl-C until the process ends by force."""
@@ -94,5 +93,5 @@ def _end(message: str) -> None:
 def _farewell(kept: Callable[[], str] | None) -> str:
     if kept is None:
         return "Stopped."
-    command = " ".join(["python -m bench", *map(shlex.quote, sys.argv[1:])])
+    command = " ".join(["python -m bench", *map(shell_word, sys.argv[1:])])
     return f"Stopped. {kept()} The same command goes on from there: {command}"

@@ -1,10 +1,11 @@
 """Results read back from disk: where each lies, whether it is sound, which two belong together."""
 
 import hashlib
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from bench.console import note
 from bench.errors import BenchError
 from bench.files import text_lines
 from bench.measures import mean
@@ -41,12 +42,20 @@ class Kept:
         Raises:
             BenchError: where it is missing or damaged, or is not the run that the result names.
         """
+        self.check_run()
+        return self.stored_run()
+
+    def check_run(self) -> None:
+        """See that the run is there and is the one that the figures were measured on.
+
+        Raises:
+            BenchError: where it is missing or damaged, or is not the run that the result names.
+        """
         if run_sha256(self.run_path) != self.result.run_sha256:
             raise BenchError(
                 f"{self.run_path} is not the run that {self.path.name} beside it was measured on: its sha256 differs. "
                 "Restore it or measure again."
             )
-        return self.stored_run()
 
     def stored_run(self) -> Run:
         """The run that lies there, whether or not it is the one that the result names."""
@@ -68,7 +77,10 @@ class Pairing:
 
 
 def read_kept(place: Path) -> tuple[list[Kept], list[str]]:
-    """Every sound result that a file or folder holds, and a line for each that is missing, damaged or there twice."""
+    """Every sound result that a file or folder holds, and a line for each that is missing, damaged or there twice.
+
+    Copies of one result count once; two measurements under one name are a problem, since either could be meant.
+    """
     try:
         paths = result_paths([place])
     except BenchError as error:
@@ -82,13 +94,36 @@ def read_kept(place: Path) -> tuple[list[Kept], list[str]]:
             problems.append(str(error))
             continue
         key = (*one.task_and_reranker, one.result.protocol.id)
-        if key in kept:
+        if key not in kept:
+            kept[key] = one
+        elif not is_copy(kept[key].result, one.result):
             problems.append(
                 f"{path}: it is the same task, reranker and protocol as {kept[key].path}: keep one of them."
             )
-        else:
-            kept[key] = one
     return list(kept.values()), problems
+
+
+def read_results(places: Iterable[Path]) -> list[Result]:
+    """Every result that some files and folders hold; a copy of one before it is left out, with a note.
+
+    Raises:
+        BenchError: for a place or result that is missing or damaged.
+    """
+    kept: dict[Hashable, list[Kept]] = {}
+    for path in result_paths(places):
+        one = Kept(path, read_sound(path))
+        same = kept.setdefault((*one.task_and_reranker, one.result.protocol.id), [])
+        first = next((other for other in same if is_copy(other.result, one.result)), None)
+        if first is None:
+            same.append(one)
+        else:
+            note(f"{path} is a copy of {first.path} and counts once.")
+    return [one.result for same in kept.values() for one in same]
+
+
+def is_copy(one: Result, other: Result) -> bool:
+    """Whether two results are one measurement, or two that agree in everything but time and place."""
+    return replace(one, cost=other.cost, provenance=other.provenance) == other
 
 
 def read_sound(path: Path) -> Result:

@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from bench import published, statistics
 from bench.columns import Column, Key, Table, arrange, split, stage_of
 from bench.errors import BenchError
@@ -20,9 +18,6 @@ from bench.suites import SUITES, find, tasks
 
 Mark = Literal["best", "second", ""]
 Interval = tuple[float, float]
-
-INTERVAL_RESAMPLES = 1_000
-"""The least that Efron and Tibshirani give for percentile intervals; a board has hundreds of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +218,7 @@ def _cells(column: Column, table: Table, keys: Sequence[Key], letters: Mapping[K
     competing = [key for key in scores if key in letters]
     marks = _marks({key: scores[key] for key in competing})
     differs = _differences(competing, values, letters)
-    intervals, gain_intervals = _intervals(values)
+    intervals, gain_intervals = _intervals(column, values)
     return {
         key: Cell(
             score=score,
@@ -258,18 +253,27 @@ def _differences(
     return {key: tuple(own[each] for each in row) for key, row in zip(keys, found, strict=True)}
 
 
-def _intervals(values: Mapping[Key, list[statistics.Array]]) -> tuple[dict[Key, Interval], dict[Key, Interval]]:
+def _intervals(
+    column: Column, values: Mapping[Key, list[statistics.Array]]
+) -> tuple[dict[Key, Interval], dict[Key, Interval]]:
     """Each row's interval, and that of its difference to the first stage where that is a row."""
-    if not values:
-        return {}, {}
+    weights = list(column.parts.values())
+
+    def plain(key: Key) -> list[statistics.Array]:
+        """A row's own figures: values are scaled by their task's weight."""
+        return [array / (weight * len(weights)) for array, weight in zip(values[key], weights, strict=True)]
+
+    figures = {key: plain(key) for key in values}
     first = next((key for key in values if key[0] == "first-stage"), None)
-    gaining = [key for key in values if first and key != first]
-    tasks = []
-    for task, of_first in enumerate(values[first] if first else next(iter(values.values()))):
-        scores = [row[task] for row in values.values()]
-        tasks.append(np.stack([*scores, *(values[key][task] - of_first for key in gaining)], axis=1))
-    found = statistics.intervals(*tasks, resamples=INTERVAL_RESAMPLES)
-    return dict(zip(values, found, strict=False)), dict(zip(gaining, found[len(values) :], strict=True))
+    gains = {
+        key: [statistics.without_noise(array - before) for array, before in zip(row, figures[first], strict=True)]
+        for key, row in figures.items()
+        if first and key != first
+    }
+    return (
+        {key: statistics.interval(*row, weights=weights, lowest=0.0) for key, row in figures.items()},
+        {key: statistics.interval(*row, weights=weights) for key, row in gains.items()},
+    )
 
 
 def _judged(column: Column, table: Table, key: Key) -> float | None:

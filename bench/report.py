@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
+from bench.console import Terminal
 from bench.escape import terminal
 from bench.pace import Pace, in_words
 from bench.progress import Advance
@@ -99,8 +100,8 @@ def _so_far(pace: Pace) -> str:
 
 def stdout() -> Console:
     """Standard output; wide where it is no terminal, so that a table in a file or pipe loses no column."""
-    console = Console()
-    return console if console.is_terminal else Console(width=200)
+    console = Terminal()
+    return console if console.is_terminal else Terminal(width=200)
 
 
 def show(results: Sequence[Result], console: Console, scores: Path | None = None) -> None:

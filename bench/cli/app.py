@@ -39,11 +39,24 @@ Queries = Annotated[
 ]
 Data = Annotated[Path | None, typer.Option(help="A folder that holds TASK/ in BEIR format.")]
 Source = Annotated[str, typer.Option(help="ir_datasets or mteb.")]
+Split = Annotated[str, typer.Option(help="Your own folder: which qrels/SPLIT.tsv is measured.")]
+Analysis = Annotated[str, typer.Option(help="Your own folder: BM25's text analysis, a language, code or whitespace.")]
+DropIdenticalIds = Annotated[
+    bool, typer.Option("--drop-identical-ids", help="Your own folder: a query's own document is no candidate.")
+]
 Embedded = Annotated[bool, typer.Option("--embedded", help="The samples inside the package: no network, no download.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")]
 Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16, float16.")]
 QueryLength = Annotated[int, typer.Option(min=1, max=MOST, help="Cap on a query, in the reranker's tokens.")]
 DocLength = Annotated[int, typer.Option(min=1, max=MOST, help="Cap on a document, in the reranker's tokens.")]
+HttpOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--http-option",
+        metavar="KEY=VALUE",
+        help="A field for each request of an HTTP reranker, as JSON or text; written into results. Repeatable.",
+    ),
+]
 Seed = Annotated[int, typer.Option(min=-MOST, max=MOST, help="For the random reranker.")]
 Output = Annotated[Path, typer.Option(help="Where result.json and run.trec.gz go.")]
 TaskIds = Annotated[
@@ -53,4 +66,3 @@ Places = Annotated[
     list[Path] | None, typer.Argument(metavar="[DIR]...", help="Results: files or folders; out if none.")
 ]
 Format = Annotated[str, typer.Option("--format", help="text, markdown, csv, latex, html or mteb.")]
-RunFile = Annotated[Path | None, typer.Option("--first-stage", help="The first stage's TREC file, where it was one.")]

@@ -1,5 +1,6 @@
 """Commands that rerank: the suites, a folder of the user's own, sensitivity."""
 
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,14 +9,17 @@ from rich.console import Console
 
 from bench.cli.app import (
     MOST,
+    Analysis,
     CacheId,
     Data,
     Depth,
     Device,
     DocLength,
+    DropIdenticalIds,
     Dtype,
     Embedded,
     FirstStage,
+    HttpOptions,
     Names,
     Output,
     Queries,
@@ -23,8 +27,11 @@ from bench.cli.app import (
     Rerankers,
     Seed,
     Source,
+    Split,
     app,
 )  # fmt: skip
+from bench.console import say
+from bench.errors import BenchError
 
 if TYPE_CHECKING:
     from bench.campaign import Plan
@@ -51,12 +58,14 @@ def _suite_command(suite: str, about: str) -> None:
         dtype: Dtype = "auto",
         max_query_length: QueryLength = 512,
         max_doc_length: DocLength = 2048,
+        http_option: HttpOptions = None,
         seed: Seed = 0,
         output: Output = Path("out"),
         cache_id: CacheId = "",
     ) -> None:
         from bench.campaign import Plan
         from bench.rerankers.base import Options
+        from bench.rerankers.http_options import read_options
         from bench.suites import choose
 
         _measure(
@@ -69,7 +78,7 @@ def _suite_command(suite: str, about: str) -> None:
                 queries=queries,
                 data=data,
                 source=source,
-                options=Options(device, dtype, max_query_length, max_doc_length, seed),
+                options=Options(device, dtype, max_query_length, max_doc_length, seed, read_options(http_option or [])),
                 cache_id=cache_id,
             )
         )
@@ -85,8 +94,9 @@ _suite_command("coir", "Measure CoIR: ten code retrieval tasks.")
 def folder(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...")],
     rerankers: Rerankers = None,
-    split: Annotated[str, typer.Option(help="Which qrels/SPLIT.tsv is measured.")] = "test",
-    analysis: Annotated[str, typer.Option(help="BM25's text analysis: a language, code or whitespace.")] = "english",
+    split: Split = "test",
+    analysis: Analysis = "english",
+    drop_identical_ids: DropIdenticalIds = False,
     first_stage: FirstStage = "bm25",
     depth: Depth = 100,
     queries: Queries = None,
@@ -94,6 +104,7 @@ def folder(
     dtype: Dtype = "auto",
     max_query_length: QueryLength = 512,
     max_doc_length: DocLength = 2048,
+    http_option: HttpOptions = None,
     seed: Seed = 0,
     output: Output = Path("out"),
     cache_id: CacheId = "",
@@ -101,17 +112,18 @@ def folder(
     """Measure rerankers on the user's own folders."""
     from bench.campaign import Plan
     from bench.rerankers.base import Options
+    from bench.rerankers.http_options import read_options
     from bench.suites.folder import folder_tasks
 
     _measure(
         Plan(
-            tasks=folder_tasks(paths, split, analysis),
+            tasks=folder_tasks(paths, split, analysis, drop_identical_ids),
             rerankers=rerankers or OFFLINE,
             output=output,
             first_stage=first_stage,
             depth=depth,
             queries=queries,
-            options=Options(device, dtype, max_query_length, max_doc_length, seed),
+            options=Options(device, dtype, max_query_length, max_doc_length, seed, read_options(http_option or [])),
             cache_id=cache_id,
         )
     )
@@ -119,9 +131,12 @@ def folder(
 
 @app.command(help="Vary order, depth, blocks; add a distractor.")
 def sensitivity(
-    task: Annotated[str, typer.Argument(help="As suite/name.")],
+    task: Annotated[str, typer.Argument(help="As suite/name, or your own folder in BEIR format.")],
     reranker: Annotated[str, typer.Option("--reranker", "-r", help="As for the suites.")],
     orders: Annotated[int, typer.Option(min=0, max=MOST, help="How many random orders.")] = 10,
+    split: Split = "test",
+    analysis: Analysis = "english",
+    drop_identical_ids: DropIdenticalIds = False,
     first_stage: FirstStage = "bm25",
     depth: Depth = 100,
     queries: Queries = None,
@@ -131,19 +146,28 @@ def sensitivity(
     dtype: Dtype = "auto",
     max_query_length: QueryLength = 512,
     max_doc_length: DocLength = 2048,
+    http_option: HttpOptions = None,
     seed: Annotated[int, typer.Option(min=-MOST, max=MOST, help="For orders and distractors.")] = 0,
     output: Output = Path("out"),
     cache_id: CacheId = "",
 ) -> None:
     """Measure one task again and again with one thing varied."""
     from bench.campaign import Plan
+    from bench.files import kind
     from bench.report import Bar, stdout
     from bench.rerankers.base import Options
+    from bench.rerankers.http_options import read_options
     from bench.sensitivity import measure, render
-    from bench.suites import by_ids
+    from bench.suites import by_ids, find
+    from bench.suites.folder import folder_tasks
 
+    own = not find(task) and kind(Path(task)) == stat.S_IFDIR
+    if own and (data or source):
+        raise BenchError(f"{task} is a folder of your own, so that --data and --source do not fit it. Leave them out.")
+    if not own and (split, analysis, drop_identical_ids) != ("test", "english", False):
+        raise BenchError("--split, --analysis and --drop-identical-ids are for a folder of your own. Leave them out.")
     plan = Plan(
-        tasks=by_ids([task]),
+        tasks=folder_tasks([Path(task)], split, analysis, drop_identical_ids) if own else by_ids([task]),
         rerankers=[reranker],
         output=output,
         first_stage=first_stage,
@@ -151,13 +175,12 @@ def sensitivity(
         queries=queries,
         data=data,
         source=source,
-        options=Options(device, dtype, max_query_length, max_doc_length, seed),
+        options=Options(device, dtype, max_query_length, max_doc_length, seed, read_options(http_option or [])),
         cache_id=cache_id,
     )
     found, path = measure(plan, orders, Bar(Console(stderr=True)))
-    console = stdout()
-    render(found, console)
-    console.print(f"Written to {path}", markup=False, highlight=False, soft_wrap=True)
+    render(found, stdout())
+    say(f"Written to {path}")
 
 
 def _measure(plan: "Plan") -> None:
@@ -167,4 +190,4 @@ def _measure(plan: "Plan") -> None:
 
     results = run(plan, Bar(Console(stderr=True)))
     show(results, stdout(), plan.output / STORE)
-    typer.echo(f"Written to {plan.output}/")
+    say(f"Written to {plan.output}/")

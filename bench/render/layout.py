@@ -7,6 +7,7 @@ from bench.columns import Column, stage_of
 from bench.leaderboard import Cell, Leaderboard, Row, Section
 from bench.protocol import Protocol
 from bench.render.blocks import Block, Body, Bullets, Code, Entry, Grid, Heading, Paragraph
+from bench.statistics import FEW_QUERIES
 
 BLANK = "–"
 TITLE = "Leaderboard of rerankers"
@@ -33,8 +34,8 @@ _NOTES = (
     "they differ, stands with their protocols.",
     "A figure's letters name the rows from which it differs significantly: paired randomisation test over queries, "
     "p at most .05 after Holm's correction over all pairs of rows in the column.",
-    "95% intervals are bootstrap intervals over queries; that of a gain is of the paired differences to the first "
-    "stage, and needs the first stage among the rerankers.",
+    "95% intervals are t-intervals over queries; that of a gain is of the paired differences to the first stage, and "
+    f"needs the first stage among the rerankers. Few queries: fewer than {FEW_QUERIES}, so that intervals are wide.",
     "Gain: the difference to the candidates as they came. Ceiling: what a perfect reranker would reach, the candidates "
     "sorted by judgement; in detail, the share of it that was reached. A reranker that has seen the judgements is not "
     "ranked.",
@@ -147,7 +148,7 @@ def _details(section: Section) -> Grid:
     bodies = tuple(
         Body(
             tuple(_detail(row, cell) for row in section.rows if (cell := row.cells[position])),
-            column.title,
+            column.title + (f", few queries: {column.queries}" if column.queries < FEW_QUERIES else ""),
         )
         for position, column in enumerate(section.columns)
     )

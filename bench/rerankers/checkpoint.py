@@ -4,20 +4,20 @@ Files come as safetensors and JSON only. A repository that defines its model in 
 so are weights that exist as pickles alone.
 """
 
-import hashlib
-import json
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError
+from bench.paths import readable
+from bench.rerankers import staging
+from bench.rerankers.identity import UNWANTED, WANTED, content_hash
 from bench.rerankers.rows import Row
 from reranker.errors import CheckpointError
 from reranker.packages import PACKAGE, named_folder
+from reranker.schema import read_model
 
-_WANTED = ["*.json", "*.jinja", "*.txt", "*.model", "*.metadata", "*.safetensors"]
-_UNWANTED = ["onnx/*", "openvino/*"]
 _PICKLE = "pytorch_model*.bin"
 """The one pickle that the libraries would read where there is no safetensors file."""
 
@@ -32,14 +32,11 @@ class Checkpoint:
     model: str
     folder: Path
     revision: str
-    from_hub: bool = False
 
     @property
     def identity(self) -> str:
-        """A hash that changes with the files' content: of the commit where the hub gave one, else of every byte."""
-        if self.from_hub:
-            return hashlib.sha256(f"{self.model}@{self.revision}".encode()).hexdigest()
-        return _content(self.folder)
+        """A hash that changes with any byte that can change a score."""
+        return content_hash(self.folder)
 
 
 def find(row: Row) -> Checkpoint:
@@ -95,7 +92,7 @@ def shown(model: str) -> str:
     place = folder(model)
     if place is None:
         return model
-    return place.name if place.name not in ("", "..") else place.resolve().name
+    return readable(place.name if place.name not in ("", "..") else place.resolve().name)
 
 
 def folder(model: str) -> Path | None:
@@ -114,7 +111,8 @@ def config(folder: Path, name: str = "config.json") -> dict[str, Any]:
     Raises:
         BenchError: where the file is not a JSON object.
     """
-    content: dict[str, Any] = _json(folder / name, {})
+    path = folder / name
+    content: dict[str, Any] = read_model(path, dict[str, Any], BenchError) if path.is_file() else {}
     return content
 
 
@@ -124,19 +122,23 @@ def library_kind(folder: Path) -> str:
 
 
 def modules(folder: Path) -> list[str]:
-    """The classes of a sentence-transformers checkpoint's modules, in order; empty for other checkpoints.
+    """The names of a sentence-transformers checkpoint's modules, in order; empty for other checkpoints.
 
     Raises:
-        BenchError: where modules.json is not a list of modules.
+        BenchError: where modules.json is damaged, or names a class that is not the library's own.
     """
-    rows: list[Any] = _json(folder / "modules.json", [])
-    return [str(row.get("type")) if isinstance(row, dict) else "" for row in rows]
+    return [row["type"].rpartition(".")[2] for row in staging.modules(folder)]
 
 
 def architecture(folder: Path) -> str:
     """The first architecture that the checkpoint's config names, or ""."""
-    names = config(folder).get("architectures")
+    names = config(staging.reader(folder)).get("architectures")
     return str(names[0]) if isinstance(names, list) and names else ""
+
+
+def model_type(folder: Path) -> str:
+    """What transformers calls the kind of model, such as ``bert``, or ""."""
+    return str(config(staging.reader(folder)).get("model_type") or "")
 
 
 def _in_package(model: str) -> Checkpoint:
@@ -164,8 +166,8 @@ def _on_hub(row: Row) -> Checkpoint:
             snapshot_download(
                 row.model,
                 revision=online or commit,
-                allow_patterns=_WANTED,
-                ignore_patterns=_UNWANTED,
+                allow_patterns=list(WANTED),
+                ignore_patterns=[f"{name}/*" for name in UNWANTED],
                 local_files_only=online is None,
             )
         )
@@ -181,7 +183,7 @@ def _on_hub(row: Row) -> Checkpoint:
         ) from error
     if not any(folder.rglob("*.safetensors")):
         raise BenchError(_nowhere(row))
-    return Checkpoint(row.model, folder, folder.name, from_hub=True)
+    return Checkpoint(row.model, folder, folder.name)
 
 
 def _reachable(model: str, revision: str | None) -> str | None:
@@ -229,34 +231,5 @@ def _check(folder: Path, model: str) -> None:
 
 
 def _own_code(folder: Path) -> bool:
-    names = config(folder).get("auto_map")
-    if isinstance(names, dict) and any(name.startswith("AutoModel") for name in names):
-        return True
-    # PyLate's classes are read by sentence-transformers itself, without the package.
-    known = ("sentence_transformers.", "pylate.")
-    return not all(kind.startswith(known) for kind in modules(folder))
-
-
-def _json(path: Path, default: Any) -> Any:
-    """A file's content, of the same type as the default, which stands for a file that is not there."""
-    if not path.is_file():
-        return default
-    try:
-        content = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise BenchError(f"{path} is not JSON ({error}): the checkpoint is damaged. Fetch it again.") from error
-    if not isinstance(content, type(default)):
-        kind = "list" if default == [] else "object"
-        raise BenchError(f"{path} is not a JSON {kind}: the checkpoint is damaged. Fetch it again.")
-    return content
-
-
-def _content(folder: Path) -> str:
-    """Hash of the names and bytes of all files that can change a score."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and any(path.match(pattern) for pattern in _WANTED):
-            digest.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0".encode())
-            with path.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()
+    names = config(staging.reader(folder)).get("auto_map")
+    return isinstance(names, dict) and any(name.startswith("AutoModel") for name in names)

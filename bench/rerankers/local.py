@@ -3,17 +3,21 @@
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
+from transformers import MODEL_MAPPING, AutoConfig
 from transformers.utils import logging
 
 from bench.errors import BenchError
+from bench.rerankers import staging
 from bench.rerankers.base import Card, Options
 from bench.rerankers.checkpoint import Checkpoint, shown
 from bench.rerankers.options import check_options
 from bench.rerankers.rows import Row
+from bench.rerankers.tensors import reports
 
 
 def device(options: Options) -> torch.device:
@@ -41,14 +45,22 @@ def dtype(options: Options) -> torch.dtype | str:
     return named
 
 
-def arguments(options: Options) -> dict[str, Any]:
+def arguments(options: Options, folder: Path) -> dict[str, Any]:
     """How every kind of sentence-transformers model is loaded: from files at hand, without running their code."""
+    reader = staging.reader(folder)
+    chosen = {"attn_implementation": attention(reader)} if (reader / "config.json").is_file() else {}
     return {
         "device": str(device(options)),
         "local_files_only": True,
         "trust_remote_code": False,
-        "model_kwargs": {"dtype": dtype(options), "use_safetensors": True},
+        "model_kwargs": {"dtype": dtype(options), "use_safetensors": True, **chosen},
     }
+
+
+def attention(folder: Path) -> str:
+    """The attention implementation that a model runs with: torch's own where transformers' class supports it."""
+    kind = MODEL_MAPPING.get(type(AutoConfig.from_pretrained(folder, local_files_only=True)), None)
+    return "sdpa" if getattr(kind, "_supports_sdpa", False) else "eager"
 
 
 def card(
@@ -72,21 +84,28 @@ def card(
 
 
 @contextmanager
-def loading(model: str, what: str) -> Iterator[None]:
-    """Read a checkpoint without the library's progress bar, and turn its errors into ours.
+def loading(files: Checkpoint, what: str) -> Iterator[Path]:
+    """Gives the folder to load a checkpoint from, and checks what a library has made of it.
 
     Raises:
-        BenchError: where the library cannot make ``what`` of the checkpoint.
+        BenchError: where the library cannot make ``what`` of the checkpoint, or had to make tensors up.
     """
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
-        yield
+        with staging.staged(files.folder) as folder, reports() as loaded:
+            yield folder
+        for report in loaded:
+            report.check(files.model)
     except BenchError:
         raise
-    except Exception as error:
+    except BaseException as error:
+        # The libraries in Rust raise what is no Exception.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        reason = " ".join(str(error).split())[:500]
         raise BenchError(
-            f"{model} cannot be loaded as {what}: {type(error).__name__}: {error}. Check that the files are whole and "
-            "that the family is the right one."
+            f"{files.model} cannot be loaded as {what}: {type(error).__name__}: {reason}. Check that the files are "
+            "whole and that the family is the right one."
         ) from error
     finally:
         logging.enable_progress_bar()  # type: ignore[no-untyped-call]

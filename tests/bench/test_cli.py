@@ -200,7 +200,7 @@ def test_what_is_not_there_is_named(refused: Refused, here: Path, arguments: lis
     [
         ("q1 Q0 d1 1 2", "expected 6 fields"),
         ("q1 Q0 d1 1 nan r", "must be finite numbers"),
-        ("q2 Q0 d2 9 0 r", "stands twice"),
+        ("q2 Q0 d2 9 0 r", "occurs twice"),
     ],
 )
 @pytest.mark.parametrize("packed", [False, True])

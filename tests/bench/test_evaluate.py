@@ -289,6 +289,19 @@ def test_answers_may_come_in_any_order():
     assert list(reranked.rankings) == ["p", "q", "r"]
 
 
+@pytest.mark.parametrize("scores", [(1.0, 1.0, 1.0), (1.0, 1.0 + 1e-12, 1.0), (1e300, 1e300, 2e300), (-0.0, 0.0, 0.0)])
+def test_trec_eval_gives_the_results_figures_from_the_written_run(tmp_path, scores: tuple[float, ...]):
+    import pytrec_eval
+
+    # trec_eval puts equal scores in falling order of their names, which is the worst order here.
+    judgements = {"q": {"a": 1}}
+    result, reranked = evaluate(settle(judgements, run_of(q="abc")), ByFunction(lambda each: scores))
+    write_run(reranked, tmp_path / "run.trec.gz")
+    again = {query_id: dict(ranking) for query_id, ranking in read_run(tmp_path / "run.trec.gz").rankings.items()}
+    figures = pytrec_eval.RelevanceEvaluator(judgements, {"ndcg_cut.10"}).evaluate(again)
+    assert figures["q"]["ndcg_cut_10"] == result.per_query["q"] >= 0.5
+
+
 @pytest.mark.parametrize("kind", [np.float32, np.float64, np.int64, int, float])
 def test_scores_of_any_number_type_become_a_run_that_can_be_read(tmp_path, kind: Callable[[int], float]):
     settled = settle({"q": {"b": 1}}, run_of(q="ab"))

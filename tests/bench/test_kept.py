@@ -1,11 +1,12 @@
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bench.errors import BenchError
-from bench.kept import missing_queries, pair, read_kept, read_sound
+from bench.kept import missing_queries, pair, read_kept, read_results, read_sound
 from tests.bench.factories import figures_result, keep, measure
 
 
@@ -97,3 +98,16 @@ def test_missing_queries_are_named(tmp_path: Path) -> None:
     assert missing_queries(a, a) == ""
     assert missing_queries(a, b) == f"{b.path} lacks 7 of the queries of {a.path}: 'q1', 'q2', 'q3', 'q4', 'q5', …."
     assert missing_queries(b, a) == f"{a.path} lacks 1 of the queries of {b.path}: 'q9'."
+
+
+def test_copies_of_one_result_count_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = figures_result({"q1": 0.5})
+    first = keep(tmp_path / "a", result)
+    again = replace(result, provenance={"time": "later"}, cost=replace(result.cost, seconds=2.0))
+    second = keep(tmp_path / "b", again)
+    assert [one.path for one in read_kept(tmp_path)[0]] == [first]
+    assert read_kept(tmp_path)[1] == []
+    assert read_results([tmp_path / "a", tmp_path / "b"]) == [result]
+    assert f"{second} is a copy of {first} and counts once." in capsys.readouterr().err
+    keep(tmp_path / "b", figures_result({"q1": 0.7}))
+    assert len(read_results([tmp_path])) == 2  # for the table to refuse: which of the two is meant?

@@ -133,7 +133,7 @@ def test_markdown_marks_and_letters():
     assert "| a | high | **70.00** <sup>b</sup> |" in page
     assert "| b | low | *20.00* <sup>a</sup> |" in page
     assert "|  | ceiling | 75.00 |" in page
-    assert "| a | high | 70.00 | 70.00–70.00 | +45.00 | – | b | 93.3% | 87.5% |" in page
+    assert "| a | high | 70.00 | 68.32–71.68 | +45.00 | – | b | 93.3% | 87.5% |" in page
 
 
 PAGE_COMMAND = "python -m bench leaderboard results --format markdown --output results/README.md"
@@ -318,3 +318,9 @@ def test_a_mixed_board_marks_its_columns_in_every_format():
 def test_an_unknown_format_is_refused():
     with pytest.raises(BenchError, match=r"'pdf'\. Known: text, markdown, csv, latex, html"):
         render(build([result()]), "pdf")
+
+
+@pytest.mark.parametrize(("queries", "title"), [(29, "nfcorpus, few queries: 29"), (30, "nfcorpus")])
+def test_few_queries_are_said_to_be_few(queries: int, title: str):
+    page = render(build([result("beir/nfcorpus", "a", *[0.5] * queries)]), "markdown")
+    assert f"**{title}**" in page

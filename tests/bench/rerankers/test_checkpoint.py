@@ -69,7 +69,7 @@ def test_pickles_are_never_read(tmp_path, cpu):
 @pytest.mark.parametrize("content", ["{", "[[", "3"])
 def test_damaged_settings(name, content, tmp_path, cpu):
     (tmp_path / name).write_text(content)
-    with pytest.raises(BenchError, match=f"{name}.* is not"):
+    with pytest.raises(BenchError, match=f"{name} (is not|does not fit)"):
         load(f"bi-encoder:{tmp_path}", cpu)
 
 
@@ -81,7 +81,9 @@ def test_damaged_files(family, name, content, tmp_path, request, cpu):
     shutil.copytree(request.getfixturevalue(folders.get(family, "classifier")), tmp_path, dirs_exist_ok=True)
     (tmp_path / name).write_bytes(content)
     (tmp_path / "vocab.txt").unlink(missing_ok=True)
-    with pytest.raises(BenchError, match="cannot be loaded as"):
+    with pytest.raises(
+        BenchError, match=r"cannot be (loaded as|read)|is not valid JSON|holds no tokenizer|lacks tensors"
+    ):
         load(f"{family}:{tmp_path}", cpu)
 
 
