@@ -1,20 +1,34 @@
 """``python -m bench``."""
 
+import signal
 import sys
+
+from bench.errors import Stopped
+from bench.interrupt import interruptible
+from bench.ours import forget_working_folder
 
 
 def run() -> None:
-    """Run the command line; Ctrl-C while it is being imported ends it as at any other time."""
-    from bench.ours import forget_working_folder
-
+    """Run the command line; Ctrl-C ends it at any moment, while it is being imported too."""
     forget_working_folder()
+    sys.unraisablehook = _without_interrupts
     try:
-        from bench.cli import main
+        with interruptible():
+            from bench.cli import main
 
-        main()
-    except KeyboardInterrupt:
-        sys.stderr.write("Stopped.\n")
+            main()
+    except Stopped as stopped:
+        sys.stderr.write(f"{stopped}\n")
         sys.exit(130)
+    finally:
+        # The command is over, and the interpreter's own end has nothing to say about Ctrl-C.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _without_interrupts(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Keep silent about Ctrl-C in a callback or destructor, where nothing can be raised: it is heard all the same."""
+    if unraisable.exc_type is not KeyboardInterrupt:
+        sys.__unraisablehook__(unraisable)
 
 
 if __name__ == "__main__":

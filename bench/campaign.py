@@ -89,8 +89,8 @@ def check(plan: Plan) -> dict[str, str]:
     Raises:
         BenchError: for what the user can mend, two rerankers of one name among it.
     """
-    check_options(plan.options)
     names: dict[str, str] = {}
+    check_options(plan.options)
     for name in dict.fromkeys(plan.rerankers):
         called = check_reranker(name, plan.options)
         other = next((given for given, taken in names.items() if taken == called), None)

@@ -48,15 +48,12 @@ def evaluate(
         seconds += answered.seconds
         if answered.kept:
             kept_seconds += answered.seconds
-            kept_lists += len(chunk)
-            kept_in = answered.kept
+            kept_lists, kept_in = kept_lists + len(chunk), answered.kept
         for candidates, answer in zip(chunk, answered.answers, strict=True):
             answers.append(answer)
             rankings[candidates.query_id] = rank_by_score(candidates.ids, answer.scores)
-        if progress and answered.kept:
-            progress(len(chunk), restored=True)
-        elif progress:
-            progress(len(chunk))
+        if progress:
+            progress(len(chunk), restored=bool(answered.kept))
     run = strictly_decreasing(Run("_".join(reranker.card.name.split()), rankings))
     figures = _measured(contest, run)
     cost = Cost(

@@ -276,7 +276,10 @@ def _cost(results: Sequence[Result]) -> Cost:
         documents=sum(result.cost.documents for result in results),
         seconds=sum(result.cost.seconds for result in results),
         tokens=sum(result.cost.tokens for result in results),
-        peak_memory_bytes=max(result.cost.peak_memory_bytes for result in results),
+        # Older results on a CPU hold the process's high-water mark, which is no figure of the reranker's own.
+        peak_memory_bytes=max(
+            (result.cost.peak_memory_bytes for result in results if result.cost.device.startswith("cuda")), default=0
+        ),
         documents_cut=sum(result.cut.documents for result in results),
         queries_cut=sum(result.cut.queries for result in results),
         tokens_lost=sum(result.cut.tokens for result in results),

@@ -18,6 +18,7 @@ from bench.cli import measuring, overview, results  # noqa: F401  (they register
 from bench.cli.app import app
 from bench.console import log_to_stderr, note, note_lines, note_traceback
 from bench.errors import BenchError, Stopped
+from bench.interrupt import interruptible
 
 
 def main() -> None:
@@ -54,7 +55,7 @@ def _run(arguments: Sequence[str]) -> int:
     try:
         # Typer would print its messages itself, as they come, and end with 1 for a closed pipe.
         command = typer.main.get_command(app)
-        with command.make_context(_program(), list(arguments)) as context:
+        with interruptible(), command.make_context(_program(), list(arguments)) as context:
             command.invoke(context)
     except typer.Exit as ended:
         return ended.exit_code
