@@ -113,7 +113,7 @@ def tried(reranker: Reranker) -> Reranker:
 @contextmanager
 def _explained(problem: str) -> Iterator[None]:
     """Turn a library's errors into ours, and keep its progress bar and its own report away."""
-    verbosity = logging.get_verbosity()  # type: ignore[no-untyped-call]
+    verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
@@ -131,7 +131,7 @@ def _explained(problem: str) -> Iterator[None]:
         ) from error
     finally:
         logging.enable_progress_bar()  # type: ignore[no-untyped-call]
-        logging.set_verbosity(verbosity)  # type: ignore[no-untyped-call]
+        logging.set_verbosity(verbosity)
 
 
 @contextmanager
