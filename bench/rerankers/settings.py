@@ -307,6 +307,7 @@ def only(kind: Any) -> Clean:
 
 def _declared(model_type: Any, path: Path) -> frozenset[str]:
     """The settings that transformers' class for a kind of model declares, those inherited included."""
+    from transformers.models.auto import modeling_auto as known
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
     from transformers.models.auto.tokenization_auto import TOKENIZER_MAPPING_NAMES
 
@@ -316,7 +317,13 @@ def _declared(model_type: Any, path: Path) -> frozenset[str]:
             "Use a conversion that it knows, or serve the model and rerank over http."
         )
     kind = CONFIG_MAPPING[model_type]
-    if model_type not in TOKENIZER_MAPPING_NAMES or getattr(kind, "sub_configs", None):
+    reads_text = (
+        TOKENIZER_MAPPING_NAMES.keys()
+        | known.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.keys()
+        | known.MODEL_FOR_MASKED_LM_MAPPING_NAMES.keys()
+        | known.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES.keys()
+    )
+    if model_type not in reads_text or getattr(kind, "sub_configs", None):
         raise BenchError(
             f"{path} is of a {model_type} model, which is no model for text alone: it cannot be used here."
         )

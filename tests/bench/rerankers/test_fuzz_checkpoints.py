@@ -128,14 +128,14 @@ def check(family: str, source: Path, place: Path, seeds: range) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_damaged_checkpoints(family: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    check(family, request.getfixturevalue(FAMILIES[family]), tmp_path, range(25))
+    check(family, request.getfixturevalue(FAMILIES[family]), tmp_path, range(12))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_many_damaged_checkpoints(family: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    check(family, request.getfixturevalue(FAMILIES[family]), tmp_path, range(25, 1500))
+    check(family, request.getfixturevalue(FAMILIES[family]), tmp_path, range(12, 1500))
 
 
 if __name__ == "__main__":
