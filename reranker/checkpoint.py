@@ -32,6 +32,8 @@ from reranker.prompt import PROMPT_VERSION, Markers
 CONFIG, TOKENIZER, TOKENIZER_CONFIG = "config.json", "tokenizer.json", "tokenizer_config.json"
 WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
 EMBEDDED = "embedded"
+INCOMING = ".incoming"
+"""A folder within a checkpoint's: files of a newer checkpoint, complete, on the way to their places."""
 _PROJECTOR = ("projector.0.weight", "projector.2.weight")
 _PRECISIONS = ("F32", "F16", "BF16", "F64")
 _NO_BLOCKS = 1 << 30  # tokens that a prompt may hold where no file says how many
@@ -47,6 +49,14 @@ class Checkpoint:
     config: dict[str, Any]
     weights: tuple[Path, ...]
     capacity: int
+
+    def file(self, name: str) -> Path:
+        """One of its files.
+
+        Raises:
+            CheckpointError: there is no such file.
+        """
+        return _file(self.folder, name)
 
     @property
     def markers(self) -> Markers:
@@ -178,7 +188,7 @@ class Checkpoint:
         digest = hashlib.sha256(f"{PROMPT_VERSION} {dtype}".encode())
         # A backbone and its tokenizer are one file, whose hash stands in the config.
         names = (CONFIG, *self.tokenizer_files)
-        for path in (*(self.folder / name for name in names), *self.weights):
+        for path in (*map(self.file, names), *self.weights):
             try:
                 with path.open("rb") as file:
                     digest.update(hashlib.file_digest(file, "sha256").digest())
@@ -236,18 +246,17 @@ def _from_hub(name: str, revision: str | None) -> Path:
 def _file(folder: Path, name: str) -> Path:
     path = folder / name
     try:
-        if path.is_file():
-            return path
+        for place in (folder / INCOMING / name, path):
+            if place.is_file():
+                return place
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
     raise CheckpointError(f"{folder} has no {name}: it is not a whole checkpoint")
 
 
 def _weight_files(folder: Path) -> tuple[Path, ...]:
-    if (folder / WEIGHTS).is_file():
-        return (folder / WEIGHTS,)
-    if not (folder / _INDEX).is_file():
-        raise CheckpointError(f"{folder} has no {WEIGHTS}: weights are read from safetensors only")
+    if not (folder / _INDEX).is_file() or (folder / WEIGHTS).is_file() or (folder / INCOMING / WEIGHTS).is_file():
+        return (_file(folder, WEIGHTS),)
     return tuple(_shard(folder, name) for name in declared.shards(folder / _INDEX))
 
 

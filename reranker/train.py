@@ -19,7 +19,6 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from reranker import card, dev, fit
@@ -31,6 +30,7 @@ from reranker.examples import Collection, Example
 from reranker.losses import Embeddings, Lesson, total_loss
 from reranker.recipe import Recipe, Stage
 from reranker.rerank import Reranker
+from reranker.saving import write_tensors
 from reranker.teacher import Teacher
 from reranker.tokens import Block, Prompt
 from reranker.trainable import Trainable
@@ -242,9 +242,7 @@ class Training:
             for key, value in self.optimizer.state.get(weight, {}).items():
                 tensors[f"{key}.{name}"] = value
         about = {"recipe": _identity(self.recipe), "progress": json.dumps(asdict(self.progress))}
-        part = self.output / f"{STATE}.part"
-        save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, part, about)
-        part.replace(self.output / STATE)
+        write_tensors(self.output / STATE, tensors, about)
 
     def _resume(self) -> None:
         path = self.output / STATE
