@@ -10,6 +10,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from reranker import command
+
+if __name__ == "__main__":
+    command.end_at_once_on_interrupt()  # before the imports that take seconds
+
 from torch import Tensor
 
 from reranker import adapter, checkpoint
@@ -71,12 +76,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--weights", type=float, nargs="+", required=True, help="one a checkpoint; their sum is 1")
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args(arguments)
-    try:
+
+    def work() -> int:
         merge(options.checkpoints, options.weights, options.output)
-    except RerankerError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
-    return 0
+        return 0
+
+    return command.run(work)
 
 
 if __name__ == "__main__":

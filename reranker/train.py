@@ -17,6 +17,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from reranker import command
+
+if __name__ == "__main__":
+    command.end_at_once_on_interrupt()  # before the imports that take seconds
+
 import torch
 from safetensors import safe_open
 from torch import Tensor, nn
@@ -300,17 +305,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--device", default="auto")
     options = parser.parse_args(arguments)
-    try:
+
+    def work() -> int:
         recipe = recipes.read(options.recipe)
         if recipe.words:
             done = fit.run(recipe, recipe.words, options.data, options.output, _say)
         else:
             done = Training(recipe, options.data, options.output, choose_device(options.device)).run()
-    except RerankerError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
-    _say(f"best dev nDCG@10 {done.best:.4f}, after step {done.best_step}; written to {options.output}/")
-    return 0
+        _say(f"best dev nDCG@10 {done.best:.4f}, after step {done.best_step}; written to {options.output}/")
+        return 0
+
+    return command.run(work, "The same command goes on from the last saved step.")
 
 
 if __name__ == "__main__":
