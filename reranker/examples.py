@@ -18,9 +18,11 @@ from typing import Any
 import bm25s
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import Stemmer
+from pydantic import ConfigDict
 
+from reranker import beir
+from reranker.bounds import Positive, Share
 from reranker.errors import RerankerError
 
 TRAIN = "train"
@@ -54,10 +56,12 @@ class Mix:
     sentences of documents; `ordered` of the other queries' lists stand in BM25's order, the rest is shuffled.
     """
 
-    documents: int = 16
-    hard: float = 1.0
-    ordered: float = 0.0
-    sentences: float = 0.0
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    documents: Positive = 16
+    hard: Share = 1.0
+    ordered: Share = 0.0
+    sentences: Share = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,7 @@ class Collection:
             RerankerError: a file is missing or cannot be read, or nothing is left to train on.
         """
         self.folder = folder
-        judged = {path.stem: _judgements(path) for path in sorted((folder / "qrels").glob("*.tsv"))}
+        judged = {split: beir.judgements(path) for split, path in beir.splits(folder).items()}
         if TRAIN not in judged:
             raise RerankerError(f"{folder} has no qrels/{TRAIN}.tsv: there is nothing to train on")
         train = judged.pop(TRAIN)
@@ -90,9 +94,10 @@ class Collection:
         # Documents judged for a query that is trained on may be seen, whoever else judged them.
         seen = {document for query, grades in train.items() if query not in held_queries for document in grades}
         held = {document for _, grades in others for document in grades} - seen
-        corpus, queries = _rows(folder, "corpus"), _rows(folder, "queries")
-        self.documents = {row["_id"]: _text(row) for row in corpus if row["_id"] not in held}
-        self.queries = {row["_id"]: row["text"] for row in queries if row["_id"] in train.keys() - held_queries}
+        corpus = {number: f"{title} {text}".strip() for number, title, text in beir.texts(folder, "corpus")}
+        self.documents = {number: text for number, text in corpus.items() if number not in held}
+        own = train.keys() - held_queries
+        self.queries = {number: text for number, _, text in beir.texts(folder, "queries") if number in own}
         self.judgements = {query: train[query] for query in self.queries}
         self.held_documents = len(corpus) - len(self.documents)
         usable = [query for query in self.queries if self._relevant(query)]
@@ -179,35 +184,6 @@ class Collection:
 
     def _tokens(self, texts: Sequence[str], ids: bool = True) -> Any:
         return bm25s.tokenize(list(texts), stopwords="en", stemmer=self._stemmer, return_ids=ids, show_progress=False)
-
-
-def _rows(folder: Path, name: str) -> list[dict[str, Any]]:
-    paths = [path for path in (folder / f"{name}.jsonl", folder / f"{name}.jsonl.gz") if path.is_file()]
-    if not paths:
-        raise RerankerError(f"{folder} has no {name}.jsonl or {name}.jsonl.gz: it is not a collection in BEIR format")
-    try:
-        frame = pd.read_json(paths[0], lines=True, dtype=False)
-        rows = [{str(column): value for column, value in row.items()} for row in frame.to_dict("records")]
-        return [{**row, "_id": str(row["_id"]), "text": str(row["text"])} for row in rows]
-    except (ValueError, KeyError, OSError) as error:
-        raise RerankerError(f"{paths[0]} is not a collection file in BEIR format: {error}") from error
-
-
-def _judgements(path: Path) -> dict[str, dict[str, int]]:
-    columns = {"query-id": str, "corpus-id": str, "score": int}
-    try:
-        frame = pd.read_csv(path, sep="\t", quoting=3, dtype=columns, keep_default_na=False)[list(columns)]
-    except (ValueError, KeyError, OSError) as error:
-        raise RerankerError(f"{path} is not a file of judgements in BEIR format: {error}") from error
-    grades: dict[str, dict[str, int]] = {}
-    for query, document, grade in frame.itertuples(index=False):
-        grades.setdefault(query, {})[document] = grade
-    return grades
-
-
-def _text(row: Mapping[str, Any]) -> str:
-    title = row.get("title")
-    return f"{title} {row['text']}".strip() if isinstance(title, str) else str(row["text"])
 
 
 def _sentences(text: str) -> list[str]:

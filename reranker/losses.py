@@ -11,19 +11,24 @@ import math
 from dataclasses import dataclass
 
 import torch
+from pydantic import ConfigDict
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, cross_entropy, log_softmax, normalize, pad, softmax
+
+from reranker.bounds import Amount
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
     """How much each term counts beside the ranking loss; the defaults are the paper's (Table 5, stage 1)."""
 
-    disperse: float = 0.45
-    dual: float = 0.85
-    similar: float = 0.85
-    distil: float = 0.0
-    imitate: float = 0.0
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    disperse: Amount = 0.45
+    dual: Amount = 0.85
+    similar: Amount = 0.85
+    distil: Amount = 0.0
+    imitate: Amount = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,20 @@ import dataclasses
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import ConfigDict, Field
+
+from reranker.bounds import AboveZero, Amount, Count, Positive, Share
 from reranker.errors import RerankerError
 from reranker.examples import Mix
 from reranker.losses import Weights
+from reranker.schema import read_model
 
 SMOLLM2 = "smollm2-135m"
+_LAYERS = 30  # of SmolLM2-135M
 LOG_EVERY = 10  # steps that a logged loss is the mean of
+Name = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00]+$")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +29,19 @@ class Stage:
     trusts BM25's order in the lists that stand in it.
     """
 
-    lists: int
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    lists: Positive
     mix: Mix = field(default_factory=Mix)
-    max_query_length: int = 32
-    max_doc_length: int = 32
-    hard_at_first: float = 0.0
-    lists_per_step: int = 8
-    learning_rate: float = 2e-4
-    projector_learning_rate: float = 5e-4
-    temperature: float = 0.25
-    teacher_temperature: float = 0.05
-    prior: float = 0.0
+    max_query_length: Positive = 32
+    max_doc_length: Positive = 32
+    hard_at_first: Share = 0.0
+    lists_per_step: Positive = 8
+    learning_rate: Amount = 2e-4
+    projector_learning_rate: Amount = 5e-4
+    temperature: AboveZero = 0.25
+    teacher_temperature: AboveZero = 0.05
+    prior: Amount = 0.0
     weights: Weights = field(default_factory=Weights)
 
     @property
@@ -51,16 +59,18 @@ class Fit:
     what the teacher's part of the loss counts, beside the lists' own.
     """
 
-    width: int = 184
-    prior: float = 0.2
-    random_texts: int = 60_000
-    text_steps: int = 2000
-    texts_per_step: int = 256
-    list_steps: int = 800
-    lists_per_step: int = 4
-    documents: int = 100
-    temperature: float = 0.06
-    imitate: float = 20.0
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    width: Positive = 184
+    prior: Amount = 0.2
+    random_texts: Count = 60_000
+    text_steps: Count = 2000
+    texts_per_step: Positive = 256
+    list_steps: Count = 800
+    lists_per_step: Positive = 4
+    documents: Positive = 100
+    temperature: AboveZero = 0.06
+    imitate: Amount = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,21 +87,23 @@ class Recipe:
     training queries of each collection that are never trained on, and so many of BM25's candidates.
     """
 
-    collections: dict[str, float]
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    collections: Annotated[dict[Name, AboveZero], Field(min_length=1)]
     stages: tuple[Stage, ...] = ()
     words: Fit | None = None
-    base: str = SMOLLM2
-    layers: int = 6
-    rank: int = 16
-    teacher: str = ""
-    max_doc_length: int = 0
-    seed: int = 0
-    dev_queries: int = 20
-    dev_documents: int = 30
-    dev_doc_length: int = 32
-    dev_every: int = 100
-    save_every: int = 50
-    tokens_per_pass: int = 6_000
+    base: Name = SMOLLM2
+    layers: Annotated[int, Field(strict=True, ge=1, le=_LAYERS)] = 6
+    rank: Annotated[int, Field(strict=True, ge=0, le=10_000)] = 16
+    teacher: Annotated[str, Field(max_length=1000, pattern=r"^[^\x00]*$")] = ""
+    max_doc_length: Count = 0
+    seed: Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)] = 0
+    dev_queries: Count = 20
+    dev_documents: Positive = 30
+    dev_doc_length: Positive = 32
+    dev_every: Positive = 100
+    save_every: Positive = 50
+    tokens_per_pass: Positive = 6_000
 
     @property
     def steps(self) -> int:
@@ -103,15 +115,9 @@ def read(path: Path) -> Recipe:
     """The recipe in a JSON file.
 
     Raises:
-        RerankerError: the file is missing, is not JSON, or has a field that no recipe has.
+        RerankerError: the file is missing, is not JSON, or has a field or a value that no recipe has.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        stages = tuple(_stage(row) for row in content.pop("stages", ()))
-        words = Fit(**content.pop("words")) if content.get("words") else None
-        recipe = Recipe(**{**content, "stages": stages, "words": words})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RerankerError(f"{path} is not a training recipe: {error!r}") from error
+    recipe = read_model(path, Recipe, RerankerError)
     if recipe.base == SMOLLM2 and recipe.rank < 1:
         raise RerankerError(f"{path}: {SMOLLM2} is trained by LoRA alone, which needs a rank of at least 1")
     if not recipe.teacher and any(stage.weights.distil or stage.weights.imitate for stage in recipe.stages):
@@ -120,17 +126,11 @@ def read(path: Path) -> Recipe:
         raise RerankerError(
             f"{path}: save_every must be a multiple of {LOG_EVERY}, the steps whose mean loss is logged"
         )
-    if not recipe.collections or any(stage.lists < 1 for stage in recipe.stages):
-        raise RerankerError(f"{path} is not a training recipe: it needs collections, and stages of at least one list")
     if bool(recipe.stages) == bool(recipe.words):
         raise RerankerError(f"{path} is not a training recipe: it needs either stages or words")
     if recipe.words and not (recipe.teacher and recipe.max_doc_length):
         raise RerankerError(f"{path}: words need a teacher and a max_doc_length")
     return recipe
-
-
-def _stage(row: dict[str, Any]) -> Stage:
-    return Stage(**{**row, "mix": Mix(**row.get("mix", {})), "weights": Weights(**row.get("weights", {}))})
 
 
 def as_json(recipe: Recipe) -> dict[str, Any]:

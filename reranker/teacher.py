@@ -1,14 +1,17 @@
 """A teacher: a bi-encoder whose embeddings a training list's documents and query are to resemble."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from sentence_transformers import SentenceTransformer
 from torch import Tensor
 
+from reranker import teacher_files
+from reranker.errors import CheckpointError
 from reranker.examples import Example
 from reranker.losses import Lesson
-from reranker.packages import PACKAGE, named_folder
 
 _LENGTH = 48  # tokens: about what the pupil reads of a document
 
@@ -17,9 +20,19 @@ class Teacher:
     """Teaches training lists; each text is encoded once, when its first list comes."""
 
     def __init__(self, model: str) -> None:
-        """Take a sentence-transformers model: a hub id, a folder, or `package:DISTRIBUTION/FOLDER`."""
-        place = str(named_folder(model)) if model.startswith(PACKAGE) else model
-        self._model = SentenceTransformer(place, device="cpu")
+        """Take a sentence-transformers model: a hub id, a folder, or `package:DISTRIBUTION/FOLDER`.
+
+        Raises:
+            CheckpointError: there is none, it is damaged or lacks tensors, or a file says what it may not.
+        """
+        folder = teacher_files.find(model)
+        try:
+            self._model = SentenceTransformer(
+                str(folder), device="cpu", local_files_only=True, model_kwargs={"use_safetensors": True}
+            )
+        except Exception as error:  # the libraries raise nothing narrower
+            raise CheckpointError(f"the teacher {model} cannot be loaded: {error}") from error
+        _check_tensors(self._model, folder)
         if isinstance(self._model.max_seq_length, int):  # a static model reads texts of any length
             self._model.max_seq_length = _LENGTH
         self.width = self._model.get_embedding_dimension() or 0
@@ -51,3 +64,20 @@ class Teacher:
             )
             self._known |= {text: row.clone() for text, row in zip(new, encoded, strict=True)}
         return [self._known[text] for text in texts]
+
+
+def _check_tensors(model: SentenceTransformer, folder: Path) -> None:
+    """Refuse a teacher whose files lack tensors: the library would have filled them with random numbers.
+
+    A file may name a tensor with the names of what it is part of before it.
+    """
+    stored = set()
+    for path in folder.rglob("*.safetensors"):
+        with safe_open(path, "pt") as file:
+            stored |= {key.replace(".gamma", ".weight").replace(".beta", ".bias") for key in file.keys()}  # noqa: SIM118
+    ends = {".".join(parts[start:]) for parts in (key.split(".") for key in stored) for start in range(len(parts))}
+    for module in model:
+        inner = getattr(module, "auto_model", module)
+        missing = [name for name in inner.state_dict() if name not in ends and not name.startswith("pooler.")]
+        if missing:
+            raise CheckpointError(f"the teacher in {folder} lacks the tensor {missing[0]}: it is not whole")

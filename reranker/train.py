@@ -23,7 +23,7 @@ if __name__ == "__main__":
     command.end_at_once_on_interrupt()  # before the imports that take seconds
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from reranker import card, dev, fit
@@ -251,6 +251,13 @@ class Training:
 
     def _resume(self) -> None:
         path = self.output / STATE
+        try:
+            self._restore(path)
+        except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+            raise RerankerError(f"{path} is damaged ({error}): give another --output, or remove the folder") from error
+        _say(f"going on after step {self.progress.step}")
+
+    def _restore(self, path: Path) -> None:
         with safe_open(path, "pt") as file:
             about = file.metadata()
             if about["recipe"] != _identity(self.recipe):
@@ -263,7 +270,6 @@ class Training:
                     state = {key: f"{key}.{name}" for key in ("step", "exp_avg", "exp_avg_sq")}
                     if set(state.values()) <= names:
                         self.optimizer.state[weight] = {key: file.get_tensor(place) for key, place in state.items()}
-        _say(f"going on after step {self.progress.step}")
 
 
 def _keep_memory() -> None:

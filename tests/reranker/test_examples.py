@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import random
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -98,10 +99,18 @@ def test_packed_files_are_read_alike(training_folder: Path) -> None:
     [
         ("qrels/train.tsv", None, r"no qrels/train\.tsv: there is nothing to train on"),
         ("corpus.jsonl", None, r"has no corpus\.jsonl or corpus\.jsonl\.gz"),
-        ("corpus.jsonl", "no JSON\n", r"corpus\.jsonl is not a collection file"),
-        ("queries.jsonl", json.dumps({"id": "q0"}), r"queries\.jsonl is not a collection file"),
-        ("qrels/train.tsv", "a\tb\n1\t2\n", r"train\.tsv is not a file of judgements"),
-        ("qrels/train.tsv", "query-id\tcorpus-id\tscore\nq0\td0\tmuch\n", r"train\.tsv is not a file of judgements"),
+        ("corpus.jsonl", "no JSON\n", r"corpus\.jsonl, line 1 is not valid JSON"),
+        ("corpus.jsonl", "\n[5]\n", r"corpus\.jsonl, line 2: expected an object"),
+        ("corpus.jsonl", "[" * 100_000, r"corpus\.jsonl, line 1 is not valid JSON"),
+        ("corpus.jsonl", '{"_id": 5, "text": "a"}', r"corpus\.jsonl, line 1: '_id' must be a text"),
+        ("corpus.jsonl", '{"_id": "a", "text": null}', r"corpus\.jsonl, line 1: 'text' must be a text"),
+        ("corpus.jsonl", '{"_id": "a", "title": 5, "text": ""}', r"corpus\.jsonl, line 1: 'title' must be a text"),
+        ("corpus.jsonl", 2 * '{"_id": "a", "text": "b"}\n', r"line 2: the id 'a' occurs a second time"),
+        ("queries.jsonl", json.dumps({"id": "q0"}), r"queries\.jsonl, line 1: '_id' must be a text"),
+        ("qrels/train.tsv", "a\tb\n1\t2\n", r"train\.tsv, line 1: expected query-id<TAB>corpus-id<TAB>score"),
+        ("qrels/train.tsv", "query-id\tcorpus-id\tscore\nq0\td0\tmuch\n", r"line 2: the score must be a whole number"),
+        ("qrels/train.tsv", "q0\td0\t1_0\n", r"line 1: the score must be a whole number"),
+        ("qrels/train.tsv", "q0\td0\t1\nq0\td0\t1\n", r"line 2: document 'd0' is judged a second time"),
         ("qrels/train.tsv", "query-id\tcorpus-id\tscore\nq0\td0\t0\n", "no training query with a relevant document"),
     ],
 )
@@ -110,6 +119,53 @@ def test_what_cannot_be_trained_on_is_said(training_folder: Path, file: str, con
     path.unlink() if content is None else path.write_text(content, encoding="utf-8")
     with pytest.raises(RerankerError, match=message):
         Collection(training_folder)
+
+
+@pytest.mark.parametrize("kept", [10, 40, -8, -1])
+def test_a_packed_file_cut_short_is_told(kept: int, training_folder: Path) -> None:
+    path = training_folder / "corpus.jsonl"
+    path.write_bytes(gzip.compress(path.read_bytes())[:kept])  # whatever the name says
+    with pytest.raises(RerankerError, match=r"corpus\.jsonl is a damaged gzip file"):
+        Collection(training_folder)
+
+
+def test_damaged_collections_are_read_or_refused(training_folder: Path) -> None:
+    """Bytes changed, taken out and put in at random: nothing but a collection or one clear error."""
+    source = random.Random(7)
+    packed = training_folder / "corpus.jsonl.gz"
+    packed.write_bytes(gzip.compress((training_folder / "corpus.jsonl").read_bytes()))
+    (training_folder / "corpus.jsonl").unlink()
+    files = [packed, training_folder / "queries.jsonl", training_folder / "qrels" / "train.tsv"]
+    whole = {path: path.read_bytes() for path in files}
+    refused = 0
+    for number in range(240):
+        path = files[number % 3]
+        path.write_bytes(mutated(whole[path], source))
+        try:
+            Collection(training_folder)
+        except RerankerError as error:
+            refused += 1
+            assert str(training_folder) in str(error)
+        path.write_bytes(whole[path])
+    assert 100 < refused < 240
+
+
+def mutated(content: bytes, source: random.Random) -> bytes:
+    data = bytearray(content)
+    for _ in range(source.randint(1, 3)):
+        at = source.randrange(len(data))
+        kind = source.randrange(4)
+        if kind == 0:
+            data[at] = source.randrange(256)
+        elif kind == 1:
+            del data[at : at + source.randint(1, 40)]
+        elif kind == 2:
+            data[at:at] = source.choice([b"\0", b"\xff", b"\n", b"\t", b'"', b"{", b"[" * 5000, b"9" * 400, b"1e999"])
+        else:
+            del data[at:]
+        if not data:
+            break
+    return bytes(data)
 
 
 def test_a_small_corpus_gives_shorter_lists(training_folder: Path) -> None:

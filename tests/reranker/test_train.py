@@ -137,10 +137,16 @@ def test_another_recipe_does_not_go_on_in_the_same_folder(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "is not a training recipe"),
-        ("[]", "is not a training recipe"),
+        ("", "is not valid JSON"),
+        ("[]", "does not fit its format"),
+        ("[" * 100_000, "is not valid JSON"),
+        ('{"collections": {"a": -1}, "stages": [{"lists": 4}]}', "collections.a: "),
+        ('{"collections": {"a": 1}, "stages": [{"lists": "4"}]}', "stages.0.lists: "),
+        ('{"collections": {"a": 1}, "stages": [{"lists": 4, "temperature": 0}]}', "stages.0.temperature: "),
+        ('{"collections": {"a": 1}, "stages": [{"lists": 4}], "layers": 31}', "layers: "),
+        ('{"collections": {"a": 1}, "stages": [{"lists": 4, "mix": {"hard": 2}}]}', "stages.0.mix.hard: "),
         ('{"collections": {"a": 1}, "stages": []}', "it needs either stages or words"),
-        ('{"collections": {}, "stages": [{"lists": 4}]}', "it needs collections, and stages"),
+        ('{"collections": {}, "stages": [{"lists": 4}]}', "collections: "),
         ('{"collections": {"a": 1}, "stages": [{"lists": 4, "learn": 1}]}', "learn"),
         ('{"collections": {"a": 1}, "stages": [{"lists": 4}], "layer": 1}', "layer"),
     ],
@@ -152,7 +158,8 @@ def test_a_bad_recipe_is_one_message(
     path.write_text(content, encoding="utf-8")
     assert train(path, tmp_path / "out", tmp_path) == 2
     error = capsys.readouterr().err
-    assert error.startswith(f"error: {path} is not a training recipe")
+    assert error.startswith(f"error: {path} ")
+    assert error.count("\n") == 1
     assert message in error
     assert not (tmp_path / "out").exists()
 

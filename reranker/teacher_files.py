@@ -1,0 +1,124 @@
+"""Checks a teacher's files before sentence-transformers sees them: nothing in them may name code, or be unpickled.
+
+Settings are JSON. Numbers can name nothing; texts and structures are allowed under the keys listed here alone.
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from reranker import hub
+from reranker.errors import CheckpointError
+from reranker.packages import PACKAGE, named_folder
+from reranker.schema import read_json, read_model
+
+_WANTED = ("*.json", "*.txt", "*.model", "*.safetensors")
+_PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".h5", ".msgpack")
+_MODULES = ("Transformer", "Pooling", "Normalize", "Dense", "StaticEmbedding")
+_LIBRARY = re.compile(rf"sentence_transformers\.(?:[a-z_]+\.)*(?:{'|'.join(_MODULES)})")
+_LABEL = re.compile(r"[^\x00-\x1f]{0,1000}", re.DOTALL)
+_NAME = re.compile(r"\w[\w.-]{0,99}", re.ASCII)
+_ACTIVATION = re.compile(r"gelu(_new|_fast|_pytorch_tanh)?|quick_gelu|relu|silu|swish|tanh")
+_TORCH_ACTIVATION = re.compile(r"torch\.nn\.modules\.(activation|linear)\.(Tanh|ReLU|GELU|SiLU|Sigmoid|Identity)")
+_TEXTS: dict[str, re.Pattern[str]] = {
+    "model_type": _NAME,
+    "architectures": _NAME,
+    "hidden_act": _ACTIVATION,
+    "activation": _ACTIVATION,
+    "hidden_activation": _ACTIVATION,
+    "activation_function": _TORCH_ACTIVATION,
+    "layer_types": re.compile("full_attention|sliding_attention"),
+    "rope_type": re.compile("default|linear|dynamic|yarn|longrope|llama3"),
+    "type": re.compile("default|linear|dynamic|yarn|longrope|llama3"),
+    "method": re.compile("forward"),
+    "tokenizer_class": re.compile(r"[A-Za-z0-9]+"),
+    **dict.fromkeys(
+        (
+            *("dtype", "torch_dtype", "position_embedding_type", "transformers_version", "padding_side", "backend"),
+            *("truncation_side", "truncation_strategy", "similarity_fn_name", "pooling_mode", "transformer_task"),
+            *("module_input_name", "module_output_name", "method_output_name"),
+            *("vocab_type", "model_input_names"),
+        ),
+        _NAME,
+    ),
+    **dict.fromkeys(
+        (
+            *("_name_or_path", "name_or_path", "special_tokens_map_file", "default_prompt_name", "content", "prompts"),
+            *("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"),
+            *("additional_special_tokens", "extra_special_tokens", "never_split", "id2label", "label2id"),
+            *("keys_to_ignore_at_inference", "__type", "__version__"),
+        ),
+        _LABEL,
+    ),
+}
+_STRUCTURES = ("rope_parameters", "rope_scaling", "modality_config", "text", "added_tokens_decoder")
+"""Objects whose own keys are checked like the file's; those under a key of `_TEXTS` are lists or tables of texts."""
+
+
+class _Module(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    path: Annotated[str, Field(pattern=r"^[\w-]*$")]
+    type: Annotated[str, Field(pattern=rf"^{_LIBRARY.pattern}$")]
+
+
+def find(model: str) -> Path:
+    """The folder of a sentence-transformers model that is safe to load.
+
+    Args:
+        model: a folder, a hub id, or `package:DISTRIBUTION/FOLDER`.
+
+    Raises:
+        CheckpointError: there is none, its weights are pickles, or a file is damaged or says what it may not.
+    """
+    if model.startswith(PACKAGE):
+        folder = named_folder(model)
+    else:
+        folder = Path(model).expanduser()
+        if not folder.is_dir():
+            folder = hub.fetch(model, "", _WANTED).folder
+    path = folder / "modules.json"
+    if path.is_file():
+        places = [folder / row.path for row in read_model(path, list[_Module], CheckpointError)]
+    else:
+        places = [folder]
+    for place in {folder, *places}:
+        _check_weights(place)
+        for file in sorted(place.glob("*config*.json")) + sorted(place.glob("special_tokens_map.json")):
+            if file.name != "data_config.json":  # a list of training data, which nothing reads
+                _check(read_json(file, CheckpointError), file)
+    return folder
+
+
+def _check_weights(folder: Path) -> None:
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    pickled = sorted(name for name in names if name.endswith(_PICKLES))
+    if pickled and not any(name.endswith(".safetensors") for name in names):
+        raise CheckpointError(
+            f"{folder / pickled[0]} may run code when it is read, and there is no safetensors file: convert it"
+        )
+
+
+def _check(settings: Any, path: Path) -> None:
+    if not isinstance(settings, dict):
+        raise CheckpointError(f"{path} is not a JSON object")
+    for key, value in settings.items():
+        if value is None or isinstance(value, bool | int | float) or value in ([], {}):
+            continue
+        if isinstance(value, dict) and (key in _STRUCTURES or (key.isdigit() and path.name == "tokenizer_config.json")):
+            _check(value, path)
+        elif key not in _TEXTS or not all(_TEXTS[key].fullmatch(text) for text in _texts(value)):
+            raise CheckpointError(
+                f"{path}: {key} is {value!r:.80}, which is not among the settings that a teacher may have: "
+                "they could name code to run"
+            )
+
+
+def _texts(value: Any) -> list[str]:
+    """The texts in a value: itself, a list's or an object's; an empty text for a number."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    values = value if isinstance(value, list) else [value]
+    return [each if isinstance(each, str) else "" if isinstance(each, int | float | None) else "\0" for each in values]

