@@ -146,7 +146,7 @@ def settled(plan: Plan, task: Task, progress: Progress, candidates: str | Run | 
         collection = load(task, plan.data, plan.source)
     with closing(collection.documents):
         with progress.step(f"{task.id}  first stage", len(collection.documents)) as advance:
-            run = first_stage(collection, choice, plan.depth, advance)
+            run = first_stage(collection, choice, plan.depth, advance, plan.options)
         made = contest(collection, run, plan.depth, plan.options, plan.queries or task.sample_queries)
         if line := without_candidates(made):
             note(f"Note: {line}")

@@ -34,7 +34,8 @@ def say(text: str) -> None:
 
 def say_page(text: str) -> None:
     """Print a page of `bench.render` on standard output, as it is: each format has escaped its cells in its own way."""
-    sys.stdout.write(text + "\n")
+    if sys.stdout:  # None where it was closed before the start
+        sys.stdout.write(text + "\n")
 
 
 def say_path(path: Path) -> None:

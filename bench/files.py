@@ -56,7 +56,7 @@ def readable(path: Path) -> Iterator[None]:
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise BenchError(f"{path} is a damaged gzip file ({error}). Download it or pack it again.") from error
     except UnicodeDecodeError as error:
-        raise BenchError(f"{path} is not UTF-8 text ({error}). Convert it, for example with iconv.") from error
+        raise BenchError(f"{path} is not UTF-8 text ({error}). Convert it, or unpack it if it is no text.") from error
     except OSError as error:
         raise BenchError(f"Cannot read {path}: {error.strerror or error}.") from error
 

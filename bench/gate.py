@@ -16,9 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 from xml.etree import ElementTree
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from bench import statistics
@@ -26,10 +24,17 @@ from bench.errors import BenchError
 from bench.escape import markdown_cell, terminal
 from bench.files import write_whole
 from bench.kept import Kept, missing_queries, pair, read_kept
+from bench.render.fitted import Fitted, Head
 from bench.results import Result
 
 EXACT_FAMILY = "order-only"
 HEADERS = ("task", "reranker", "kept", "new", "change", "95% interval", "p, Holm", "verdict")
+_HEADS = {name: Head(name) for name in HEADERS} | {
+    "task": Head("task", "name"),
+    "reranker": Head("reranker", "name"),
+    "95% interval": Head("95% interval", drop=2),
+    "p, Holm": Head("p, Holm", drop=1),
+}
 
 
 class Verdict(StrEnum):
@@ -66,7 +71,7 @@ class Rules:
 class Line:
     """One task under one reranker, kept and new; figures 0 to 1.
 
-    ``low`` and ``high`` bound the difference's 95% interval, None where the new run is the kept one; ``p`` is corrected
+    ``low`` and ``high`` bound the difference's 95% interval, None where no query changed; ``p`` is corrected
     by Holm, None where results must be exactly equal. ``why`` is the verdict's reason in words.
     """
 
@@ -83,7 +88,7 @@ class Line:
 
     def cells(self) -> tuple[str, ...]:
         """The row under ``HEADERS``, figures in points of 100; texts are as they came, not escaped."""
-        interval = "" if self.p is None else "same run"
+        interval = "" if self.p is None else "no change"
         if self.low is not None and self.high is not None:
             interval = f"{100 * self.low:+.2f} to {100 * self.high:+.2f}"
         return (
@@ -200,25 +205,18 @@ def decide(difference: float, p: float, rules: Rules) -> Verdict:
 
 def render(console: Console, report: Report) -> None:
     """Print the report: the headline, a table, and what could not be compared."""
-    table = Table(box=box.SIMPLE, pad_edge=False, collapse_padding=True)
-    for header in HEADERS:
-        words = header in ("task", "reranker")
-        table.add_column(
-            header, justify="left" if words else "right", min_width=9 if words else None, no_wrap=not words
-        )
     styles = {
         Verdict.REGRESSED: "bold red",
         Verdict.INCONCLUSIVE: "yellow",
         Verdict.IMPROVED: "green",
         Verdict.HELD: "",
     }
-    for line in report.lines:
-        table.add_row(*(Text(terminal(cell), overflow="fold") for cell in line.cells()), style=styles[line.verdict])
-    if report.lines:
-        console.print(table)
+    rows = [[Text(terminal(cell), styles[line.verdict]) for cell in line.cells()] for line in report.lines]
+    if rows:
+        console.print(Fitted([_HEADS[header] for header in HEADERS], rows))
     for text in _remarks(report):
-        console.print(Text(terminal(text)), soft_wrap=True)
-    console.print(Text(report.headline, style="bold"), soft_wrap=True)
+        console.print(Text(terminal(text)))
+    console.print(Text(terminal(report.headline), style="bold"))
 
 
 def markdown(report: Report) -> str:
@@ -324,8 +322,8 @@ def _tested_lines(pairs: Iterable[tuple[Kept, Kept]], rules: Rules, resamples: i
     p_values = statistics.holm([statistics.p_value(each, resamples=resamples, seed=seed) for each in values])
     lines = []
     for (before, after), each, p in zip(tested, values, p_values, strict=True):
-        same = before.result.run_sha256 == after.result.run_sha256 and not each.any()
-        low, high = (None, None) if same else statistics.interval(each)
+        # Where no query changed, what others might show is no news to a gate.
+        low, high = statistics.interval(each) if each.any() else (None, None)
         points = 100 * float(each.mean())
         verdict = decide(points, p, rules)
         why = _why(points, p, verdict, rules)
@@ -380,10 +378,11 @@ def _remarks(report: Report) -> list[str]:
     told = [
         line for verdict in (Verdict.REGRESSED, Verdict.INCONCLUSIVE, Verdict.IMPROVED) for line in report.of(verdict)
     ]
-    few = sorted({line.task for line in report.lines if line.p is not None and line.queries < statistics.FEW_QUERIES})
+    few = sorted({line.task for line in report.lines if line.low is not None and line.queries < statistics.FEW_QUERIES})
+    more = f" and {len(few) - 5} more tasks" if len(few) > 5 else ""
     return [
         *(f"{line.verdict.capitalize()}: {line.task} by {line.reranker} {line.why}." for line in told),
-        *([f"Few queries (fewer than {statistics.FEW_QUERIES}): {', '.join(few)}."] if few else []),
+        *([f"Few queries (fewer than {statistics.FEW_QUERIES}): {', '.join(few[:5])}{more}."] if few else []),
         *(f"New, nothing to compare with: {label}." for label in report.new),
         *(f"Could not compare: {problem}" for problem in report.problems),
     ]

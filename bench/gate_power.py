@@ -21,7 +21,6 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from bench import statistics
@@ -29,6 +28,7 @@ from bench.errors import BenchError
 from bench.escape import terminal
 from bench.gate import Rules, Verdict, decide
 from bench.kept import read_kept
+from bench.render.fitted import Fitted, Head
 from bench.statistics import Array
 
 SIZES = (50, 300, 1400)
@@ -109,21 +109,21 @@ def _share(pool: Array, drop: float) -> float:
     return drop / loss if loss > 0 else float("inf")
 
 
-def _table(a: Path, b: Path, first: Array, second: Array, setting: Setting) -> Table:
+def _table(a: Path, b: Path, first: Array, second: Array, setting: Setting) -> Fitted:
     differing = np.mean(np.abs(first - second) > statistics.NOISE)
-    table = Table(
-        title=Text(terminal(f"{a} and {b}")),
-        caption=f"{len(first)} queries; the two differ on {differing:.0%} of them, "
-        f"by {100 * np.std(first - second):.1f} points (standard deviation)",
-        title_justify="left",
-        caption_justify="left",
-    )
-    for header in ("queries", "false alarms", *(f"drop {drop:g}" for drop in DROPS)):
-        table.add_column(header, justify="right")
+    rows = []
     for queries in SIZES:
         rates = [alarm_rate(first, second, queries, drop, setting) for drop in (0.0, *DROPS)]
-        table.add_row(f"{queries:,}", *("-" if np.isnan(rate) else f"{rate:.1%}" for rate in rates))
-    return table
+        rows.append([f"{queries:,}", *("-" if np.isnan(rate) else f"{rate:.1%}" for rate in rates)])
+    return Fitted(
+        heads=[Head("queries"), Head("false alarms"), *(Head(f"drop\n{drop:g}") for drop in DROPS)],
+        rows=rows,
+        title=f"{a} and {b}",
+        captions=[
+            f"{len(first)} queries; the two differ on {differing:.0%} of them, "
+            f"by {100 * np.std(first - second):.1f} points (standard deviation)"
+        ],
+    )
 
 
 def per_query_figures(places: Sequence[Path]) -> dict[Path, Array]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bench import published, statistics
-from bench.columns import Column, Key, Table, arrange, split, stage_of
+from bench.columns import Column, Key, Table, arrange, row_names, split, stage_of, unit_of
 from bench.errors import BenchError
 from bench.protocol import Protocol
 from bench.rerankers.base import Card
@@ -162,10 +162,10 @@ def _refuse_mixtures(results: Sequence[Result]) -> None:
 def _section(suite: str, embedded: bool, table: Table, figures: Sequence[published.Published]) -> Section:
     columns = arrange(suite, table)
     keys = _ordered(columns[0], table)
-    competing = [key for key in keys if _competes(_card(table, key))]
+    competing = [key for key in keys if competes(_card(table, key))]
     letters = {key: statistics.letter(position) for position, key in enumerate(competing)}
     cells = [_cells(column, table, keys, letters) for column in columns]
-    names = _row_names(keys)
+    names = row_names({key: _card(table, key) for key in keys})
     rows = tuple(
         Row(
             letter=letters.get(key, ""),
@@ -185,38 +185,26 @@ def _card(table: Table, key: Key) -> Card:
     return next(result.reranker for (_, row), result in table.at.items() if row == key)
 
 
-def _competes(card: Card) -> bool:
+def competes(card: Card) -> bool:
     """Who has seen the judgements shows what could be reached, and competes with nobody."""
     return "grades" not in card.needs
-
-
-def _row_names(keys: Sequence[Key]) -> dict[Key, str]:
-    """Names, with the fingerprint's beginning where two rerankers share one."""
-    same = split(keys, lambda key: key[0])
-    return {key: key[0] if len(same[key[0]]) == 1 else f"{key[0]} ({key[1][:8]})" for key in keys}
 
 
 def _ordered(first: Column, table: Table) -> list[Key]:
     """Rows by the first column's figure, best first; then those without one, then those that do not compete."""
 
     def place(key: Key) -> tuple[bool, bool, float, Key]:
-        score = _score(first, table, key)
-        return not _competes(_card(table, key)), score is None, -(score or 0.0), key
+        score = table.figure(first, key)
+        return not competes(_card(table, key)), score is None, -(score or 0.0), key
 
     return sorted(table.keys, key=place)
 
 
-def _score(column: Column, table: Table, key: Key) -> float | None:
-    if any((part, key) not in table.at for part in column.parts):
-        return None
-    return sum(weight * table.at[part, key].main for part, weight in column.parts.items())
-
-
 def _cells(column: Column, table: Table, keys: Sequence[Key], letters: Mapping[Key, str]) -> dict[Key, Cell]:
-    scores = {key: score for key in keys if (score := _score(column, table, key)) is not None}
+    scores = {key: score for key in keys if (score := table.figure(column, key)) is not None}
     values = {key: table.values(column, key) for key in scores}
     competing = [key for key in scores if key in letters]
-    marks = _marks({key: scores[key] for key in competing})
+    best = marks({key: scores[key] for key in competing})
     differs = _differences(competing, values, letters)
     intervals, gain_intervals = _intervals(column, values)
     return {
@@ -228,13 +216,13 @@ def _cells(column: Column, table: Table, keys: Sequence[Key], letters: Mapping[K
             share=score / column.candidates.ceiling if column.candidates.ceiling else None,
             judged=_judged(column, table, key),
             differs=differs.get(key, ()),
-            mark=marks.get(key, ""),
+            mark=best.get(key, ""),
         )
         for key, score in scores.items()
     }
 
 
-def _marks(scores: Mapping[Key, float]) -> dict[Key, Mark]:
+def marks(scores: Mapping[Key, float]) -> dict[Key, Mark]:
     """Best and second best as they are printed: rows that read alike are marked alike."""
     printed = {key: round(100 * score, 2) for key, score in scores.items()}
     if len(printed) < 2:
@@ -301,12 +289,13 @@ def _cost(results: Sequence[Result]) -> Cost:
 def _publishable(suite: str, columns: Sequence[Column]) -> dict[str, str]:
     """The columns that a published figure may stand under, and their measures.
 
-    A published mean is over a suite's default tasks, so it is shown only where ours is over exactly these.
+    Published figures are over all of a task's queries, so a column of fewer has none. A published mean is over a
+    suite's default tasks, so it is shown only where ours is over exactly these.
     """
     declared = tasks(suite) if suite in SUITES else ()
-    usual = {task.group or task.name for task in declared if task.default and not task.embedded}
+    usual = {unit_of(task.id) for task in declared if task.default and not task.embedded}
     return {
         column.name: column.measure
         for column in columns
-        if column.kind != "mean" or (set(column.over) == usual and not column.without)
+        if not column.partial and (column.kind != "mean" or (set(column.over) == usual and not column.without))
     }

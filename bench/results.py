@@ -8,9 +8,7 @@ not fit is an error that names the file and the key.
 import json
 import math
 import re
-import stat
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -23,6 +21,7 @@ from bench.paths import component, short_hash, with_hash
 from bench.protocol import Protocol
 from bench.rerankers.base import Card
 from bench.run import Run, packed
+from bench.walk import files_below, is_folder
 from reranker.schema import read_json, validate
 
 SCHEMA = 1
@@ -177,63 +176,14 @@ def result_paths(places: Iterable[Path]) -> list[Path]:
     """
     found: list[Path] = []
     for place in places:
-        is_folder = _is_folder(place)
-        if is_folder is None:
+        found_folder = is_folder(place)
+        if found_folder is None:
             raise BenchError(f"{place} does not exist. Give a result.json or a folder that holds some.")
-        paths = sorted(path for path in _files(place) if path.name == "result.json") if is_folder else [place]
+        paths = sorted(path for path in files_below(place) if path.name == "result.json") if found_folder else [place]
         if not paths:
             raise BenchError(f"{place} holds no result.json. 'python -m bench beir --output {place}' writes some.")
         found += paths
     return found
-
-
-def orphan_runs(place: Path) -> list[Path]:
-    """The runs in a folder without a result.json next to them: what is left of a result that was removed."""
-    files = set(_files(place)) if _is_folder(place) else set()
-    runs = (path for path in files if path.name == "run.trec.gz")
-    return sorted(run for run in runs if run.with_name("result.json") not in files)
-
-
-def _files(root: Path) -> Iterator[Path]:
-    """The files below a folder. Each folder is read once, under its own name rather than a link's where it has one.
-
-    Raises:
-        BenchError: for a folder that cannot be listed, and a link that leads nowhere.
-    """
-    seen: set[tuple[int, int]] = set()
-    folders, links = [root], deque[Path]()
-    while folders or links:
-        folder = folders.pop() if folders else links.popleft()
-        try:
-            status = folder.stat()
-            if (status.st_dev, status.st_ino) in seen:
-                continue
-            seen.add((status.st_dev, status.st_ino))
-            entries = sorted(folder.iterdir())
-        except OSError as error:
-            raise BenchError(f"Cannot read {folder}: {error.strerror or error}.") from error
-        for entry in entries:
-            is_folder = _is_folder(entry)
-            if is_folder:
-                (links if entry.is_symlink() else folders).append(entry)
-            elif is_folder is not None:
-                yield entry
-            elif entry.is_symlink():
-                raise BenchError(f"Cannot read {entry}: the link leads nowhere. Restore what it led to, or remove it.")
-
-
-def _is_folder(path: Path) -> bool | None:
-    """Whether a path is a folder; None where nothing is there.
-
-    Raises:
-        BenchError: where that cannot be told.
-    """
-    try:
-        return stat.S_ISDIR(path.stat().st_mode)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise BenchError(f"Cannot read {path}: {getattr(error, 'strerror', None) or error}.") from error
 
 
 def _printable(text: str) -> str:

@@ -68,16 +68,18 @@ def differing_command(result: Result) -> Found:
     given = _options(str(result.provenance.get("command", "")))
     found: Found = {}
     if given is not None:
-        protocol, caps = result.protocol, Options()
-        asked = {
-            "depth": given.get("--depth", str(_DEPTH)),
-            "max_query_length": given.get("--max-query-length", str(caps.max_query_length)),
-            "max_doc_length": given.get("--max-doc-length", str(caps.max_doc_length)),
-        }
-        if given.get("--first-stage", "bm25") == "bm25":
-            asked["first_stage"] = "bm25"
-        stored = {key: str(getattr(protocol, key)) for key in asked}
-        found = {f"protocol.{key}": (stored[key], asked[key]) for key in asked if stored[key] != asked[key]}
+        caps, protocol = Options(), result.protocol
+        for key, usual in (
+            ("depth", _DEPTH),
+            ("max_query_length", caps.max_query_length),
+            ("max_doc_length", caps.max_doc_length),
+        ):
+            asked = given.get(f"--{key.replace('_', '-')}", str(usual))
+            if asked.isdecimal() and int(asked[:20]) != getattr(protocol, key):
+                found[f"protocol.{key}"] = (str(getattr(protocol, key)), asked)
+        stage = given.get("--first-stage", "bm25")
+        if stage == "bm25" and protocol.first_stage != stage:  # a run file's last column may say anything
+            found["protocol.first_stage"] = (protocol.first_stage, stage)
     task = find(result.task)
     analysis = str(result.provenance.get("analysis", ""))
     wanted = task.analysis if task else given.get("--analysis", "english") if given is not None else analysis

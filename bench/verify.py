@@ -5,11 +5,11 @@ what the file says. Candidates are compared with the first stage's, where that i
 is given; order-only rerankers are run again. Where the result is, its caps, its command and its reranker's card are
 compared with one another and with the table of rerankers.
 
-What no check covers: whether a model's scores are its own (it is not loaded), its fingerprint, device and precision,
-times, memory and tokens, what caps cut, and the rest of the provenance.
+What no check covers: whether a model's scores are its own (it is not loaded), its fingerprint, settings, device and
+precision, times, memory and tokens, what caps cut, and the rest of the provenance.
 """
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -23,10 +23,10 @@ from bench.contest import Contest, contest
 from bench.errors import BenchError
 from bench.escape import terminal
 from bench.evaluate import evaluate
-from bench.kept import Kept, run_sha256
+from bench.kept import Kept, orphan_runs, run_sha256
 from bench.rerankers import load as load_reranker
 from bench.rerankers.base import CandidateList, Card, Options, Scored
-from bench.results import Result, orphan_runs, read_result, result_paths
+from bench.results import Result, read_result, result_paths
 from bench.run import Run
 from bench.stated import Found
 from bench.statistics import NOISE
@@ -102,7 +102,7 @@ def verify(
     """
     verification = Verification()
     for place in places:
-        first: dict[Hashable, Path] = {}
+        first: dict[Path, Path] = {}
         for path in result_paths([place]):
             verification.paths.append(path)
             try:
@@ -152,10 +152,9 @@ def _stated(kept: Kept, place: Path) -> Found:
     }
 
 
-def _copy(kept: Kept, first: dict[Hashable, Path]) -> Found:
-    """Whether the same place holds the same reranker's result under the same protocol once more."""
-    card = kept.result.reranker
-    other = first.setdefault((kept.result.task, card.name, card.fingerprint, kept.result.protocol.id), kept.path)
+def _copy(kept: Kept, first: dict[Path, Path]) -> Found:
+    """Whether the same place holds one result, known by the folder that it belongs into, once more."""
+    other = first.setdefault(kept.result.folder, kept.path)
     return {} if other == kept.path else {"copy": ("a second result", f"one, {other}")}
 
 

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 FILE = "adapter.safetensors"
 _IDS, _ROWS = "markers.ids", "markers.weight"
+INTEGERS = (_IDS,)
+"""The tensors that are not weights."""
 _A, _B = ".lora_A.weight", ".lora_B.weight"
 
 

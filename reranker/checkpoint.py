@@ -10,20 +10,20 @@ is joined with, come from another installed package (`reranker.backbone`).
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HFValidationError, StrictDataclassError
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
-from reranker import adapter
+from reranker import adapter, declared, hub
 from reranker.backbone import Backbone
 from reranker.errors import CheckpointError
 from reranker.model import ListModel
@@ -32,8 +32,13 @@ from reranker.prompt import PROMPT_VERSION, Markers
 CONFIG, TOKENIZER, TOKENIZER_CONFIG = "config.json", "tokenizer.json", "tokenizer_config.json"
 WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
 EMBEDDED = "embedded"
-_BACKBONES = ("qwen3", "llama")
+INCOMING = ".incoming"
+"""A folder within a checkpoint's: files of a newer checkpoint, complete, on the way to their places."""
 _PROJECTOR = ("projector.0.weight", "projector.2.weight")
+_PRECISIONS = ("F32", "F16", "BF16", "F64")
+_NO_BLOCKS = 1 << 30  # tokens that a prompt may hold where no file says how many
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +50,20 @@ class Checkpoint:
     weights: tuple[Path, ...]
     capacity: int
 
+    def file(self, name: str) -> Path:
+        """One of its files.
+
+        Raises:
+            CheckpointError: there is no such file.
+        """
+        return _file(self.folder, name)
+
     @property
     def markers(self) -> Markers:
         """The marker tokens: those of the config's `document_marker` and `query_marker`, else those of v3."""
         default = Markers()
         return Markers(
-            self.config.get("document_marker", default.document), self.config.get("query_marker", default.query)
+            self.config.get("document_marker") or default.document, self.config.get("query_marker") or default.query
         )
 
     @property
@@ -61,10 +74,8 @@ class Checkpoint:
     @property
     def backbone(self) -> Backbone | None:
         """The file in another package that an adapter belongs to; None for a whole checkpoint."""
-        try:
-            return Backbone(**self.config["backbone"]) if "backbone" in self.config else None
-        except TypeError as error:
-            raise CheckpointError(f"{self.folder / CONFIG}: backbone is not a file in a package: {error}") from error
+        described = self.config.get("backbone")
+        return Backbone(**described) if described else None
 
     @property
     def tokenizer_files(self) -> tuple[str, ...]:
@@ -76,8 +87,14 @@ class Checkpoint:
         if self.backbone:
             return self.backbone.tokenizer()
         path = _file(self.folder, TOKENIZER)
+        content, highest = declared.tokenizer(path)
+        if highest >= self.config["vocab_size"]:
+            raise CheckpointError(
+                f"{path} has the token id {highest}, beyond the vocab_size {self.config['vocab_size']} of {CONFIG}: "
+                "use the tokenizer files that belong to the weights"
+            )
         try:
-            return Tokenizer.from_file(str(path))
+            return Tokenizer.from_str(json.dumps(content))
         except Exception as error:  # the library raises nothing narrower
             raise CheckpointError(f"{path} is not a tokenizer file: {error}") from error
 
@@ -87,30 +104,35 @@ class Checkpoint:
         Raises:
             CheckpointError: a tensor is missing, unknown or of the wrong shape, or a file is damaged.
         """
-        tensors = self._tensors(device, dtype)
-        projector = _projector(tensors, self.folder)
         backbone = self._backbone(device)
         expected = {name: tuple(tensor.shape) for name, tensor in backbone.state_dict().items()}
+        if not self.backbone:
+            _compare(expected, self._shapes(), self.folder)  # before any weight is read
+        tensors = self._tensors(device, dtype)
+        projector = _projector(tensors, self.folder)
         _compare(expected, {name: tuple(tensor.shape) for name, tensor in tensors.items()}, self.folder)
         backbone.load_state_dict(tensors, assign=True)
         return ListModel(backbone, projector).eval()
 
     def _backbone(self, device: torch.device) -> Any:
-        """The backbone without weights: they would only be initialised to be thrown away."""
+        """The backbone without weights: they would only be initialised to be thrown away.
+
+        transformers' own attention is used by the plain way of `reranker.speed` alone; it is chosen here, since a
+        config could name one to be fetched and run.
+        """
         where = self.folder / CONFIG
-        kind = self.config.get("model_type")
-        if kind not in _BACKBONES:
-            raise CheckpointError(f"{where}: model_type is {kind!r}, where this package knows {', '.join(_BACKBONES)}")
         try:
-            config = AutoConfig.for_model(**{key: value for key, value in self.config.items() if key != "auto_map"})
-        except (StrictDataclassError, TypeError, ValueError, KeyError) as error:
-            raise CheckpointError(f"{where} is not a usable {kind} configuration: {error}") from error
-        if "sliding_attention" in (getattr(config, "layer_types", None) or ()) and not config.sliding_window:
-            raise CheckpointError(f"{where} has sliding layers but no sliding_window in use")
-        with torch.device("meta"):
-            backbone = AutoModel.from_config(config)  # type: ignore[no-untyped-call]
-        # The rotary frequencies are computed, not stored, so they must be made where numbers are real.
-        backbone.rotary_emb = type(backbone.rotary_emb)(config).to(device)
+            config = AutoConfig.for_model(**declared.architecture(self.config), attn_implementation="sdpa")
+            if "sliding_attention" in (getattr(config, "layer_types", None) or ()) and not config.sliding_window:
+                raise CheckpointError(f"{where} has sliding layers but no sliding_window in use")
+            with torch.device("meta"):
+                backbone = AutoModel.from_config(config)  # type: ignore[no-untyped-call]
+            # The rotary frequencies are computed, not stored, so they must be made where numbers are real.
+            backbone.rotary_emb = type(backbone.rotary_emb)(config).to(device)
+        except (StrictDataclassError, TypeError, ValueError, KeyError, ArithmeticError) as error:
+            raise CheckpointError(f"{where} is not a usable configuration: {error}") from error
+        if not bool(torch.isfinite(backbone.rotary_emb.inv_freq).all()):
+            raise CheckpointError(f"{where} gives rotary frequencies that are not finite numbers")
         return backbone
 
     def _tensors(self, device: torch.device, dtype: torch.dtype) -> dict[str, Tensor]:
@@ -119,21 +141,45 @@ class Checkpoint:
             return dict(self.stored(device, dtype))
         own = dict(self.stored())
         try:
-            tensors = adapter.join(self.backbone.tensors(self.config), own)
+            tensors = adapter.join(self.backbone.tensors(declared.architecture(self.config)), own)
         except (KeyError, IndexError, RuntimeError) as error:
             raise CheckpointError(f"{self.weights[0]} does not fit the backbone of its config.json: {error}") from error
         return {name: tensor.to(device, dtype) for name, tensor in tensors.items()}
+
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each tensor of the backbone, from the heads of the files."""
+        shapes = {name: tuple(file.get_slice(key).get_shape()) for name, key, file in self._entries()}
+        return {name: shape for name, shape in shapes.items() if name not in _PROJECTOR}
 
     def stored(
         self, device: torch.device | None = None, dtype: torch.dtype | None = None
     ) -> Iterator[tuple[str, Tensor]]:
         """Each tensor of the files; None keeps their own precision. The unused language model head is left out."""
+        for name, key, file in self._entries():
+            yield name, file.get_tensor(key).to(device, dtype)
+
+    def _entries(self) -> Iterator[tuple[str, str, Any]]:
+        """Each tensor's name for the backbone, its name in the file, and the open file.
+
+        Raises:
+            CheckpointError: a file cannot be read, or holds what is no weight, or what another holds as well.
+        """
+        known = set()
         for path in self.weights:
             try:
                 with safe_open(path, "pt") as file:
-                    for name in file.keys():  # noqa: SIM118  (not a dict: it cannot be iterated over)
-                        if not name.startswith("lm_head."):
-                            yield name.removeprefix("model."), file.get_tensor(name).to(device, dtype)
+                    for key in file.keys():  # noqa: SIM118  (not a dict: it cannot be iterated over)
+                        name = key.removeprefix("model.")
+                        if key.startswith("lm_head."):
+                            continue
+                        if name in known:
+                            raise CheckpointError(f"{path} has the tensor {name} a second time")
+                        known.add(name)
+                        if name not in adapter.INTEGERS and file.get_slice(key).get_dtype() not in _PRECISIONS:
+                            raise CheckpointError(
+                                f"{path}: {name} is not of a precision among {', '.join(_PRECISIONS)}"
+                            )
+                        yield name, key, file
             except (SafetensorError, OSError) as error:
                 raise CheckpointError(f"{path} cannot be read, fetch it again: {error}") from error
 
@@ -142,9 +188,12 @@ class Checkpoint:
         digest = hashlib.sha256(f"{PROMPT_VERSION} {dtype}".encode())
         # A backbone and its tokenizer are one file, whose hash stands in the config.
         names = (CONFIG, *self.tokenizer_files)
-        for path in (*(self.folder / name for name in names), *self.weights):
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
+        for path in (*map(self.file, names), *self.weights):
+            try:
+                with path.open("rb") as file:
+                    digest.update(hashlib.file_digest(file, "sha256").digest())
+            except OSError as error:
+                raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
         return digest.hexdigest()
 
 
@@ -154,18 +203,24 @@ def find(name_or_folder: str | Path, revision: str | None = None) -> Checkpoint:
     Raises:
         CheckpointError: there is none, or files of it are missing or damaged.
     """
-    folder = Path(__file__).parent / EMBEDDED if name_or_folder == EMBEDDED else Path(name_or_folder).expanduser()
-    if not folder.is_dir():
-        folder = _from_hub(str(name_or_folder), revision)
-    config, tokenizer_config = _json(_file(folder, CONFIG)), _json(_file(folder, TOKENIZER_CONFIG))
-    whole = "backbone" not in config
-    if whole:
-        _file(folder, TOKENIZER)
-    capacity = tokenizer_config.get("model_max_length")
-    if not isinstance(capacity, int | float) or capacity <= 0:
-        raise CheckpointError(f"{folder / TOKENIZER_CONFIG} gives no model_max_length: tokens that a prompt may hold")
-    weights = _weight_files(folder) if whole else (_file(folder, adapter.FILE),)
-    return Checkpoint(folder, config, weights, int(capacity))
+    folder = _folder(name_or_folder) or _from_hub(str(name_or_folder), revision)
+    config = declared.config(_file(folder, CONFIG))
+    capacity = declared.capacity(_file(folder, TOKENIZER_CONFIG), config.get("max_position_embeddings", _NO_BLOCKS))
+    if config.get("backbone"):
+        return Checkpoint(folder, config, (_file(folder, adapter.FILE),), capacity)
+    _file(folder, TOKENIZER)
+    return Checkpoint(folder, config, _weight_files(folder), capacity)
+
+
+def _folder(name: str | Path) -> Path | None:
+    """The folder of that name, or None where there is none."""
+    if name == EMBEDDED:
+        return Path(__file__).parent / EMBEDDED
+    try:
+        folder = Path(name).expanduser()
+        return folder if folder.is_dir() else None
+    except (OSError, RuntimeError):  # a name too long for a file, or a home folder of nobody
+        return None
 
 
 def _from_hub(name: str, revision: str | None) -> Path:
@@ -175,43 +230,45 @@ def _from_hub(name: str, revision: str | None) -> Path:
     )
     if Path(name).is_absolute() or name.startswith((".", "~")) or name.count("/") != 1:
         raise CheckpointError(f"there is no folder {name!r}, and it is not the name of a hub repository. {advice}")
-    patterns = [CONFIG, TOKENIZER, TOKENIZER_CONFIG, _INDEX, "*.safetensors"]
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
-    except (OSError, HFValidationError) as error:
+        fetched = hub.fetch(name, revision or "", [CONFIG, TOKENIZER, TOKENIZER_CONFIG, _INDEX, "*.safetensors"])
+    except CheckpointError as error:
         at = f" at revision {revision}" if revision else ""
         raise CheckpointError(
-            f"{name}{at} is not a folder here, could not be fetched from the Hugging Face hub, and is not in the hub's "
-            f"local cache ({str(error).splitlines()[0]}). {advice}"
+            f"{name}{at} is neither a folder here nor to be had from the Hugging Face hub or its local cache: {error}. "
+            f"{advice}"
         ) from error
+    if fetched.doubt:
+        _log.warning("%s is taken from the local cache, at commit %s: %s", name, fetched.commit, fetched.doubt)
+    return fetched.folder
 
 
 def _file(folder: Path, name: str) -> Path:
     path = folder / name
-    if not path.is_file():
-        raise CheckpointError(f"{folder} has no {name}: it is not a whole checkpoint")
-    return path
-
-
-def _json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CheckpointError(f"{path} is not valid JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path} holds no JSON object")
-    return content
+        for place in (folder / INCOMING / name, path):
+            if place.is_file():
+                return place
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
+    raise CheckpointError(f"{folder} has no {name}: it is not a whole checkpoint")
 
 
 def _weight_files(folder: Path) -> tuple[Path, ...]:
-    if (folder / WEIGHTS).is_file():
-        return (folder / WEIGHTS,)
-    if not (folder / _INDEX).is_file():
-        raise CheckpointError(f"{folder} has no {WEIGHTS}: weights are read from safetensors only")
-    names = _json(folder / _INDEX).get("weight_map")
-    if not isinstance(names, dict):
-        raise CheckpointError(f"{folder / _INDEX} has no weight_map")
-    return tuple(_file(folder, name) for name in sorted(set(names.values())))
+    if not (folder / _INDEX).is_file() or (folder / WEIGHTS).is_file() or (folder / INCOMING / WEIGHTS).is_file():
+        return (_file(folder, WEIGHTS),)
+    return tuple(_shard(folder, name) for name in declared.shards(folder / _INDEX))
+
+
+def _shard(folder: Path, name: str) -> Path:
+    """A file that the index names. It may be a link into the hub's store of files, but to no other place."""
+    path = _file(folder, name)
+    places = [folder.resolve()]
+    if folder.parent.name == "snapshots":
+        places.append((folder.parent.parent / "blobs").resolve())
+    if not any(path.resolve().is_relative_to(place) for place in places):
+        raise CheckpointError(f"{path} is a link that leads out of the checkpoint: put the file itself in its place")
+    return path
 
 
 def _projector(tensors: dict[str, Tensor], folder: Path) -> nn.Sequential:

@@ -6,6 +6,8 @@ from reranker.errors import RerankerError
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
+_KINDS = ("cpu", "cuda", "mps", "xpu")
+
 
 def choose_device(name: str) -> torch.device:
     """The device of that name; "auto" is the first GPU, or the CPU without one.
@@ -17,9 +19,11 @@ def choose_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
+        if device.type not in _KINDS:
+            raise NotImplementedError("no such kind of device runs the model")
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).partition("\n")[0]
         raise RerankerError(f"device {name!r} cannot be used here ({reason}): choose auto, cpu or cuda") from error
     return device
 

@@ -1,7 +1,7 @@
 """Lists in, scores out: work is tokenised ahead, sorted by length, packed into forward passes, merged and checked."""
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -24,7 +24,7 @@ _CPU_BUDGET, _GPU_BUDGET = 4_096, 32_768
 # Characters that are tokenised at once, as a multiple of the budget: about eight passes.
 _CHARACTERS_AHEAD = 32
 
-QueryAndDocuments = tuple[str, Sequence[str]]
+QueryAndDocuments = tuple[str, Iterable[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,11 @@ class Engine:
         """Checked lists, in groups of about as many characters as are worth tokenising at once."""
         window: list[tuple[int, str, list[str]]] = []
         characters = 0
-        for index, (query, documents) in enumerate(lists):
+        for index, one in enumerate(lists):
+            try:
+                query, documents = one
+            except (TypeError, ValueError) as error:
+                raise TypeError(f"list {index} is a {type(one).__name__}, not (query, documents)") from error
             query, documents = _checked(query, documents)
             window.append((index, query, documents))
             characters += len(query) + sum(map(len, documents))
@@ -183,16 +187,29 @@ class Engine:
         free_memory(self._device)
 
 
+def checked_documents(query: object, documents: object) -> list[str]:
+    """The documents of a list, whatever they are iterated over.
+
+    Raises:
+        TypeError: they are not many, or one of them is not a string.
+    """
+    # Iterating over a table would give the names of its columns.
+    is_table = getattr(documents, "ndim", 1) != 1
+    if isinstance(documents, str | bytes | Mapping) or not isinstance(documents, Iterable) or is_table:
+        raise TypeError(f"documents must be a list of strings, not one {type(documents).__name__}")
+    texts: list[str] = list(documents)
+    for index, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise TypeError(
+                f"document {index} of the query {_short(str(query))} is a {type(text).__name__}, not a string"
+            )
+    return texts
+
+
 def _checked(query: object, documents: object) -> tuple[str, list[str]]:
     if not isinstance(query, str):
         raise TypeError(f"the query must be a string, not {type(query).__name__}")
-    if isinstance(documents, str) or not isinstance(documents, Iterable):
-        raise TypeError(f"documents must be a list of strings, not one {type(documents).__name__}")
-    texts = list(documents)
-    for index, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise TypeError(f"document {index} of the query {_short(query)} is a {type(text).__name__}, not a string")
-    return well_formed(query), [well_formed(text) for text in texts]
+    return well_formed(query), [well_formed(text) for text in checked_documents(query, documents)]
 
 
 def _take(waiting: list[_Work], budget: int) -> list[_Work]:

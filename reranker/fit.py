@@ -151,8 +151,7 @@ class _Record:
         figures = dev.measure(Reranker.from_pretrained(last, device="cpu"), self._dev, self._recipe.dev_doc_length)
         self.say(f"step {self.progress.step}: {dev.shown(figures)}")
         if self.progress.measured(figures):
-            for path in last.iterdir():
-                path.replace(self._output / path.name)
+            write_checkpoint(self._output, config, checkpoint.WEIGHTS, halves, tokenizer)
         shutil.rmtree(last)
         trained = words.vectors.numel() + words.weights.numel()
         card.write(self._output, self._recipe, self.progress, self.collections, self._dev, trained, torch.device("cpu"))

@@ -10,11 +10,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from safetensors.torch import save_file
+from reranker import command
+
+if __name__ == "__main__":
+    command.end_at_once_on_interrupt()  # before the imports that take seconds
+
 from torch import Tensor
 
 from reranker import adapter, checkpoint
 from reranker.errors import CheckpointError, RerankerError
+from reranker.saving import write_checkpoint
 
 
 def merge(folders: Sequence[Path], weights: Sequence[float], output: Path) -> None:
@@ -29,7 +34,7 @@ def merge(folders: Sequence[Path], weights: Sequence[float], output: Path) -> No
         CheckpointError: the checkpoints cannot be read, or are of different shapes.
         RerankerError: weights do not fit, or the output is there already.
     """
-    if len(weights) != len(folders) or abs(sum(weights) - 1) > 1e-6:
+    if len(weights) != len(folders) or not abs(sum(weights) - 1) <= 1e-6:
         raise RerankerError(f"{len(folders)} checkpoints need as many weights whose sum is 1, not {list(weights)}")
     if output.exists():
         raise RerankerError(f"{output} is there already: name a new folder")
@@ -43,10 +48,9 @@ def merge(folders: Sequence[Path], weights: Sequence[float], output: Path) -> No
     whole = found[0].backbone is None
     merged = _mean(parts, weights) if whole else adapter.merge(parts, weights)
     part = output.with_name(output.name + ".part")
-    part.mkdir(parents=True)
-    for name in (checkpoint.CONFIG, *found[0].tokenizer_files):
-        shutil.copy(found[0].folder / name, part / name)
-    save_file(merged, part / (checkpoint.WEIGHTS if whole else adapter.FILE))
+    if part.exists():
+        shutil.rmtree(part)  # an earlier process was ended at it
+    write_checkpoint(part, found[0].config, checkpoint.WEIGHTS if whole else adapter.FILE, merged, found[0])
     part.rename(output)
 
 
@@ -72,12 +76,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--weights", type=float, nargs="+", required=True, help="one a checkpoint; their sum is 1")
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args(arguments)
-    try:
+
+    def work() -> int:
         merge(options.checkpoints, options.weights, options.output)
-    except RerankerError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
-    return 0
+        return 0
+
+    return command.run(work)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 """The `Reranker` that users hold."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 
 from reranker import checkpoint
 from reranker.blocks import MAX_DOCUMENTS
 from reranker.device import choose_device, choose_dtype
-from reranker.engine import Engine, QueryAndDocuments, Reading
+from reranker.engine import Engine, QueryAndDocuments, Reading, checked_documents
 from reranker.model import ListModel
 from reranker.results import ListScores, Ranked
 from reranker.tokens import PromptTokens
@@ -79,7 +79,7 @@ class Reranker:
     def rerank(
         self,
         query: str,
-        documents: Sequence[str],
+        documents: Iterable[str],
         *,
         top_n: int | None = None,
         instruction: str | None = None,
@@ -91,7 +91,7 @@ class Reranker:
 
         Args:
             query: any text, also an empty one.
-            documents: any texts; an empty list gives an empty result.
+            documents: any texts: a list, a generator, a pandas Series; none at all give an empty result.
             top_n: how many to return; all by default.
             instruction: how to judge, in words, for the prompt.
             max_query_length: tokens after which the query is cut.
@@ -107,12 +107,12 @@ class Reranker:
         if top_n is not None and top_n < 1:
             raise ValueError(f"top_n must be at least 1, not {top_n}")
         reading = self._reading(instruction, max_query_length, max_doc_length)
-        answer = next(self._engine.run([(query, documents)], reading))
+        texts = checked_documents(query, documents)
+        answer = next(self._engine.run([(query, texts)], reading))
         scores = answer.scores.scores
         order = sorted(range(len(scores)), key=lambda index: -scores[index])[:top_n]
         return [
-            Ranked(i, scores[i], documents[i], answer.embeddings[i].numpy() if return_embeddings else None)
-            for i in order
+            Ranked(i, scores[i], texts[i], answer.embeddings[i].numpy() if return_embeddings else None) for i in order
         ]
 
     def score(

@@ -18,13 +18,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from reranker import command
+
+if __name__ == "__main__":
+    command.end_at_once_on_interrupt()  # before the imports that take seconds
+
 import torch
 from torch import nn
 
 from reranker import checkpoint, synthetic
 from reranker.device import choose_device, choose_dtype
-from reranker.engine import QueryAndDocuments
-from reranker.errors import RerankerError
 from reranker.model import ListModel
 from reranker.plain import PlainReranker
 from reranker.prompt import Markers
@@ -35,7 +38,8 @@ GROUPS = 5
 # Dense arithmetic at 16-bit precision, in operations a second, from the makers' data sheets.
 _PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12}
 
-Way = Callable[[Sequence[QueryAndDocuments]], list[list[float]]]
+QueryAndTexts = tuple[str, Sequence[str]]
+Way = Callable[[Sequence[QueryAndTexts]], list[list[float]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ class Setup:
 
     model: ListModel
     ways: dict[str, Way]
-    tokens_of: Callable[[Sequence[QueryAndDocuments]], list[int]]
+    tokens_of: Callable[[Sequence[QueryAndTexts]], list[int]]
     device: torch.device
     dtype: torch.dtype
     name: str
@@ -93,14 +97,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
-    try:
-        setup, lists = _set_up(options)
-        report = measure(setup, lists)
-    except RerankerError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
-    sys.stdout.write((json.dumps(asdict(report), indent=2) if options.json else _text(report)) + "\n")
-    return 0
+
+    def work() -> int:
+        report = measure(*_set_up(options))
+        sys.stdout.write((json.dumps(asdict(report), indent=2) if options.json else _text(report)) + "\n")
+        return 0
+
+    return command.run(work)
 
 
 def _positive(text: str) -> int:
@@ -110,7 +113,7 @@ def _positive(text: str) -> int:
     return number
 
 
-def _set_up(options: argparse.Namespace) -> tuple[Setup, list[QueryAndDocuments]]:
+def _set_up(options: argparse.Namespace) -> tuple[Setup, list[QueryAndTexts]]:
     device = choose_device(options.device)
     dtype = choose_dtype(options.dtype, device)
     if options.checkpoint:
@@ -134,7 +137,7 @@ def _set_up(options: argparse.Namespace) -> tuple[Setup, list[QueryAndDocuments]
     return setup, list(lists)
 
 
-def measure(setup: Setup, lists: Sequence[QueryAndDocuments]) -> Report:
+def measure(setup: Setup, lists: Sequence[QueryAndTexts]) -> Report:
     """Run both ways over all lists, group by group, and gather the figures.
 
     The first group is run by both ways once before the clock starts. Memory is measured on that run.
@@ -182,7 +185,7 @@ def measure(setup: Setup, lists: Sequence[QueryAndDocuments]) -> Report:
     )
 
 
-def _groups(lists: Sequence[QueryAndDocuments]) -> list[Sequence[QueryAndDocuments]]:
+def _groups(lists: Sequence[QueryAndTexts]) -> list[Sequence[QueryAndTexts]]:
     count = min(GROUPS, len(lists))
     return [lists[number * len(lists) // count : (number + 1) * len(lists) // count] for number in range(count)]
 

@@ -17,9 +17,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from reranker import command
+
+if __name__ == "__main__":
+    command.end_at_once_on_interrupt()  # before the imports that take seconds
+
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from reranker import card, dev, fit
@@ -31,6 +35,7 @@ from reranker.examples import Collection, Example
 from reranker.losses import Embeddings, Lesson, total_loss
 from reranker.recipe import Recipe, Stage
 from reranker.rerank import Reranker
+from reranker.saving import write_tensors
 from reranker.teacher import Teacher
 from reranker.tokens import Block, Prompt
 from reranker.trainable import Trainable
@@ -242,9 +247,7 @@ class Training:
             for key, value in self.optimizer.state.get(weight, {}).items():
                 tensors[f"{key}.{name}"] = value
         about = {"recipe": _identity(self.recipe), "progress": json.dumps(asdict(self.progress))}
-        part = self.output / f"{STATE}.part"
-        save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, part, about)
-        part.replace(self.output / STATE)
+        write_tensors(self.output / STATE, tensors, about)
 
     def _resume(self) -> None:
         path = self.output / STATE
@@ -302,17 +305,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--device", default="auto")
     options = parser.parse_args(arguments)
-    try:
+
+    def work() -> int:
         recipe = recipes.read(options.recipe)
         if recipe.words:
             done = fit.run(recipe, recipe.words, options.data, options.output, _say)
         else:
             done = Training(recipe, options.data, options.output, choose_device(options.device)).run()
-    except RerankerError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
-    _say(f"best dev nDCG@10 {done.best:.4f}, after step {done.best_step}; written to {options.output}/")
-    return 0
+        _say(f"best dev nDCG@10 {done.best:.4f}, after step {done.best_step}; written to {options.output}/")
+        return 0
+
+    return command.run(work, "The same command goes on from the last saved step.")
 
 
 if __name__ == "__main__":

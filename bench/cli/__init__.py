@@ -9,6 +9,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import typer
@@ -32,7 +33,8 @@ def main() -> None:
     try:
         import_reranker()
         status = _run(sys.argv[1:])
-        sys.stdout.flush()
+        if sys.stdout:  # None where it was closed before the start
+            sys.stdout.flush()
     except KeyboardInterrupt:
         note("Stopped.")
         status = 130
@@ -40,7 +42,8 @@ def main() -> None:
         status = _failed(error)
     except Exception as error:
         # A fault of the program must not look like a verdict of ``gate``, which is what status 1 would be.
-        note_traceback(error)
+        with suppress(OSError):
+            note_traceback(error)
         raise SystemExit(2) from error
     sys.exit(status)
 
@@ -91,7 +94,11 @@ def _failed(error: OSError) -> int:
     if not isinstance(error, BrokenPipeError):
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
         what = error.filename or ("Cannot write the output" if full else "Cannot go on")
-        note(f"Error: {what}: {error.strerror or error}. {'Free the disk' if full else 'Mend this'} and try again.")
+        with suppress(OSError):  # where standard error is as full, nothing can be told
+            note(f"Error: {what}: {error.strerror or error}. {'Free the disk' if full else 'Mend this'} and try again.")
     # What could not be written would be tried again when the interpreter ends.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            os.dup2(nowhere, stream.fileno())
     return 2

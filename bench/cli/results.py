@@ -67,6 +67,7 @@ def leaderboard(
     from bench.kept import read_results
     from bench.leaderboard import build
     from bench.render import render
+    from bench.report import terminal_width
 
     results = read_results(places or [Path("out")])
     if form == "mteb":
@@ -74,7 +75,8 @@ def leaderboard(
             say_path(path)
         return
     command = " ".join(["python -m bench", *sys.argv[1:]])
-    page = render(build(results, first_stage, mixed, published.read_all()), form, command if output else "")
+    board = build(results, first_stage, mixed, published.read_all())
+    page = render(board, form, command if output else "", None if output else terminal_width())
     if output:
         write_whole(output, page.encode())
     else:
@@ -88,11 +90,17 @@ def reproduce(
 ) -> None:
     """Show published and measured figures of the same cells."""
     from bench.kept import read_results
+    from bench.report import terminal_width
     from bench.reproduce import paper, text
 
     if what != "paper":
         raise BenchError(f"Unknown {what!r}. Known: paper.")
-    say_page(text(paper(read_results(places) if places else [])))
+    found = []
+    if places or Path("out").exists():
+        found = read_results(places or [Path("out")])
+    else:
+        note("out does not exist: no figure is measured yet. Give a folder of results, or measure some.")
+    say_page(text(paper(found), terminal_width()))
 
 
 @app.command(help="Compare two results: difference, p-value, queries.")
@@ -163,8 +171,8 @@ def verify(places: Places = None, data: DataPlaces = None, source: Source = "", 
     Measures are recomputed from the stored runs and the judgements, candidates from BM25 or a given --first-stage file,
     order-only rerankers from both. Hashes of run, first stage and data, the result's place, caps, command and the
     reranker's card are checked too. Not covered: whether a model's scores are its own (none is loaded), its
-    fingerprint, times, tokens, and the rest of the provenance. Exit status 0: all is checked and right, 1: some differ,
-    2: some could not be checked, such as candidates of a dense first stage.
+    fingerprint and settings, times, tokens, and the rest of the provenance. Exit status 0: all is checked and right,
+    1: some differ, 2: some could not be checked, such as candidates of a dense first stage.
     """
     from bench.reload import Reload, data_places
     from bench.report import stdout

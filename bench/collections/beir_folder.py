@@ -1,4 +1,4 @@
-"""Collections in BEIR's format: ``corpus.jsonl``, ``queries.jsonl`` (plain or .gz) and ``qrels/<split>.tsv``.
+"""Collections in BEIR's format: ``corpus.jsonl``, ``queries.jsonl`` and ``qrels/<split>.tsv``, plain or .gz.
 
 Format: https://github.com/beir-cellar/beir/wiki/Load-your-custom-dataset. The corpus stays on disk: one pass notes
 where each document's line begins, and texts are read from there. A gzipped one, or a pipe, is first unpacked into a
@@ -98,7 +98,7 @@ def _columns_mending(line: str) -> str:
     fields = line.split()
     if len(fields) == 4:
         return "This looks like a TREC qrels file: drop its second column and separate the others by tabs."
-    if len(fields) == 3 and "\t" not in line.strip():
+    if "\t" not in line.strip():
         return "Separate the columns by tabs."
     return "Give each line these three columns."
 
@@ -217,8 +217,9 @@ def _either(folder: Path, name: str) -> Path:
 
 def _split_file(folder: Path, split: str) -> Path:
     path = folder / "qrels" / f"{split}.tsv"
-    if kind(path) not in (0, stat.S_IFDIR):
-        return path
+    for either in (path, path.with_name(f"{path.name}.gz")):
+        if kind(either) not in (0, stat.S_IFDIR):
+            return either
     there = _splits(folder / "qrels")
     if there:
         hint = f"Splits that are there: {', '.join(there)}."
@@ -233,7 +234,8 @@ def _splits(folder: Path) -> list[str]:
     if kind(folder) != stat.S_IFDIR:
         return []
     with readable(folder):
-        return sorted(Path(name).stem for name in os.listdir(folder) if name.endswith(".tsv"))  # noqa: PTH208 (raises)
+        names = {path.name.removesuffix(".gz") for path in folder.iterdir()}
+    return sorted(name.removesuffix(".tsv") for name in names if name.endswith(".tsv"))
 
 
 def _spooled(path: Path) -> IO[bytes] | None:
@@ -275,8 +277,13 @@ def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 def _object(line: str | bytes, path: Path, number: int) -> dict[str, Any]:
     try:
         row = json.loads(line)
+    except UnicodeDecodeError as error:
+        raise BenchError(
+            f"{path}, line {number}: not UTF-8 text ({error}). Convert the file to UTF-8, or unpack it if it is packed "
+            "by anything but gzip."
+        ) from error
     except (ValueError, RecursionError) as error:
-        raise BenchError(f"{path}, line {number}: not JSON ({error}).") from error
+        raise BenchError(f"{path}, line {number}: not JSON ({error}). Write one object a line.") from error
     if not isinstance(row, dict):
         raise BenchError(f"{path}, line {number}: expected an object like {{'_id': …, 'text': …}}.")
     return row

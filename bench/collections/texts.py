@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 
+from bench.console import note
 from bench.errors import BenchError
 from bench.files import cache_folder, text_lines, write_whole
 from bench.protocol import digest
@@ -33,7 +34,10 @@ def remembered(source: str, files: Sequence[Path], compute: Callable[[], str]) -
     found = _read(place)
     if not found:
         found = compute()
-        write_whole(place, f"{found}\n".encode())
+        try:
+            write_whole(place, f"{found}\n".encode())
+        except BenchError as error:
+            note(f"Note: the hash of the corpus' texts could not be kept for the next command. {error}")
     return found
 
 

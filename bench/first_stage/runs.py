@@ -17,6 +17,7 @@ from bench.lock import locked
 from bench.measures import Measure, mean, per_query
 from bench.progress import Advance
 from bench.protocol import digest
+from bench.rerankers.base import Options
 from bench.run import Run, read_run, write_run
 from bench.task import Task
 from reranker.schema import read_model
@@ -64,7 +65,13 @@ def opened(choice: str) -> str | Run:
     return read_run(Path(choice))
 
 
-def first_stage(collection: Collection, choice: str | Run, depth: int, progress: Advance | None = None) -> Run:
+def first_stage(
+    collection: Collection,
+    choice: str | Run,
+    depth: int,
+    progress: Advance | None = None,
+    options: Options | None = None,
+) -> Run:
     """The run that a task's candidates are taken from.
 
     Args:
@@ -72,6 +79,7 @@ def first_stage(collection: Collection, choice: str | Run, depth: int, progress:
         choice: ``bm25``, ``dense:MODEL``, the path of a TREC run file, or a run.
         depth: How many documents a query needs.
         progress: Called with the number of documents read since its last call, while a run is built.
+        options: On what device and in what precision a dense first stage's model runs.
 
     Raises:
         BenchError: for a file that cannot be read, or a damaged bundled run.
@@ -81,7 +89,7 @@ def first_stage(collection: Collection, choice: str | Run, depth: int, progress:
     if choice.startswith("dense:"):
         from bench.first_stage.dense import dense_run
 
-        return dense_run(collection, choice.removeprefix("dense:"), depth, progress)
+        return dense_run(collection, choice.removeprefix("dense:"), depth, progress, options)
     if choice != "bm25":
         return read_run(Path(choice))
     task = collection.task
@@ -205,8 +213,12 @@ def _cached(collection: Collection, depth: int, progress: Advance | None) -> Run
             return run
     run = build(collection, depth, progress)
     if any(run.rankings.values()):
-        write_run(run, path)
-        write_whole(_checksum(path), f"{run.sha256}\n".encode())
+        try:
+            # The checksum first: whoever finds the run finds it too.
+            write_whole(_checksum(path), f"{run.sha256}\n".encode())
+            write_run(run, path)
+        except BenchError as error:
+            note(f"Note: {task.id}: the run could not be kept in the cache for the next command. {error}")
     return run
 
 

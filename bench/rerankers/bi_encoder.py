@@ -62,7 +62,7 @@ def build(row: Row, options: Options) -> Reranker:
     if model.tokenizer is None:
         raise BenchError(f"{row.model} does not read text.")
     card = local.card(row, files, model, {"similarity": "cosine", "window": model.max_seq_length or 0})
-    return BiEncoder(card, model, Cutter(model.tokenizer, row.model), options)
+    return local.tried(BiEncoder(card, model, Cutter(model.tokenizer, row.model), options))
 
 
 def _check_kind(folder: Path, model: str) -> None:

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from bench.console import note
 from bench.errors import BenchError
 from bench.paths import readable
 from bench.rerankers import staging
@@ -155,63 +156,20 @@ def _in_package(model: str) -> Checkpoint:
 
 
 def _on_hub(row: Row) -> Checkpoint:
-    """Ask the hub which commit is meant and fetch what is missing; without the hub, take its local cache."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    """Take the hub's files, from its local cache where that will do."""
+    # The hub's library is slow to import, and most models are not on it.
+    from reranker.hub import fetch
 
-    commit = row.revision or None
     try:
-        online = _reachable(row.model, commit)
-        folder = Path(
-            snapshot_download(
-                row.model,
-                revision=online or commit,
-                allow_patterns=list(WANTED),
-                ignore_patterns=[f"{name}/*" for name in UNWANTED],
-                local_files_only=online is None,
-            )
-        )
-    except HFValidationError as error:
-        raise BenchError(_no_name(row.model)) from error
-    except LocalEntryNotFoundError as error:
-        raise BenchError(_nowhere(row)) from error
-    except HfHubHTTPError as error:
-        at = f" at revision {commit}" if commit else ""
+        fetched = fetch(row.model, row.revision, WANTED, [f"{name}/*" for name in UNWANTED])
+    except CheckpointError as error:
         raise BenchError(
-            f"The hub has no model {row.model!r}{at} that may be read ({type(error).__name__}). Check the name; for a "
-            "gated model accept its terms and set HF_TOKEN."
+            f"The model {row.model!r} is not at hand: there is no such folder, {error}. The hub's local cache does not "
+            f"have the whole model either. Connect once to fetch it, or use a folder: '{row.family}:FOLDER'."
         ) from error
-    if not any(folder.rglob("*.safetensors")):
-        raise BenchError(_nowhere(row))
-    return Checkpoint(row.model, folder, folder.name)
-
-
-def _reachable(model: str, revision: str | None) -> str | None:
-    """The commit that the hub gives for a revision, or None where the hub cannot be reached.
-
-    One quick question first, since the hub's own download retries for half a minute before it takes its cache.
-    """
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
-
-    # The base of the hub's errors is its HTTP library's, whose name has changed with the hub's versions.
-    unreachable: tuple[type[Exception], ...] = (HfHubHTTPError.__bases__[0], OSError)
-    try:
-        return HfApi().model_info(model, revision=revision, timeout=10).sha
-    except HfHubHTTPError as error:
-        if error.response.status_code < 500:
-            raise
-        return None
-    except unreachable:
-        return None
-
-
-def _nowhere(row: Row) -> str:
-    return (
-        f"The model {row.model!r} is not at hand: there is no such folder, the hub could not be reached, and its local "
-        f"cache does not hold the weights. Connect once to fetch them, or lay the files in a folder and name it: "
-        f"'{row.family}:FOLDER'."
-    )
+    if fetched.doubt:
+        note(f"{row.model}: commit {fetched.commit} of the hub's local cache is used, since {fetched.doubt}.")
+    return Checkpoint(row.model, fetched.folder, fetched.commit)
 
 
 def _check(folder: Path, model: str) -> None:

@@ -72,7 +72,7 @@ def build(row: Row, options: Options) -> Reranker:
     if model.num_labels != 1:
         raise BenchError(f"{row.model} has {model.num_labels} outputs; a reranker has one, the relevance.")
     card = local.card(row, files, model, {"score": "raw output", "window": model.max_seq_length or 0})
-    return CrossEncoder(card, model, Cutter(model.tokenizer, row.model), options)
+    return local.tried(CrossEncoder(card, model, Cutter(model.tokenizer, row.model), options))
 
 
 def _check_reads_pairs(folder: Path, model: str) -> None:

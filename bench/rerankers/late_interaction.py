@@ -85,4 +85,4 @@ def build(row: Row, options: Options) -> Reranker:
         "document_window": document_window,
     }
     card = local.card(row, files, model, settings)
-    return LateInteraction(card, model, Cutter(model.tokenizer, row.model), options)
+    return local.tried(LateInteraction(card, model, Cutter(model.tokenizer, row.model), options))

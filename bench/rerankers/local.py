@@ -13,7 +13,7 @@ from transformers.utils import logging
 
 from bench.errors import BenchError
 from bench.rerankers import staging
-from bench.rerankers.base import Card, Options
+from bench.rerankers.base import CandidateList, Card, Options, Reranker
 from bench.rerankers.checkpoint import Checkpoint, shown
 from bench.rerankers.options import check_options
 from bench.rerankers.rows import Row
@@ -90,12 +90,34 @@ def loading(files: Checkpoint, what: str) -> Iterator[Path]:
     Raises:
         BenchError: where the library cannot make ``what`` of the checkpoint, or had to make tensors up.
     """
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
+    with _explained(f"{files.model} cannot be loaded as {what}"):
         with staging.staged(files.folder) as folder, reports() as loaded:
             yield folder
         for report in loaded:
             report.check(files.model)
+
+
+def tried(reranker: Reranker) -> Reranker:
+    """Score a made-up list, so that what is wrong with a checkpoint shows now, and not in the middle of a task.
+
+    Raises:
+        BenchError: where the model cannot score it.
+    """
+    texts = ("Water boils at one hundred degrees.", "")
+    made_up = CandidateList("trial", "when does water boil", ("a", "b"), (2.0, 1.0), texts)
+    with _explained(f"{reranker.card.name} was loaded but cannot score"):
+        list(reranker.score([made_up]))
+    return reranker
+
+
+@contextmanager
+def _explained(problem: str) -> Iterator[None]:
+    """Turn a library's errors into ours, and keep its progress bar and its own report away."""
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
     except BenchError:
         raise
     except BaseException as error:
@@ -104,11 +126,12 @@ def loading(files: Checkpoint, what: str) -> Iterator[Path]:
             raise
         reason = " ".join(str(error).split())[:500]
         raise BenchError(
-            f"{files.model} cannot be loaded as {what}: {type(error).__name__}: {reason}. Check that the files are "
-            "whole and that the family is the right one."
+            f"{problem}: {type(error).__name__}: {reason}. Check that the files are whole and that the family is the "
+            "right one."
         ) from error
     finally:
         logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+        logging.set_verbosity(verbosity)
 
 
 @contextmanager

@@ -23,7 +23,7 @@ Clean = Callable[[Any, Path], Any]
 
 _LARGEST = 10_000_000
 _MOST_LAYERS = 1000
-_LONGEST = 10**9
+_SHORTEST, _LONGEST = 8, 10**9  # tokens; a shorter window has no room beside the special tokens
 _UNLIMITED = 10**30
 """How transformers writes that a tokenizer has no limit."""
 
@@ -45,6 +45,7 @@ _OLD_NAMES: Mapping[str, type] = {
 
 Count = Annotated[int, Field(ge=0, le=_LARGEST)]
 Length = Annotated[int, Field(ge=1, le=_LONGEST)]
+Window = Annotated[int, Field(ge=_SHORTEST, le=_LONGEST)]
 Text = Annotated[str, Field(max_length=20_000)]
 Word = Annotated[str, Field(max_length=1000)]
 _KNOWN_KEYS_ALONE = ConfigDict(extra="ignore")
@@ -85,7 +86,7 @@ class TokenizerConfig(SpecialTokens, total=False):
     __pydantic_config__ = _KNOWN_KEYS_ALONE  # type: ignore[misc]
 
     tokenizer_class: Word | None
-    model_max_length: Annotated[float, Field(gt=0)] | None
+    model_max_length: Annotated[float, Field(ge=_SHORTEST)] | None
     added_tokens_decoder: dict[Annotated[str, Field(pattern=r"^\d{1,7}$")], SpecialToken]
     model_input_names: list[Literal["input_ids", "token_type_ids", "attention_mask"]]
     padding_side: Literal["left", "right"]
@@ -119,7 +120,7 @@ class ReaderArguments(TypedDict, total=False):
 
     __pydantic_config__ = _KNOWN_KEYS_ALONE  # type: ignore[misc]
 
-    model_max_length: Length
+    model_max_length: Window
     padding_side: Literal["left", "right"]
     truncation_side: Literal["left", "right"]
     do_lower_case: bool
@@ -133,7 +134,7 @@ class Expansion(TypedDict, total=False):
     strategy: Literal["fixed", "min"]
     attend: bool
     token: Word | None
-    length: Length
+    length: Window
 
 
 class Output(TypedDict):
@@ -158,13 +159,13 @@ class ReaderConfig(TypedDict, total=False):
 
     __pydantic_config__ = _KNOWN_KEYS_ALONE  # type: ignore[misc]
 
-    max_seq_length: Length | None
+    max_seq_length: Window | None
     do_lower_case: bool
     transformer_task: Literal["feature-extraction", "sequence-classification"]
     modality_config: Outputs
     module_output_name: Literal["token_embeddings", "scores"] | None
-    query_length: Length | None
-    document_length: Length | None
+    query_length: Window | None
+    document_length: Window | None
     query_expansion: Expansion | None
     tokenizer_args: ReaderArguments
     processor_kwargs: ReaderArguments
@@ -183,8 +184,8 @@ class LibraryConfig(TypedDict, total=False):
     keep_in_fp32_modules: list[Word] | None
     query_prefix: Word | None
     document_prefix: Word | None
-    query_length: Length | None
-    document_length: Length | None
+    query_length: Window | None
+    document_length: Window | None
     query_expansion: Expansion | None
     do_query_expansion: bool | None
     attend_to_expansion_tokens: bool | None
@@ -199,8 +200,8 @@ class Stanford(TypedDict, total=False):
 
     query_token_id: Word | None
     doc_token_id: Word | None
-    query_maxlen: Length | None
-    doc_maxlen: Length | None
+    query_maxlen: Window | None
+    doc_maxlen: Window | None
     attend_to_mask_tokens: bool | None
     mask_punctuation: bool | None
 
@@ -274,7 +275,7 @@ def tokenizer_config(content: Any, path: Path) -> Any:
     settings: Json = dict(validate(content, TokenizerConfig, str(path), BenchError))
     longest = settings.get("model_max_length")
     if longest is not None:
-        settings["model_max_length"] = _UNLIMITED if longest > _LONGEST else max(1, int(longest))
+        settings["model_max_length"] = _UNLIMITED if longest > _LONGEST else int(longest)
     name = settings.get("tokenizer_class")
     if name is not None and not _is_tokenizer(name):
         # The plain class takes tokenizer.json as it is, which is all that is used of a tokenizer here.
@@ -306,6 +307,7 @@ def only(kind: Any) -> Clean:
 
 def _declared(model_type: Any, path: Path) -> frozenset[str]:
     """The settings that transformers' class for a kind of model declares, those inherited included."""
+    from transformers.models.auto import modeling_auto as known
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
     from transformers.models.auto.tokenization_auto import TOKENIZER_MAPPING_NAMES
 
@@ -315,7 +317,13 @@ def _declared(model_type: Any, path: Path) -> frozenset[str]:
             "Use a conversion that it knows, or serve the model and rerank over http."
         )
     kind = CONFIG_MAPPING[model_type]
-    if model_type not in TOKENIZER_MAPPING_NAMES or getattr(kind, "sub_configs", None):
+    reads_text = (
+        TOKENIZER_MAPPING_NAMES.keys()
+        | known.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.keys()
+        | known.MODEL_FOR_MASKED_LM_MAPPING_NAMES.keys()
+        | known.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES.keys()
+    )
+    if model_type not in reads_text or getattr(kind, "sub_configs", None):
         raise BenchError(
             f"{path} is of a {model_type} model, which is no model for text alone: it cannot be used here."
         )

@@ -40,14 +40,16 @@ class Module(TypedDict):
     __pydantic_config__ = ConfigDict(extra="ignore")  # type: ignore[misc]
 
     name: str
-    path: Annotated[str, Field(pattern=r"^[\w-]*$")]
+    path: Annotated[str, Field(pattern=r"^[\w-]{0,100}$")]
     type: str
 
 
 class _Index(TypedDict):
     __pydantic_config__ = ConfigDict(extra="ignore")  # type: ignore[misc]
 
-    weight_map: Annotated[dict[str, Annotated[str, Field(pattern=r"^[\w][\w.-]*\.safetensors$")]], Field(min_length=1)]
+    weight_map: Annotated[
+        dict[str, Annotated[str, Field(pattern=r"^\w[\w.-]{0,200}\.safetensors$")]], Field(min_length=1)
+    ]
 
 
 @contextmanager

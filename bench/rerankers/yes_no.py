@@ -193,4 +193,4 @@ def build(row: Row, options: Options) -> Reranker:
         model.to(local.device(options)).eval()
     settings: dict[str, str | int | float | bool] = {"yes": prompt.yes, "no": prompt.no, "window": WINDOW}
     card = local.card(row, files, model, settings, str(prompt))
-    return YesNo(card, model, Cutter(tokenizer, row.model), prompt, options)
+    return local.tried(YesNo(card, model, Cutter(tokenizer, row.model), prompt, options))

@@ -1,5 +1,6 @@
 """BEIR-format folders: the same collection plain or packed, and every mistake named by file and line."""
 
+import bz2
 import gzip
 import json
 import os
@@ -216,7 +217,7 @@ def test_judgements_that_call_nothing_relevant_are_named(beir_folder: BeirFolder
     assert "no judgement is above 0, so that every figure is 0" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["corpus.jsonl", "queries.jsonl"])
+@pytest.mark.parametrize("name", ["corpus.jsonl", "queries.jsonl", "qrels/test.tsv"])
 def test_a_plain_file_called_gz_and_a_gzipped_one_called_plain_are_read(small: Path, name: str):
     expected = [(each.version, list(each.documents)) for each in [loaded(small)]]
     path = small / name
@@ -396,6 +397,7 @@ def test_ids_in_any_script(small: Path, identifier: str):
     [
         ("q1\td1", "expected 'query-id<TAB>corpus-id<TAB>score'"),
         ("q1 d1 1", "Separate the columns by tabs."),
+        ("q1,d1,1", "Separate the columns by tabs."),
         ("q1\t0\td1\t1", "looks like a TREC qrels file: drop its second column"),
         ("q1\t\t1", "expected 'query-id<TAB>corpus-id<TAB>score'"),
         ("q1\td1 \t1", "white space"),
@@ -457,6 +459,16 @@ def test_a_torn_packed_file_is_named(beir_folder: BeirFolder, file: str):
 def test_a_file_that_is_not_utf8_is_named(small: Path, file: str):
     (small / file).write_bytes('{"_id": "d1", "text": "café"}\n'.encode("latin-1"))
     assert str(small / file) in refusal(small)
+
+
+@pytest.mark.parametrize("file", ["corpus.jsonl", "queries.jsonl"])
+@pytest.mark.parametrize("pack", [bz2.compress, lambda content: content.decode().encode("utf-16")])
+def test_a_file_packed_or_encoded_otherwise_is_named_with_what_to_do(small: Path, file: str, pack):
+    (small / file).write_bytes(pack((small / file).read_bytes()))
+    message = refusal(small)
+    assert str(small / file) in message
+    assert "not UTF-8 text" in message
+    assert "unpack it" in message
 
 
 @pytest.mark.parametrize("file", ["corpus.jsonl", "queries.jsonl"])

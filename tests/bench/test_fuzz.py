@@ -165,7 +165,7 @@ def test_a_gzipped_file_with_pieces_changed(name: str, tmp_path: Path, data: st.
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", READERS)
-@settings(FUZZ, max_examples=5_000)
+@settings(FUZZ, max_examples=2_000)
 @given(data=st.data())
 def test_every_reader_for_long(name: str, tmp_path: Path, data: st.DataObject) -> None:
     file, read, valid = READERS[name]

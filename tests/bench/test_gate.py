@@ -127,9 +127,9 @@ def test_five_queries_find_nothing(of: Compare) -> None:
     assert "Few queries (fewer than 30): beir/toy." in markdown(report).replace("\\", "")
 
 
-def test_an_equal_run_has_no_interval(of: Compare) -> None:
+def test_equal_figures_have_no_interval(of: Compare) -> None:
     (line,) = of([figures_result(even(0.5))], [figures_result(even(0.5))]).lines
-    assert (line.low, line.high, line.cells()[5]) == (None, None, "same run")
+    assert (line.low, line.high, line.cells()[5]) == (None, None, "no change")
 
 
 def test_runs_are_checked_against_their_results(of: Compare, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_a_task_that_mteb_does_not_have_keeps_its_own_name(tmp_path: Path):
     read = TaskResult.from_disk(path)
     assert read.get_score() == 0.25
     assert "/" not in read.task_name
-    assert read.dataset_revision == "00"
+    assert read.dataset_revision == "data of folder/../../mine <x>"
 
 
 def test_mtebs_cache_finds_the_models(tmp_path: Path):

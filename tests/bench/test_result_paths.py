@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from bench.errors import BenchError
-from bench.results import orphan_runs, result_paths
+from bench.kept import orphan_runs
+from bench.results import result_paths
 from tests.bench.factories import figures_result, keep
 
 

@@ -191,6 +191,15 @@ def test_a_damaged_run_of_the_cache_is_built_again(
     assert "candidates from the cache" in capsys.readouterr().err
 
 
+def test_a_cache_that_cannot_be_written_stops_nothing(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("RERANK_BENCH_CACHE", str(tmp_path / "file"))
+    assert orders(first_stage(declared(folder), "bm25", 2))["q2"] == ["d2"]
+    assert "beir/small: the run could not be kept in the cache for the next command" in capsys.readouterr().err
+
+
 def test_an_edited_corpus_has_candidates_of_its_own(folder: Path, cache: Path):
     # The words of d1 and d2 change places: the same ids, counts, queries and judgements as before.
     assert orders(first_stage(declared(folder), "bm25", 2))["q2"] == ["d2"]

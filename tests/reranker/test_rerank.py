@@ -3,8 +3,10 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -148,9 +150,57 @@ def test_what_a_reranker_says_of_itself(tiny: Reranker) -> None:
     assert tiny.parameters == 473_536
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        iter,
+        tuple,
+        np.array,
+        lambda texts: dict.fromkeys(texts).keys(),
+        lambda texts: (text for text in texts),
+        lambda texts: pd.Series(texts, index=range(len(texts), 0, -1)),
+        lambda texts: pd.Series(texts, index=list("abcdefghij")[: len(texts)]),
+    ],
+)
+def test_documents_may_come_in_any_way_that_gives_them_one_by_one(given: Any, tiny: Reranker) -> None:
+    texts = ["A glacier moves slowly.", "The tide turns twice a day.", "Two eggs."]
+    wanted = tiny.rerank("which tide", texts)
+    found = tiny.rerank("which tide", given(texts))
+    assert [(one.index, one.score, one.document) for one in found] == [
+        (one.index, one.score, one.document) for one in wanted
+    ]
+    assert tiny.score(iter([("which tide", given(texts))])) == tiny.score([("which tide", texts)])
+
+
+@pytest.mark.parametrize(
+    ("documents", "message"),
+    [
+        ("one text", "not one str"),
+        (b"bytes", "not one bytes"),
+        ({"a": "text"}, "not one dict"),
+        (pd.DataFrame({"text": ["a"]}), "not one DataFrame"),
+        (np.array([["a"]]), "not one ndarray"),
+        (None, "not one NoneType"),
+        (["a", None], "document 1 of the query 'q' is a NoneType, not a string"),
+        (pd.Series(["a", float("nan")], index=[7, 7]), "document 1 of the query 'q' is a float"),
+        ((text for text in ("a", "b", 3)), "document 2 of the query 'q' is a int"),
+    ],
+)
+def test_what_is_not_a_list_of_texts_is_refused(documents: Any, message: str, tiny: Reranker) -> None:
+    with pytest.raises(TypeError, match=message):
+        tiny.rerank("q", documents)
+
+
+@pytest.mark.parametrize("one", [5, ("a",), ("a", [], 3), None])
+def test_a_list_without_query_and_documents_is_named(one: Any, tiny: Reranker) -> None:
+    with pytest.raises(TypeError, match=r"list 1 is a \w+, not \(query, documents\)"):
+        tiny.score([("a", ["b"]), one])
+
+
 def test_unknown_device_and_precision_are_refused(tiny_folder: Path) -> None:
-    with pytest.raises(RerankerError, match="'abacus' cannot be used here"):
-        Reranker.from_pretrained(tiny_folder, device="abacus")
+    for device in ("abacus", "meta", "", "cpu:x", "cuda:-1", "a" * 300, "vulkan"):
+        with pytest.raises(RerankerError, match=r"cannot be used here .*: choose auto, cpu or cuda"):
+            Reranker.from_pretrained(tiny_folder, device=device)
     with pytest.raises(RerankerError, match="dtype 'float8' is not known: choose one of auto, float32"):
         Reranker.from_pretrained(tiny_folder, dtype="float8")
 

@@ -60,3 +60,13 @@ def test_a_hash_is_remembered_for_as_long_as_the_files_stay_as_they_are(tmp_path
 def test_without_files_nothing_is_remembered(tmp_path: Path, cache: Path):
     assert remembered("source", [tmp_path / "missing"], lambda: hash_texts(ROWS)) == hash_texts(ROWS)
     assert not cache.exists()
+
+
+def test_a_cache_that_cannot_be_written_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    path = tmp_path / "file"
+    path.touch()
+    monkeypatch.setenv("RERANK_BENCH_CACHE", str(path))
+    assert remembered("source", [path], lambda: hash_texts(ROWS)) == hash_texts(ROWS)
+    assert "could not be kept" in capsys.readouterr().err

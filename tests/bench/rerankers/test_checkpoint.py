@@ -107,3 +107,22 @@ def test_identity_follows_every_file_that_matters(tmp_path):
     assert identity() == first
     (tmp_path / "model.safetensors").write_bytes(b"2")
     assert identity() != first
+
+
+@pytest.mark.parametrize("family", ["cross-encoder", "bi-encoder", "late-interaction"])
+def test_a_tokenizer_without_a_padding_token(family, tmp_path, request, cpu):
+    folders = {"bi-encoder": "encoder", "late-interaction": "colbert", "cross-encoder": "classifier"}
+    shutil.copytree(request.getfixturevalue(folders[family]), tmp_path, dirs_exist_ok=True)
+    settings = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    settings |= {"pad_token": None, "tokenizer_class": "PreTrainedTokenizerFast"}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings))
+    with pytest.raises(BenchError, match="padding token"):
+        load(f"{family}:{tmp_path}", cpu)
+
+
+def test_a_window_without_room(tmp_path, classifier, cpu):
+    shutil.copytree(classifier, tmp_path, dirs_exist_ok=True)
+    settings = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings | {"model_max_length": 3}))
+    with pytest.raises(BenchError, match="model_max_length"):
+        load(f"cross-encoder:{tmp_path}", cpu)
