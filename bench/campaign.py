@@ -107,8 +107,8 @@ def check(plan: Plan) -> dict[str, str]:
 
 def _one_name(name: str, other: str, called: str) -> BenchError:
     return BenchError(
-        f"{name} and {other} are both called {called!r}: their results would overwrite each other. Rename a folder, or "
-        "measure each with an --output of its own."
+        f"{name} and {other} are both called {called!r}: no table could tell them apart. Rename a folder, or measure "
+        "each with an --output of its own."
     )
 
 

@@ -34,6 +34,15 @@ _HOST_TROUBLE = {
     sqlite3.SQLITE_PROTOCOL,
     sqlite3.SQLITE_NOLFS,
 }
+_NO_RIGHT = "Give yourself the right to read and write the file and its folder, or choose another one with --output."
+_FIXES = {
+    sqlite3.SQLITE_FULL: "Free the disk; then give the same command.",
+    sqlite3.SQLITE_CANTOPEN: _NO_RIGHT,
+    sqlite3.SQLITE_PERM: _NO_RIGHT,
+    sqlite3.SQLITE_READONLY: _NO_RIGHT,
+    sqlite3.SQLITE_BUSY: "End the program that has the file open; then give the same command.",
+    sqlite3.SQLITE_LOCKED: "End the program that has the file open; then give the same command.",
+}
 # SQLite quotes a damaged schema in its message, which then does not decode.
 _FAILURES = (sqlite3.Error, UnicodeDecodeError)
 _T = TypeVar("_T")
@@ -155,9 +164,11 @@ class Store:
         return database
 
     def _unusable(self, error: Exception) -> BenchError:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+        fix = _FIXES.get(code, "Free the disk, or end the program that has the file open; then give the same command.")
         return BenchError(
             f"Cannot keep scores in {self.path}: {error}. What was kept until now is intact ({self.lists:,} lists of "
-            "this command). Free the disk, or end the program that has the file open; then give the same command."
+            f"this command). {fix}"
         )
 
 

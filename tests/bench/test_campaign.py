@@ -140,7 +140,7 @@ def test_a_reranker_named_twice_is_measured_once(plan: Callable[..., Plan]):
 
 
 def test_two_rerankers_of_one_name_are_refused_before_anything_is_read(plan: Callable[..., Plan], tmp_path: Path):
-    # As two checkpoints of different parents are: their results would overwrite each other.
+    # As two checkpoints of different parents are: no table could tell them apart.
     for parent in ("a", "b"):
         (tmp_path / parent / "mine").mkdir(parents=True)
     names = [f"core:{tmp_path}/{parent}/mine" for parent in ("a", "b")]
@@ -197,6 +197,20 @@ def test_mistakes_are_told_before_anything_is_read(
     steps = Steps()
     with pytest.raises(BenchError, match=message):
         run(plan("first-stage", reranker, **changes), steps)
+    assert steps.steps == []
+
+
+@pytest.mark.parametrize("name", ["cross-encoder:nobody/has-this", "jina-reranker-v3", "fusion:core:nobody/has-this"])
+def test_a_model_that_is_not_cached_is_told_at_once_where_the_hub_may_not_be_asked(
+    plan: Callable[..., Plan], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    steps = Steps()
+    with pytest.raises(BenchError, match=r"nobody/has-this|jina-reranker-v3"):
+        run(plan("first-stage", name), steps)
     assert steps.steps == []
 
 

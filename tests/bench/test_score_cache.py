@@ -168,3 +168,21 @@ def test_numbers_that_no_result_could_hold_are_refused(command: Command, option:
     printed = command("-r", "random", option, value, status=2)
     assert "Traceback" not in printed
     assert option in printed
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o500])
+def test_an_output_folder_without_rights_is_refused(
+    place: Path, environment: dict[str, str], without_override: list[str], mode: int
+) -> None:
+    out = place / "out"
+    (out / "folder").mkdir(parents=True)
+    for folder in (out, out / "folder"):
+        folder.chmod(mode)
+        done = subprocess.run(
+            [*without_override, sys.executable, "-m", "bench", "folder", "data", "-r", "random"],
+            cwd=place, env=environment, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        folder.chmod(0o700)
+        assert done.returncode == 2, done.stderr
+        assert "Traceback" not in done.stderr
+        assert re.search(r"Error: .*(Cannot write .*: Permission denied\. Choose another|is not readable)", done.stderr)

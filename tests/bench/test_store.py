@@ -452,7 +452,7 @@ def test_damage_that_shows_while_a_command_runs_is_set_aside_too(
 
 def test_a_folder_in_the_files_place_is_an_error_that_says_so(tmp_path: Path) -> None:
     (tmp_path / STORE).mkdir()
-    with pytest.raises(BenchError, match=r"Cannot keep scores in .*scores.sqlite: unable to open"):
+    with pytest.raises(BenchError, match=r"Cannot keep scores in .*scores.sqlite: unable to open.* choose another"):
         Store(tmp_path / STORE)
 
 
@@ -460,7 +460,7 @@ def test_a_file_that_another_program_holds_is_an_error_and_not_damage(tmp_path: 
     ask_all(tmp_path / STORE, chunks(1))
     other = sqlite3.connect(tmp_path / STORE, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
-    with pytest.raises(BenchError, match="database is locked"):
+    with pytest.raises(BenchError, match=r"database is locked.*End the program that has the file open"):
         Store(tmp_path / STORE)
     other.close()
     assert ask_all(tmp_path / STORE, chunks(1))[1] == []

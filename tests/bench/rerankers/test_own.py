@@ -286,6 +286,7 @@ def test_bad_answers_are_refused_by_the_classs_name(module, body, form):
         ask(load(form, Options()), [ONE])
 
 
+@pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad")
 @pytest.mark.parametrize(
     "scores",
     ["[1, 2]", "numpy.array([1, 2])", "numpy.float32([1, 2])", "torch.tensor([1.0, 2.0], requires_grad=True)",
