@@ -10,7 +10,6 @@ from bench.ours import forget_working_folder
 
 def run() -> None:
     """Run the command line; Ctrl-C ends it at any moment, while it is being imported too."""
-    forget_working_folder()
     sys.unraisablehook = _without_interrupts
     try:
         with interruptible():
@@ -32,4 +31,5 @@ def _without_interrupts(unraisable: "sys.UnraisableHookArgs") -> None:
 
 
 if __name__ == "__main__":
+    forget_working_folder()
     run()

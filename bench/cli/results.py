@@ -1,8 +1,7 @@
 """Commands over kept results: leaderboard, reproduce, compare, gate, verify."""
 
-import os
 import sys
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,8 +12,6 @@ from bench.console import note, say_page, say_path
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from bench.collections.collection import Collection
     from bench.results import Result
 
@@ -33,22 +30,6 @@ RunFiles = Annotated[
         "--first-stage", help="A TREC file that a first stage was read from, for the results over it. Repeatable."
     ),
 ]
-
-
-@contextmanager
-def printing() -> "Iterator[None]":
-    """A verdict that could not be printed (a closed pipe, a full device) is an error, and never exit status 0 or 1.
-
-    Raises:
-        BenchError: where standard output does not take it.
-    """
-    try:
-        yield
-        sys.stdout.flush()
-    except OSError as error:
-        # What is left in the buffer would fail once more, with a traceback, when the interpreter ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise BenchError(f"Cannot print the verdict: {error.strerror or error}.") from error
 
 
 @app.command(help="Tabulate rerankers by tasks, beside published ones.")
@@ -159,8 +140,7 @@ def gate(
     gates.append_step_summary(report)
     if junit is not None:
         gates.write_junit(report, junit)
-    with printing():
-        gates.render(stdout(), report)
+    gates.render(stdout(), report)
     raise typer.Exit(report.exit_status)
 
 
@@ -180,6 +160,5 @@ def verify(places: Places = None, data: DataPlaces = None, source: Source = "", 
 
     with closing(Reload(data_places(data or []), source, first_stage or [])) as reload:
         found = verify(places or [Path("out")], reload.collection, reload.first_stage)
-    with printing():
-        render(stdout(), found)
+    render(stdout(), found)
     raise typer.Exit(found.exit_status)
