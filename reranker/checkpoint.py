@@ -23,7 +23,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
-from reranker import adapter, declared, hub
+from reranker import adapter, declared, hub, identity
 from reranker.backbone import Backbone
 from reranker.errors import CheckpointError
 from reranker.model import ListModel
@@ -184,16 +184,18 @@ class Checkpoint:
                 raise CheckpointError(f"{path} cannot be read, fetch it again: {error}") from error
 
     def fingerprint(self, dtype: torch.dtype) -> str:
-        """A sha256 in hex over all that scores depend on: files, precision, and the prompt's version."""
+        """A sha256 in hex over all that scores depend on: files, precision, and the prompt's version.
+
+        Whole or in shards, equal weights give equal fingerprints.
+        """
         digest = hashlib.sha256(f"{PROMPT_VERSION} {dtype}".encode())
         # A backbone and its tokenizer are one file, whose hash stands in the config.
-        names = (CONFIG, *self.tokenizer_files)
-        for path in (*map(self.file, names), *self.weights):
-            try:
-                with path.open("rb") as file:
-                    digest.update(hashlib.file_digest(file, "sha256").digest())
-            except OSError as error:
-                raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
+        try:
+            for name in (CONFIG, *self.tokenizer_files):
+                digest.update(hashlib.sha256(self.file(name).read_bytes()).digest())
+            digest.update(identity.weights(self.weights))
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(f"{self.folder} cannot be read: {error}") from error
         return digest.hexdigest()
 
 
