@@ -23,7 +23,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
-from reranker import adapter, declared, hub
+from reranker import adapter, declared, hub, identity
 from reranker.backbone import Backbone
 from reranker.errors import CheckpointError
 from reranker.model import ListModel
@@ -125,6 +125,8 @@ class Checkpoint:
             config = AutoConfig.for_model(**declared.architecture(self.config), attn_implementation="sdpa")
             if "sliding_attention" in (getattr(config, "layer_types", None) or ()) and not config.sliding_window:
                 raise CheckpointError(f"{where} has sliding layers but no sliding_window in use")
+            if config.num_attention_heads % config.num_key_value_heads:
+                raise CheckpointError(f"{where}: num_key_value_heads does not divide num_attention_heads")
             with torch.device("meta"):
                 backbone = AutoModel.from_config(config)  # type: ignore[no-untyped-call]
             # The rotary frequencies are computed, not stored, so they must be made where numbers are real.
@@ -184,16 +186,18 @@ class Checkpoint:
                 raise CheckpointError(f"{path} cannot be read, fetch it again: {error}") from error
 
     def fingerprint(self, dtype: torch.dtype) -> str:
-        """A sha256 in hex over all that scores depend on: files, precision, and the prompt's version."""
+        """A sha256 in hex over all that scores depend on: files, precision, and the prompt's version.
+
+        Whole or in shards, equal weights give equal fingerprints.
+        """
         digest = hashlib.sha256(f"{PROMPT_VERSION} {dtype}".encode())
         # A backbone and its tokenizer are one file, whose hash stands in the config.
-        names = (CONFIG, *self.tokenizer_files)
-        for path in (*map(self.file, names), *self.weights):
-            try:
-                with path.open("rb") as file:
-                    digest.update(hashlib.file_digest(file, "sha256").digest())
-            except OSError as error:
-                raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
+        try:
+            for name in (CONFIG, *self.tokenizer_files):
+                digest.update(hashlib.sha256(self.file(name).read_bytes()).digest())
+            digest.update(identity.weights(self.weights))
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(f"{self.folder} cannot be read: {error}") from error
         return digest.hexdigest()
 
 

@@ -46,7 +46,10 @@ def merge(folders: Sequence[Path], weights: Sequence[float], output: Path) -> No
                 f"{one.folder} and {found[0].folder} are checkpoints of different shapes: they cannot be merged"
             )
     whole = found[0].backbone is None
-    merged = _mean(parts, weights) if whole else adapter.merge(parts, weights)
+    try:
+        merged = _mean(parts, weights) if whole else adapter.merge(parts, weights)
+    except (KeyError, RuntimeError) as error:  # an adapter without one of its parts, or of another width
+        raise CheckpointError(f"{folders[0]} and the others are of different shapes: {error}") from error
     part = output.with_name(output.name + ".part")
     if part.exists():
         shutil.rmtree(part)  # an earlier process was ended at it

@@ -30,6 +30,9 @@ from reranker.prompt import BODY_START, CLOSING, Markers, between, body, head, r
 
 Ids = npt.NDArray[np.int32]
 
+MOST_CHARACTERS = 1_000_000
+"""Characters of a text that are tokenised, unless its cap asks for more: what follows took 160 bytes a character."""
+_CHARACTERS_A_TOKEN = 16  # more than a token of any language has on average
 _CACHED_UNITS = 32_000_000  # tokens plus characters kept: about 100 MB for English
 QWEN_PIECES = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
@@ -52,7 +55,8 @@ _PLAIN_ADDED_TOKEN = re.compile(r'<[^<>"\s]+>|[^<>"\s]+')
 class Cut:
     """A text as the prompt takes it: within its cap and without marker strings.
 
-    `length` counts the tokens of the raw text up to the cap, `lost` those beyond it.
+    `length` counts the tokens of the raw text up to the cap, `lost` those beyond it, of a text longer than
+    `MOST_CHARACTERS` those of its beginning.
     """
 
     text: str
@@ -187,12 +191,16 @@ class PromptTokens:
 
         A text of `cap` tokens or more is decoded from its first `cap`, as the published code does.
         """
-        return [self._cut(text, ids, cap) for text, ids in zip(texts, self._ids(texts), strict=True)]
+        read = [_beginning(text, cap) for text in texts]
+        return [self._cut(*parts, cap) for parts in zip(texts, read, self._ids(read), strict=True)]
 
-    def _cut(self, text: str, ids: Ids, cap: int) -> Cut:
+    def _cut(self, whole: str, read: str, ids: Ids, cap: int) -> Cut:
+        """The cut of a whole text, of which a beginning was read as these ids."""
+        text = read
         if len(ids) >= cap:
             text = self._tokenizer.decode(ids[:cap].tolist(), skip_special_tokens=False)
-        return Cut(without_markers(text, self.markers), min(len(ids), cap), max(len(ids) - cap, 0))
+        lost = max(len(ids) - cap, 0 if len(read) == len(whole) else 1)
+        return Cut(without_markers(text, self.markers), min(len(ids), cap), lost)
 
     def documents(self, texts: Iterable[str], cap: int) -> dict[str, Document]:
         """Each distinct text as a document of at most `cap` tokens."""
@@ -206,12 +214,13 @@ class PromptTokens:
             return found
 
     def _tokenise(self, texts: Sequence[str], cap: int) -> list[Document]:
-        raw = self._ids(texts)
-        cuts = [self._cut(text, ids, cap) for text, ids in zip(texts, raw, strict=True)]
+        read = [_beginning(text, cap) for text in texts]
+        raw = self._ids(read)
+        cuts = [self._cut(*parts, cap) for parts in zip(texts, read, raw, strict=True)]
         if not self.by_pieces:
             return [Document(cut, None) for cut in cuts]
         # What was tokenised to be measured need not be tokenised again, if it is the text that the prompt takes.
-        same = [cut.text == text and _starts_a_token(text) for cut, text in zip(cuts, texts, strict=True)]
+        same = [cut.text == text and _starts_a_token(text) for cut, text in zip(cuts, read, strict=True)]
         others = iter(self._ids([body(cut.text) for cut, kept in zip(cuts, same, strict=True) if not kept]))
         return [
             Document(cut, np.concatenate((self._body_start, ids)) if kept else next(others))
@@ -273,6 +282,11 @@ class PromptTokens:
 
 
 _NOTHING: Ids = np.empty(0, dtype=np.int32)
+
+
+def _beginning(text: str, cap: int) -> str:
+    """As much of a text as is tokenised."""
+    return text[: max(MOST_CHARACTERS, _CHARACTERS_A_TOKEN * cap)]
 
 
 def _starts_a_token(text: str) -> bool:

@@ -321,7 +321,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say(f"best dev nDCG@10 {done.best:.4f}, after step {done.best_step}; written to {options.output}/")
         return 0
 
-    return command.run(work, "The same command goes on from the last saved step.")
+    return command.run(work, "Run the same command again: it goes on from the last saved step, if there is one.")
 
 
 if __name__ == "__main__":

@@ -47,6 +47,27 @@ def test_shards_give_the_same_scores(editable: Path, tiny: Reranker) -> None:
         load(editable)
 
 
+@pytest.mark.parametrize("metadata", [None, {"format": "pt"}])
+def test_shards_have_the_fingerprint_of_the_whole(metadata: dict[str, str] | None, editable: Path) -> None:
+    tensors = load_file(editable / "model.safetensors")
+    tensors["model.norm.weight"] = tensors["model.norm.weight"].bfloat16()  # two precisions, one after the other
+    save_file(tensors, editable / "model.safetensors", metadata)
+    whole = load(editable).fingerprint
+    (editable / "model.safetensors").unlink()
+    places = {name: f"model-{number % 3}.safetensors" for number, name in enumerate(tensors)}
+
+    def cut(tensors: dict[str, torch.Tensor]) -> str:
+        for file in set(places.values()):
+            part = {name: tensors[name] for name, place in places.items() if place == file}
+            save_file(part, editable / file, metadata)
+        (editable / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
+        return load(editable).fingerprint
+
+    assert cut(tensors) == whole
+    tensors["model.norm.weight"] = tensors["model.norm.weight"] * 2
+    assert cut(tensors) != whole
+
+
 def test_the_released_config_loads_and_its_code_is_left_alone(editable: Path, tiny: Reranker) -> None:
     # As released: rope as two keys, the precision's old name, and code to be run with trust_remote_code.
     (editable / "modeling.py").write_text("raise SystemExit('code of a checkpoint was run')")
@@ -234,6 +255,22 @@ def test_a_projector_that_does_not_fit_is_told(
         ({"rope_parameters": {"rope_type": "dynamic", "factor": 2.0}}, "rope_parameters.rope_type: "),
         ({"rope_parameters": {"rope_type": "default", "new_key": 2.0}}, "rope_parameters.new_key: "),
         ({"rope_parameters": {"rope_type": "yarn"}}, "is not a usable configuration|rotary frequencies"),
+        (
+            {
+                "rope_parameters": {
+                    "rope_type": "llama3",
+                    "rope_theta": 1e4,
+                    "low_freq_factor": 4,
+                    "high_freq_factor": 1,
+                }
+            },
+            "low_freq_factor 4.0 is not below high_freq_factor 1.0",
+        ),
+        ({"num_key_value_heads": ...}, "num_key_value_heads does not divide num_attention_heads"),
+        (
+            {"model_type": "llama", "head_dim": ..., "num_attention_heads": 3, "num_key_value_heads": 1},
+            "head_dim is missing",
+        ),
         ({"rms_norm_eps": 1e400}, "not valid JSON|rms_norm_eps"),
         ({"quantization_config": {"quant_method": "evil"}}, "quantization_config: "),
     ],

@@ -12,7 +12,7 @@ from reranker import tokens as tokens_module
 from reranker.checkpoint import EMBEDDED, find
 from reranker.errors import CheckpointError
 from reranker.prompt import Markers, well_formed, without_markers
-from reranker.tokens import Block, Cut, PromptTokens, pieces_are_exact
+from reranker.tokens import MOST_CHARACTERS, Block, Cut, PromptTokens, pieces_are_exact
 
 SPEC = json.loads((Path(__file__).parent / "data/tiny-checkpoint/tokenizer.json").read_text(encoding="utf-8"))
 QWEN = Tokenizer.from_str(json.dumps(SPEC))
@@ -196,6 +196,24 @@ def test_cut_counts_what_it_removes(tokenizer: Tokenizer) -> None:
     tokens = PromptTokens(tokenizer, Markers())
     # Digits are one token each, so lengths can be told without the tokenizer.
     assert tokens.cut(["12345", "123", "1234"], 4) == [Cut("1234", 4, 1), Cut("123", 3, 0), Cut("1234", 4, 0)]
+
+
+@pytest.mark.parametrize("by_pieces", [None, False])
+def test_of_a_very_long_text_the_beginning_alone_is_tokenised(by_pieces: bool | None, tokenizer: Tokenizer) -> None:
+    tokens = PromptTokens(tokenizer, Markers(), by_pieces)
+    long, short = "7" * (MOST_CHARACTERS + 50_000), "7" * MOST_CHARACTERS  # a digit is a token
+    found = tokens.documents([long, short], 4)
+    assert found[long].cut == found[short].cut == Cut("7777", 4, MOST_CHARACTERS - 4)
+    assert tokens.cut([long], 4) == [found[long].cut]
+
+
+def test_what_is_not_tokenised_counts_as_lost(tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reranker.tokens.MOST_CHARACTERS", 26)
+    monkeypatch.setattr("reranker.tokens._CHARACTERS_A_TOKEN", 1)
+    tokens = PromptTokens(tokenizer, Markers())
+    word = "<|endoftext|>"  # a token of 13 characters
+    assert tokens.cut([4 * word, 2 * word], 9) == [Cut(2 * word, 2, 1), Cut(2 * word, 2, 0)]
+    assert tokens.cut(["7" * 200, "7" * 8], 9) == [Cut("7" * 9, 9, 26 - 9), Cut("7" * 8, 8, 0)]
 
 
 def test_the_markers_of_a_checkpoint_may_be_others(tokenizer: Tokenizer) -> None:

