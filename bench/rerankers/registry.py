@@ -79,6 +79,9 @@ def plug_ins() -> Mapping[str, EntryPoint]:
 def _of_family(row: Row) -> Maker:
     if row.refusal:
         raise BenchError(f"{row.name} cannot be run here: {row.refusal}")
+    if row.family == "http":
+        # Before the name, which may hold a password, is shown as a step of the command.
+        import_module("bench.rerankers.http").host_of(row.model.partition("#")[0])
     return partial(_build, row)
 
 
