@@ -150,7 +150,7 @@ def build(row: Row, options: Options) -> Reranker:
             or a key, proxy or certificate file that cannot be used.
     """
     url, _, model = row.model.partition("#")
-    host = _host(url)
+    host = host_of(url)
     fields = {name: json.loads(value) for name, value in options.http_options}
     settings: dict[str, str | float] = {"url": url, "timeout": PATIENCE.timeout, "lengths": "the server's own"}
     card = Card(
@@ -172,8 +172,12 @@ def _fingerprint(url: str, model: str, options: Sequence[tuple[str, str]]) -> st
     return hashlib.sha256(f"http 1 {url} {model}{asked}".encode()).hexdigest()
 
 
-def _host(url: str) -> Host:
-    """Whose server a URL is of. Messages do not repeat what may be a secret."""
+def host_of(url: str) -> Host:
+    """Whose server a URL is of.
+
+    Raises:
+        BenchError: for a URL that is none or carries a secret, which the message does not repeat.
+    """
     try:
         parsed = httpx.URL(url)
     except (httpx.InvalidURL, UnicodeError):

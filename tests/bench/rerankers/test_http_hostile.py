@@ -18,7 +18,7 @@ import pytest
 
 from bench.errors import BenchError
 from bench.escape import terminal
-from bench.rerankers import http, load
+from bench.rerankers import check, http, load
 from bench.rerankers.base import CandidateList, Options, Scored
 from bench.rerankers.http_call import retry_after
 from bench.rerankers.redaction import WITHHELD, Redaction
@@ -362,6 +362,8 @@ def test_a_key_that_no_header_can_carry_is_refused_at_once(
 def test_a_key_in_a_url_is_not_repeated(patience: None, url: str) -> None:
     with pytest.raises(BenchError) as caught:
         load(f"http:{url}", Options())
+    with pytest.raises(BenchError):
+        check(f"http:{url}")
     assert "ecret" not in str(caught.value)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
