@@ -18,6 +18,7 @@ from bench.errors import BenchError
 from bench.evaluate import evaluate
 from bench.first_stage.runs import first_stage, opened
 from bench.progress import Numbered, Progress
+from bench.rerankers import calls_server
 from bench.rerankers import check as check_reranker
 from bench.rerankers import load as load_reranker
 from bench.rerankers.base import Options
@@ -89,8 +90,10 @@ def check(plan: Plan) -> dict[str, str]:
     Raises:
         BenchError: for what the user can mend, two rerankers of one name among it.
     """
-    names: dict[str, str] = {}
     check_options(plan.options)
+    if plan.options.http_options and not any(map(calls_server, plan.rerankers)):
+        raise BenchError("--http-option has no effect: none of the rerankers is an HTTP server. Leave it out.")
+    names: dict[str, str] = {}
     for name in dict.fromkeys(plan.rerankers):
         called = check_reranker(name, plan.options)
         other = next((given for given, taken in names.items() if taken == called), None)
