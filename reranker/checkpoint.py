@@ -125,6 +125,8 @@ class Checkpoint:
             config = AutoConfig.for_model(**declared.architecture(self.config), attn_implementation="sdpa")
             if "sliding_attention" in (getattr(config, "layer_types", None) or ()) and not config.sliding_window:
                 raise CheckpointError(f"{where} has sliding layers but no sliding_window in use")
+            if config.num_attention_heads % config.num_key_value_heads:
+                raise CheckpointError(f"{where}: num_key_value_heads does not divide num_attention_heads")
             with torch.device("meta"):
                 backbone = AutoModel.from_config(config)  # type: ignore[no-untyped-call]
             # The rotary frequencies are computed, not stored, so they must be made where numbers are real.

@@ -53,6 +53,13 @@ class _Rope(BaseModel):
     mscale_all_dim: Factor | None = None
     truncate: bool | None = None
 
+    @model_validator(mode="after")
+    def _is_in_order(self) -> Self:
+        low, high = self.low_freq_factor, self.high_freq_factor
+        if low is not None and high is not None and low >= high:
+            raise ValueError(f"low_freq_factor {low} is not below high_freq_factor {high}")
+        return self
+
 
 class _BackboneFile(BaseModel):
     """The file in another package that an adapter belongs to."""
@@ -102,8 +109,8 @@ class _Config(_Declared):
         heads, groups = self.num_attention_heads, self.num_key_value_heads
         if groups is not None and heads % groups:
             raise ValueError(f"num_key_value_heads {groups} does not divide num_attention_heads {heads}")
-        if self.head_dim is None and (self.model_type != "llama" or self.hidden_size % (2 * heads)):
-            raise ValueError("head_dim is missing")
+        if self.head_dim is None and self.model_type == "llama" and self.hidden_size % (2 * heads):
+            raise ValueError(f"hidden_size {self.hidden_size} cannot be cut into {heads} heads: head_dim is missing")
         if self.layer_types is not None and len(self.layer_types) != self.num_hidden_layers:
             raise ValueError(f"layer_types has {len(self.layer_types)} layers, not {self.num_hidden_layers}")
         if self.document_marker is not None and self.document_marker == self.query_marker:

@@ -255,6 +255,22 @@ def test_a_projector_that_does_not_fit_is_told(
         ({"rope_parameters": {"rope_type": "dynamic", "factor": 2.0}}, "rope_parameters.rope_type: "),
         ({"rope_parameters": {"rope_type": "default", "new_key": 2.0}}, "rope_parameters.new_key: "),
         ({"rope_parameters": {"rope_type": "yarn"}}, "is not a usable configuration|rotary frequencies"),
+        (
+            {
+                "rope_parameters": {
+                    "rope_type": "llama3",
+                    "rope_theta": 1e4,
+                    "low_freq_factor": 4,
+                    "high_freq_factor": 1,
+                }
+            },
+            "low_freq_factor 4.0 is not below high_freq_factor 1.0",
+        ),
+        ({"num_key_value_heads": ...}, "num_key_value_heads does not divide num_attention_heads"),
+        (
+            {"model_type": "llama", "head_dim": ..., "num_attention_heads": 3, "num_key_value_heads": 1},
+            "head_dim is missing",
+        ),
         ({"rms_norm_eps": 1e400}, "not valid JSON|rms_norm_eps"),
         ({"quantization_config": {"quant_method": "evil"}}, "quantization_config: "),
     ],
