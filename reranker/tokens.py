@@ -25,6 +25,7 @@ import numpy.typing as npt
 from tokenizers import AddedToken, Tokenizer
 from tokenizers.models import BPE, WordPiece
 
+from reranker import pieces
 from reranker.errors import CheckpointError
 from reranker.prompt import BODY_START, CLOSING, Markers, between, body, head, render, tail, without_markers
 
@@ -179,6 +180,12 @@ class PromptTokens:
         return int(number)
 
     def _ids(self, texts: Sequence[str]) -> list[Ids]:
+        return [ids for batch in pieces.batches(texts) for ids in self._batch_ids(batch)]
+
+    def _batch_ids(self, texts: Sequence[str]) -> list[Ids]:
+        if len(texts) == 1 and len(texts[0]) > pieces.PIECE:  # at once, it would take 160 bytes a character
+            parts = [encoding.ids for _, encoding in pieces.encodings(self._tokenizer, texts[0])]
+            return [np.concatenate([np.array(ids, dtype=np.int32) for ids in parts])]
         encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         return [np.array(encoding.ids, dtype=np.int32) for encoding in encodings]
 

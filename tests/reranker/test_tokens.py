@@ -1,13 +1,17 @@
 """Tokenising in pieces gives the ids of the whole prompt, whatever the texts."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer
 
+from reranker import pieces
 from reranker import tokens as tokens_module
 from reranker.checkpoint import EMBEDDED, find
 from reranker.errors import CheckpointError
@@ -196,6 +200,42 @@ def test_cut_counts_what_it_removes(tokenizer: Tokenizer) -> None:
     tokens = PromptTokens(tokenizer, Markers())
     # Digits are one token each, so lengths can be told without the tokenizer.
     assert tokens.cut(["12345", "123", "1234"], 4) == [Cut("1234", 4, 1), Cut("123", 3, 0), Cut("1234", 4, 0)]
+
+
+@pytest.mark.parametrize("text", ["a tide 12 ", "7", "\n", "漢字 "])
+def test_long_texts_have_the_tokens_of_the_whole(
+    text: str, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [text * 900, "short", text * 500, "", text * 100]
+    whole = PromptTokens(tokenizer, Markers()).documents(texts, 40)
+    monkeypatch.setattr(pieces, "PIECE", 1000)
+    calls = 0
+    real = pieces.encodings
+
+    def counted(*arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return real(*arguments)
+
+    monkeypatch.setattr(pieces, "encodings", counted)
+    cut = PromptTokens(tokenizer, Markers()).documents(texts, 40)
+    assert calls == sum(len(one) > 1000 for one in texts)
+    assert {key: one.cut for key, one in cut.items()} == {key: one.cut for key, one in whole.items()}
+
+
+def test_memory_does_not_grow_with_a_documents_length(tiny_folder: Path) -> None:
+    """5 MB took 800 MB more than 5 KB."""
+    code = (
+        "import resource, sys\nfrom reranker import Reranker\n"
+        "one = Reranker.from_pretrained(sys.argv[1], device='cpu')\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "one.rerank('q', ['the tide turns. ' * 300])\nbefore = peak()\n"
+        "one.rerank('q', ['the tide turns. ' * 300_000])\nprint(peak() - before)"
+    )
+    command = [sys.executable, "-c", code, str(tiny_folder)]
+    root = Path(__file__).parents[2]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 300 * 1024  # KiB
 
 
 def test_the_markers_of_a_checkpoint_may_be_others(tokenizer: Tokenizer) -> None:
