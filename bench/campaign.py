@@ -18,6 +18,7 @@ from bench.errors import BenchError
 from bench.evaluate import evaluate
 from bench.first_stage.runs import first_stage, opened
 from bench.progress import Numbered, Progress
+from bench.rerankers import calls_server
 from bench.rerankers import check as check_reranker
 from bench.rerankers import load as load_reranker
 from bench.rerankers.base import Options

@@ -68,6 +68,14 @@ def check(name: str, options: Options) -> str:
     return _named(name).ready(options)
 
 
+def calls_server(name: str) -> bool:
+    """Whether a name stands for a reranker over HTTP, fused or not."""
+    inner = name
+    while inner.startswith("fusion:"):
+        inner = inner.removeprefix("fusion:")
+    return ROWS[inner].family == "http" if inner in ROWS else inner.startswith(("http:", "https:"))
+
+
 def _named(name: str) -> Named:
     if name in ROWS:
         return _of_family(ROWS[name])

@@ -181,6 +181,7 @@ def test_an_object_that_turns_out_to_have_anothers_name_is_refused(
         ("http://user:password@localhost/rerank", {}, "neither a password"),
         ("fusion:https://api.jina.ai/v1/rerank", {}, "JINA_API_KEY"),
         ("random", {"analysis": "klingon"}, "klingon"),
+        ("fusion:random", {"options": Options(http_options=(("top_n", "3"),))}, "none of the rerankers is an HTTP"),
     ],
 )
 def test_mistakes_are_told_before_anything_is_read(
