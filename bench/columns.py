@@ -5,7 +5,7 @@ forums) count once in their suite's mean, as BEIR counts them. A mean is taken o
 names what it leaves out.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
@@ -13,23 +13,22 @@ import numpy as np
 
 from bench import statistics
 from bench.errors import BenchError
+from bench.kept import is_copy
 from bench.protocol import Protocol
+from bench.rerankers.base import Card
 from bench.results import Candidates, Result
-from bench.suites import SUITES, tasks
+from bench.suites import SUITES, find, tasks
 from bench.task import Task
 
 Kind = Literal["task", "group", "mean"]
 Key = tuple[str, str]
-"""A row's identity: the reranker's name and fingerprint, so that two states of one model never share a row."""
+"""A row's identity: the reranker's name, and its fingerprint, device, precision and settings as one text.
+
+Two states of one model never share a row.
+"""
 
 Item = TypeVar("Item")
 Group = TypeVar("Group", bound=Hashable)
-
-_COLUMN_FIELDS = {
-    "task", "split", "data", "documents", "queries", "first_stage_sha256", "text_rule", "identical_ids", "judgements",
-    "measure_library",
-}  # fmt: skip
-"""What may differ between the columns of one mean; in everything else they must agree."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +38,9 @@ class Column:
     ``parts`` maps the protocol ids of the tasks it is made of to their weights, which add up to 1. ``over`` names what
     a mean is over, ``without`` what it leaves out because some row lacks it. ``label`` tells columns of different
     protocols apart, and is empty where there is one. Figures of the candidates are 0 to 1; ``protocol`` is a task's.
+    ``queries`` says over how many queries a task was measured, ``fewest_queries`` is how many the part with the fewest
+    has. A column is ``partial`` where that is not all of the task's, in any of its parts. ``without_candidates`` counts
+    the queries that score 0 because they have none.
     """
 
     name: str
@@ -50,6 +52,10 @@ class Column:
     without: tuple[str, ...]
     candidates: Candidates
     protocol: Protocol | None
+    queries: str
+    fewest_queries: int
+    partial: bool
+    without_candidates: int
 
     @property
     def title(self) -> str:
@@ -68,12 +74,13 @@ class Table:
     def __post_init__(self) -> None:
         for result in self.results:
             place = (result.protocol.id, _key(result))
-            if place in self.at:
+            known = self.at.setdefault(place, result)
+            if not is_copy(known, result):
                 raise BenchError(
-                    f"{result.reranker.name} stands twice on {result.task} under the protocol {result.protocol.label}. "
-                    "Give one folder that holds one of them."
+                    f"{result.reranker.name} stands twice on {result.task} under the protocol {result.protocol.label}, "
+                    f"with different figures: {100 * known.main:.2f} and {100 * result.main:.2f}. Give one folder that "
+                    "holds one of them."
                 )
-            self.at[place] = result
             self.protocols[result.protocol.id] = result.protocol
 
     @property
@@ -84,6 +91,12 @@ class Table:
     def of(self, part: str) -> dict[Key, Result]:
         """One column's results by row."""
         return {key: result for (protocol, key), result in self.at.items() if protocol == part}
+
+    def figure(self, column: Column, key: Key) -> float | None:
+        """A row's figure in a column, 0 to 1; None where the row lacks one of its parts."""
+        if any((part, key) not in self.at for part in column.parts):
+            return None
+        return sum(weight * self.at[part, key].main for part, weight in column.parts.items())
 
     def values(self, column: Column, key: Key) -> list[statistics.Array]:
         """A row's per-query values, one array a part, scaled so that the mean of their means is the column's figure."""
@@ -111,11 +124,10 @@ def arrange(suite: str, table: Table) -> list[Column]:
 
     parts = sorted(table.protocols, key=place)
     labels = _labels(table, parts)
-    conditions = split(parts, lambda part: _condition(table.protocols[part]))
     columns = [_task_column(table, part, labels[part]) for part in parts]
     means = []
-    for members in conditions.values():
-        if len({_task(table, part) for part in members}) < len(members):
+    for members in _conditions(table, parts):
+        if not _are_different_tasks(table, members):
             continue  # one task twice, over other data or texts: neither may stand for it in a mean
         groups, mean = _means(table, members, declared, labels[members[0]])
         means += mean
@@ -133,33 +145,119 @@ def split(items: Iterable[Item], key: Callable[[Item], Group]) -> dict[Group, li
     return groups
 
 
+def unit_of(task_id: str) -> str:
+    """What a task counts as in its suite's mean: the name of its group, or its own."""
+    task = find(task_id)
+    return task.group if task and task.group else task_id.partition("/")[2]
+
+
+def weights(units: Iterable[Collection[Item]]) -> dict[Item, float]:
+    """The weights of a mean of means: every unit weighs the same, and within a unit each of its members."""
+    whole = [unit for unit in units if unit]
+    return {member: 1 / len(unit) / len(whole) for unit in whole for member in unit}
+
+
 def stage_of(protocol: Protocol) -> str:
     """First stage and depth, as in ``bm25@100``."""
     return f"{protocol.first_stage}@{protocol.depth}"
 
 
+def is_partial(protocol: Protocol) -> bool:
+    """Whether fewer queries were measured than the task has."""
+    declared = declared_queries(protocol)
+    return protocol.query_subset != "all" or (declared is not None and protocol.queries < declared)
+
+
+def queries_of(protocol: Protocol) -> str:
+    """How many queries were measured, in words: ``300 queries``, or ``50 of 300 queries``."""
+    declared = declared_queries(protocol)
+    if not is_partial(protocol):
+        return f"{protocol.queries:,} queries"
+    return f"{protocol.queries:,} of {declared:,} queries" if declared else f"a subset of {protocol.queries:,} queries"
+
+
+def headings(columns: Sequence[Column]) -> list[tuple[str, ...]]:
+    """The lines above each column: its name, and what tells it from others or is different in each."""
+    several = len({column.measure for column in columns}) > 1
+    lines = ((each.name, each.label, each.measure if several else "", each.queries) for each in columns)
+    return [tuple(filter(None, each)) for each in lines]
+
+
+def row_names(cards: Mapping[Key, Card]) -> dict[Key, str]:
+    """A name for each row; where rerankers share one, with what tells them apart."""
+    names: dict[Key, str] = {}
+    for name, keys in split(cards, lambda key: key[0]).items():
+        apart = _apart([cards[key] for key in keys])
+        names |= {key: f"{name} ({text})" if text else name for key, text in zip(keys, apart, strict=True)}
+    return {key: names[key] for key in cards}
+
+
+def _apart(namesakes: Sequence[Card]) -> list[str]:
+    """The settings in which rerankers of one name differ, and the fingerprints' beginnings where that is not enough."""
+    if len(namesakes) == 1:
+        return [""]
+    facts = [
+        {"precision": card.dtype, "device": card.device, "revision": card.revision[:8]}
+        | {name: str(value) for name, value in card.settings.items()}
+        for card in namesakes
+    ]
+    names = dict.fromkeys(name for each in facts for name in each)
+    differing = [name for name in names if len({each.get(name, "") for each in facts}) > 1]
+    told = [", ".join(f"{name} {each[name]}" for name in differing if each.get(name)) for each in facts]
+    if all(told) and len(set(told)) == len(told):
+        return told
+    return [", ".join(filter(None, (text, card.fingerprint[:8]))) for text, card in zip(told, namesakes, strict=True)]
+
+
+def declared_queries(protocol: Protocol) -> int | None:
+    """How many queries the suite says that the task has."""
+    task = find(protocol.task)
+    return task.counts.queries if task and task.counts else None
+
+
 def _key(result: Result) -> Key:
     """The row that a result stands in."""
-    return result.reranker.name, result.reranker.fingerprint
+    card = result.reranker
+    return card.name, " ".join((card.fingerprint, card.device, card.dtype, str(sorted(card.settings.items()))))
 
 
 def _task(table: Table, part: str) -> str:
     return table.protocols[part].task
 
 
-def _condition(protocol: Protocol) -> tuple[object, ...]:
-    """What the columns of one mean share."""
-    return tuple(value for name, value in protocol.as_dict().items() if name not in _COLUMN_FIELDS | {"id"})
+def _names(table: Table, parts: Iterable[str]) -> list[str]:
+    """The names of the parts' tasks, without their suite."""
+    return [_task(table, part).partition("/")[2] for part in parts]
+
+
+def _are_different_tasks(table: Table, parts: Sequence[str]) -> bool:
+    return len({_task(table, part) for part in parts}) == len(parts)
+
+
+def _conditions(table: Table, parts: Sequence[str]) -> list[list[str]]:
+    """The parts that may share a mean; a task measured over two subsets of its queries has a part in two means."""
+    found: list[list[str]] = []
+    for members in split(parts, lambda part: table.protocols[part].condition).values():
+        if _are_different_tasks(table, members):
+            found.append(members)
+        else:
+            found += split(members, lambda part: _chosen(table.protocols[part])).values()
+    return found
+
+
+def _chosen(protocol: Protocol) -> int | None:
+    """The number of queries that was asked for; None for all."""
+    return protocol.queries if is_partial(protocol) else None
 
 
 def _labels(table: Table, parts: Sequence[str]) -> dict[str, str]:
     """Nothing where the section has one condition; else first stage and depth, numbered where that is not enough."""
-    conditions = split(parts, lambda part: _condition(table.protocols[part]))
-    stages = [stage_of(table.protocols[members[0]]) for members in conditions.values()]
+    conditions = _conditions(table, parts)
+    stages = [stage_of(table.protocols[members[0]]) for members in conditions]
     labels: dict[str, str] = {}
-    for number, (stage, members) in enumerate(zip(stages, conditions.values(), strict=True), start=1):
+    for number, (stage, members) in enumerate(zip(stages, conditions, strict=True), start=1):
         label = stage if stages.count(stage) == 1 else f"{stage} #{number}"
-        twice = len({_task(table, part) for part in members}) < len(members)
+        twice = not _are_different_tasks(table, members)
         labels |= {part: f"{label} {part}" if twice else label if len(conditions) > 1 else "" for part in members}
     return labels
 
@@ -180,7 +278,8 @@ def _column(
     without: Sequence[str],
     protocol: Protocol | None = None,
 ) -> Column:
-    about = {part: next(iter(table.of(part).values())).candidates for part in parts}
+    one = {part: next(iter(table.of(part).values())) for part in parts}
+    about = {part: result.candidates for part, result in one.items()}
     return Column(
         name=name,
         kind=kind,
@@ -195,6 +294,10 @@ def _column(
             recall=sum(weight * about[part].recall for part, weight in parts.items()),
         ),
         protocol=protocol,
+        queries=queries_of(protocol) if protocol else "",
+        fewest_queries=min(table.protocols[part].queries for part in parts),
+        partial=any(is_partial(table.protocols[part]) for part in parts),
+        without_candidates=sum(result.protocol.queries - result.cost.lists for result in one.values()),
     )
 
 
@@ -214,9 +317,8 @@ class _Unit:
 def _units(table: Table, parts: Sequence[str], declared: Mapping[str, Task]) -> list[_Unit]:
     """A condition's tasks and groups."""
     rows = {key for part in parts for key in table.of(part)}
-    names = {part: _task(table, part).partition("/")[2] for part in parts}
-    groups = {part: task.group for part in parts if (task := declared.get(_task(table, part)))}
-    members = split(parts, lambda part: groups.get(part) or names[part])
+    names = dict(zip(parts, _names(table, parts), strict=True))
+    members = split(parts, lambda part: unit_of(_task(table, part)))
     units = []
     for name, found in members.items():
         present = tuple(part for part in found if table.of(part).keys() == rows)
@@ -237,14 +339,14 @@ def _means(
     units = _units(table, parts, declared)
     whole = [unit for unit in units if unit.present]
     groups = [
-        _column(table, unit.name, "group", label, dict.fromkeys(unit.present, 1 / len(unit.present)),
-                [_task(table, part).partition("/")[2] for part in unit.present], unit.missing)
+        _column(table, unit.name, "group", label, weights([unit.present]), _names(table, unit.present), unit.missing)
         for unit in whole
         if unit.grouped
-    ]  # fmt: skip
+    ]
     if len(whole) < 2:
         return groups, []
-    weights = {part: 1 / len(unit.present) / len(whole) for unit in whole for part in unit.present}
     without = [unit.name for unit in units if not unit.present]
     over = [unit.name for unit in whole]
-    return groups, [_column(table, f"mean of {len(whole)}", "mean", label, weights, over, without)]
+    return groups, [
+        _column(table, f"mean of {len(whole)}", "mean", label, weights(unit.present for unit in whole), over, without)
+    ]

@@ -1,14 +1,13 @@
 """Two rerankers side by side: the difference and how sure it is, how far orders agree, the queries that changed most.
 
-All differences are B minus A. The p-value is the paired randomisation test's, the interval the paired bootstrap's
-(`bench.statistics`); with several tasks the p-value corrected by Holm stands beside it.
+All differences are B minus A. The p-value is the paired randomisation test's, the interval a t-interval of the
+paired differences (`bench.statistics`); with several tasks the p-value corrected by Holm stands beside it.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -19,8 +18,11 @@ from bench.errors import BenchError
 from bench.escape import terminal
 from bench.flips import TOP, Flips, flips
 from bench.kept import Kept, Pairing, missing_queries, pair, read_kept
+from bench.render.fitted import Fitted, Head
 from bench.results import Result
 from bench.run import Run
+
+_WIDE = 200  # two top tens side by side
 
 LoadCollection = Callable[[Result], Collection | None]
 """Gives the whole collection that a result was measured on, or None where it is not at hand. It stays the caller's."""
@@ -77,6 +79,11 @@ class TaskComparison:
         """B's mean less A's."""
         return self.b - self.a
 
+    @property
+    def is_small(self) -> bool:
+        """Whether it has few queries."""
+        return self.wins + self.ties + self.losses < statistics.FEW_QUERIES
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -109,8 +116,8 @@ def compare(
         load_collection: Where queries, texts and judgements come from; without it only ids are known.
         query: The one query to look at, instead of those that changed most.
         changes: How many of the most changed queries of each task to look at; 0 looks at no runs.
-        resamples: Of the test and the interval.
-        seed: Of both.
+        resamples: Of the test.
+        seed: Of the test.
 
     Raises:
         BenchError: for damaged files, different protocols (naming their fields), nothing in common, or a query that
@@ -121,7 +128,7 @@ def compare(
     p_values = [statistics.p_value(values, resamples=resamples, seed=seed) for values in differences]
     tasks = []
     for (x, y), values, p, p_holm in zip(pairing.pairs, differences, p_values, statistics.holm(p_values), strict=True):
-        interval = statistics.interval(values, resamples=resamples, seed=seed)
+        interval = statistics.interval(values)
         task = _compared(x.result, y.result, values, interval, (p, p_holm))
         if changes or query is not None:
             runs = x.run(), y.run()
@@ -247,14 +254,18 @@ def render(console: Console, comparison: Comparison) -> None:
         ("A", sorted({task.reranker_a for task in comparison.tasks})),
         ("B", sorted({task.reranker_b for task in comparison.tasks})),
     ):
-        console.print(Text(terminal(f"{name}: {', '.join(rerankers)}")), soft_wrap=True)
+        console.print(Text(terminal(f"{name}: {', '.join(rerankers)}")))
     console.print(_tasks_table(comparison.tasks))
     for label, task in zip(_labels(comparison.tasks), comparison.tasks, strict=True):
         if task.flips:
-            console.print(Text(terminal(_agreement(label, task.flips))), soft_wrap=True)
+            console.print(Text(terminal(_agreement(label, task.flips))))
+    few = [label for label, task in zip(_labels(comparison.tasks), comparison.tasks, strict=True) if task.is_small]
+    if few:
+        text = f"Few queries (fewer than {statistics.FEW_QUERIES}), so that intervals are wide: {', '.join(few)}."
+        console.print(Text(terminal(text)))
     for name, only in (("A", comparison.only_a), ("B", comparison.only_b)):
         if only:
-            console.print(Text(terminal(f"Only in {name}: {', '.join(only)}.")), soft_wrap=True)
+            console.print(Text(terminal(f"Only in {name}: {', '.join(only)}.")))
     for task in comparison.tasks:
         for query in task.changed:
             _render_query(console, task, query, whole=comparison.query is not None)
@@ -274,23 +285,24 @@ def _labels(tasks: Sequence[TaskComparison]) -> list[str]:
     return [f"{task.task} by {task.reranker_b}" if several else task.task for task in tasks]
 
 
-def _tasks_table(tasks: Sequence[TaskComparison]) -> Table:
+def _tasks_table(tasks: Sequence[TaskComparison]) -> Fitted:
     several = len(tasks) > 1
     measures = ", ".join(sorted({task.measure for task in tasks}))
-    table = Table(
-        title=Text(terminal(f"{measures} x 100, B - A")),
-        title_justify="left",
-        box=box.SIMPLE,
-        pad_edge=False,
-        collapse_padding=True,
-    )
-    table.add_column("task", min_width=12)
-    # Short lines in the header leave an 80-column terminal room for the task.
-    headers = ("A", "B", "B - A", "95%\ninterval", "p", *(("p,\nHolm",) if several else ()), "wins/\nties/\nlosses")
-    for header in headers:
-        table.add_column(header, justify="right", no_wrap=True)
-    for label, task in zip(_labels(tasks), tasks, strict=True):
+    named = len({(task.reranker_a, task.reranker_b) for task in tasks}) > 1
+    heads = [
+        Head("task", "name"),
+        *((Head("reranker", "name"),) if named else ()),
+        *map(Head, ("A", "B", "B - A")),
+        Head("95%\ninterval", drop=2),
+        Head("p", drop=1),
+        *((Head("p,\nHolm", drop=0),) if several else ()),
+        Head("wins/\nties/\nlosses", drop=3),
+    ]
+    rows = []
+    for task in tasks:
         cells = [
+            task.task,
+            *((task.reranker_b,) if named else ()),
             f"{100 * task.a:.2f}",
             f"{100 * task.b:.2f}",
             f"{100 * task.difference:+.2f}",
@@ -299,18 +311,18 @@ def _tasks_table(tasks: Sequence[TaskComparison]) -> Table:
             *((f"{task.p_holm:.4f}",) if several else ()),
             f"{task.wins}/{task.ties}/{task.losses}",
         ]
-        table.add_row(Text(terminal(label), overflow="fold"), *cells)
-    return table
+        rows.append(cells)
+    return Fitted(heads, rows, title=f"{measures} x 100, B - A")
 
 
 def _render_query(console: Console, task: TaskComparison, query: QueryComparison, whole: bool) -> None:
     """Both top tens side by side: one line a document, or the whole texts."""
     change = f"{100 * query.a:.2f} -> {100 * query.b:.2f} ({100 * (query.b - query.a):+.2f})"
     console.print()
-    console.print(Text(terminal(f"{task.task}  query {query.query_id}  {change}"), style="bold"), soft_wrap=True)
+    console.print(Text(terminal(f"{task.task}  query {query.query_id}  {change}"), style="bold"))
     if query.text:
-        console.print(Text(terminal(query.text)), soft_wrap=True)
-    table = Table(expand=True, show_lines=whole)
+        console.print(Text(terminal(query.text)))
+    table = Table(width=min(console.width, _WIDE), show_lines=whole)
     table.add_column("", justify="right", no_wrap=True)
     for side, reranker in (("A", task.reranker_a), ("B", task.reranker_b)):
         table.add_column(Text(terminal(f"{side}: {reranker}")), ratio=1, no_wrap=not whole, overflow="ellipsis")

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from bench.collections.collection import Collection
@@ -33,7 +33,7 @@ def contest(
     """Settle a task's candidates and protocol.
 
     Args:
-        collection: The task's data; it keeps only the measured queries.
+        collection: The task's data.
         first_stage: The whole run that candidates are taken from.
         depth: How many documents of it a query gets.
         options: The length caps.
@@ -44,7 +44,7 @@ def contest(
     """
     data = collection.version
     _check_answers(collection, first_stage)
-    subset = keep_queries(collection, queries)
+    collection, subset = keep_queries(collection, queries)
     candidates = _candidates(collection, first_stage, depth)
     texts = _digest_of_texts(collection, candidates)
     judgements = collection.judged(candidates)
@@ -72,14 +72,32 @@ def contest(
     return Contest(collection, candidates, judgements, protocol, _about(candidates, judgements, protocol))
 
 
-def keep_queries(collection: Collection, queries: int | None) -> str:
-    """Keep some of a collection's queries, the same ones for everybody; gives the protocol's words for it."""
+def keep_queries(collection: Collection, queries: int | None) -> tuple[Collection, str]:
+    """The collection with some of its queries, the same ones for everybody, and the protocol's words for the choice."""
     if queries is None or queries >= len(collection.queries):
-        return "all"
+        return collection, "all"
     chosen = set(sorted(collection.queries, key=lambda key: hashlib.sha256(key.encode()).digest())[:queries])
-    collection.queries = {key: text for key, text in collection.queries.items() if key in chosen}
-    collection.judgements = {key: grades for key, grades in collection.judgements.items() if key in chosen}
-    return "by hash of the id"
+    kept = replace(
+        collection,
+        queries={key: text for key, text in collection.queries.items() if key in chosen},
+        judgements={key: grades for key, grades in collection.judgements.items() if key in chosen},
+        answers={key: answers for key, answers in collection.answers.items() if key in chosen},
+        without_text=collection.without_text & chosen,
+    )
+    return kept, "by hash of the id"
+
+
+def without_candidates(contest: Contest) -> str:
+    """A line about the judged queries that have no candidates; empty where all have some."""
+    asked = contest.collection.queries
+    count = sum(query_id not in contest.candidates.rankings for query_id in asked)
+    if not count:
+        return ""
+    reason = ""
+    if count == len(asked) and contest.candidates.name == "bm25":
+        reason = " BM25 finds only documents that share a word with the query: try --first-stage dense:MODEL."
+    share = f"{count:,} of {len(asked):,}"
+    return f"{contest.protocol.task}: {share} judged queries have no candidates and count as 0.{reason}"
 
 
 def by_judgement(ranking: Ranking, grades: Mapping[str, int]) -> list[str]:
@@ -91,11 +109,11 @@ def _candidates(collection: Collection, first_stage: Run, depth: int) -> Run:
     """The first ``depth`` documents for every judged query; a query's own id is dropped before the cut."""
     drop = collection.task.drop_identical_ids
     rankings = {
-        query_id: [row for row in first_stage.rankings[query_id] if not (drop and row[0] == query_id)][:depth]
+        query_id: [row for row in first_stage.rankings.get(query_id, ()) if not (drop and row[0] == query_id)][:depth]
         for query_id in collection.queries
-        if first_stage.rankings.get(query_id)
+        if query_id not in collection.without_text
     }
-    return Run(first_stage.name, rankings)
+    return Run(first_stage.name, {query_id: ranking for query_id, ranking in rankings.items() if ranking})
 
 
 def _check_answers(collection: Collection, first_stage: Run) -> None:
@@ -109,6 +127,13 @@ def _check_answers(collection: Collection, first_stage: Run) -> None:
             f"The run {first_stage.name!r} answers none of the {len(collection.queries):,} judged queries of "
             f"{collection.task.id}. Its first query id is {next(iter(first_stage.rankings), '')!r}, the task's is "
             f"{next(iter(collection.queries), '')!r}: is it another task's or split's run?"
+        )
+    task = collection.task
+    if first_stage.name == "bm25" and task.suite == "folder" and not any(first_stage.rankings.values()):
+        raise BenchError(
+            f"{task.id}: BM25 finds no document for any of the {len(collection.queries):,} judged queries by its "
+            f"{task.analysis} analysis. Name the texts' language, for example with --analysis japanese, or give "
+            "another first stage, such as --first-stage dense:MODEL."
         )
 
 
@@ -138,7 +163,9 @@ def _ids_and_texts(collection: Collection, run: str, asked_by: Mapping[str, str]
 
 
 def _about(candidates: Run, judgements: Judgements, protocol: Protocol) -> Candidates:
-    main, recall = Measure.parse(protocol.measure), Measure("R", protocol.depth)
+    main = Measure.parse(protocol.measure)
+    # The same as at the depth itself, which may be beyond what the measure library can count to.
+    recall = Measure("R", max([1, *map(len, candidates.rankings.values())]))
     given = {key: [document_id for document_id, _ in ranking] for key, ranking in candidates.rankings.items()}
     best = {key: by_judgement(ranking, judgements.get(key, {})) for key, ranking in candidates.rankings.items()}
     as_given = per_query(judgements, given, [main, recall])

@@ -7,6 +7,7 @@ quotes what the target's own syntax would act upon.
 
 import html as _html
 import re
+import shlex
 
 _UNSEEN = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # control characters, among them the escape that starts terminal sequences
@@ -45,6 +46,14 @@ def terminal(text: str) -> str:
     return _UNSEEN.sub(_visible, _SPACE.sub(" ", text))
 
 
+def shell_word(text: str) -> str:
+    """A word for a shell, which reads it as the text; what acts on a terminal is escaped as bash and zsh read it."""
+    if terminal(text) == text:
+        return shlex.quote(text)
+    quoted = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"$'{_UNSEEN.sub(_bytes, quoted)}'"
+
+
 def markdown_cell(text: str) -> str:
     """Text for a cell of a GitHub table: no pipe ends the cell, nothing is markup, HTML, formula, link or mention."""
     quoted = terminal(text).translate(_MARKDOWN)
@@ -65,3 +74,9 @@ def latex(text: str) -> str:
 def _visible(match: re.Match[str]) -> str:
     code = ord(match[0])
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _bytes(match: re.Match[str]) -> str:
+    # A path that is not UTF-8 has its bytes in the second half of the pairs; the others are in no path.
+    errors = "surrogateescape" if "\udc80" <= match[0] <= "\udcff" else "surrogatepass"
+    return "".join(f"\\x{byte:02x}" for byte in match[0].encode("utf-8", errors))

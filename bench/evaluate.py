@@ -1,20 +1,19 @@
 """The pipeline: rerank a contest's candidates, measure the new order."""
 
-import math
-import resource
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from bench import memory
+from bench.answers import checked
 from bench.collections.collection import Collection
 from bench.contest import Contest
-from bench.errors import BenchError
 from bench.measures import STANDARD, Measure, mean, per_query
+from bench.progress import Advance
 from bench.provenance import provenance
 from bench.rerankers.base import CandidateList, Reranker, Scored
-from bench.results import Cost, Cut, Result
-from bench.run import Ranking, Run, rank_by_score
+from bench.results import Cost, Cut, Result, check_writable
+from bench.run import Ranking, Run, rank_by_score, strictly_decreasing
 
 CHUNK_CHARACTERS = 100_000
 CHUNK_LISTS = 256
@@ -24,7 +23,7 @@ def evaluate(
     contest: Contest,
     reranker: Reranker,
     score: "ScoreLists | None" = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Advance | None = None,
 ) -> tuple[Result, Run]:
     """Rerank a contest's candidates and measure the new order.
 
@@ -32,30 +31,30 @@ def evaluate(
         contest: What is reranked, and under which protocol.
         reranker: Who reranks.
         score: How a chunk of lists gets its scores; the reranker itself unless kept scores stand before it.
-        progress: Called with the number of lists finished since the last call.
+        progress: Called with the number of lists finished since the last call, and whether they were restored.
 
     Raises:
         BenchError: where the reranker leaves a list out, or gives a score that is not finite; nothing is half-ranked.
     """
+    check_writable(reranker.card, contest.protocol)
+    memory.reset(reranker.card)
     started = time.perf_counter()
     rankings: dict[str, Ranking] = {}
     answers: list[Scored] = []
     seconds = kept_seconds = 0.0
-    kept_lists = 0
+    kept_lists, kept_in = 0, ""
     for chunk in _chunks(_lists(contest, reranker)):
         answered = score(chunk) if score else ask(reranker, chunk)
-        scored = {answer.query_id: answer for answer in answered.answers}
         seconds += answered.seconds
         if answered.kept:
             kept_seconds += answered.seconds
-            kept_lists += len(chunk)
-        for candidates in chunk:
-            answer = _checked(scored.get(candidates.query_id), candidates, reranker.card.name)
+            kept_lists, kept_in = kept_lists + len(chunk), answered.kept
+        for candidates, answer in zip(chunk, answered.answers, strict=True):
             answers.append(answer)
-            rankings[candidates.query_id] = rank_by_score(candidates.ids, map(float, answer.scores))
+            rankings[candidates.query_id] = rank_by_score(candidates.ids, answer.scores)
         if progress:
-            progress(len(chunk))
-    run = Run("_".join(reranker.card.name.split()), rankings)
+            progress(len(chunk), restored=bool(answered.kept))
+    run = strictly_decreasing(Run("_".join(reranker.card.name.split()), rankings))
     figures = _measured(contest, run)
     cost = Cost(
         seconds=seconds,
@@ -63,7 +62,8 @@ def evaluate(
         lists=len(answers),
         documents=sum(len(answer.scores) for answer in answers),
         tokens=sum(answer.tokens for answer in answers),
-        peak_memory_bytes=_peak_memory(),
+        # Restored lists took no memory now, and the longest may be among them.
+        peak_memory_bytes=0 if kept_lists else memory.peak(reranker.card),
         device=reranker.card.device,
     )
     result = Result(
@@ -77,27 +77,34 @@ def evaluate(
         cost=cost,
         run_sha256=run.sha256,
         provenance=provenance(contest.collection.source)
-        | {"analysis": contest.collection.task.analysis, "kept_lists": kept_lists},
+        | {"analysis": contest.collection.task.analysis, "kept_lists": kept_lists, "kept_in": kept_in},
     )
     return result, run
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A chunk's answers and the seconds that the reranker took for them; ``kept`` if in an earlier command."""
+    """A chunk's checked answers, in the lists' order, and the seconds that the reranker took for them.
+
+    ``kept`` names the score cache that they come from, and is empty where the reranker was asked now.
+    """
 
     answers: Sequence[Scored]
     seconds: float
-    kept: bool = False
+    kept: str = ""
 
 
 ScoreLists = Callable[[Sequence[CandidateList]], Answered]
 
 
 def ask(reranker: Reranker, lists: Sequence[CandidateList]) -> Answered:
-    """Have the reranker itself answer a chunk, by the clock."""
+    """Score a chunk and time it.
+
+    Raises:
+        BenchError: for answers that are not one finite score for each candidate of each list.
+    """
     started = time.perf_counter()
-    answers = list(reranker.score(lists))
+    answers = checked(reranker.card.name, reranker.score(lists), lists)
     return Answered(answers, time.perf_counter() - started)
 
 
@@ -140,19 +147,6 @@ def _chunks(lists: Iterator[CandidateList]) -> Iterator[list[CandidateList]]:
         yield chunk
 
 
-def _checked(answer: Scored | None, candidates: CandidateList, reranker: str) -> Scored:
-    shown = f"query {candidates.query_id!r} ({candidates.query[:60]!r})"
-    if answer is None:
-        raise BenchError(f"{reranker} gave no answer for {shown}.")
-    if len(answer.scores) != len(candidates.ids):
-        raise BenchError(
-            f"{reranker} gave {len(answer.scores)} scores for {len(candidates.ids)} candidates of {shown}."
-        )
-    if not all(map(math.isfinite, answer.scores)):
-        raise BenchError(f"{reranker} gave a score that is not finite for {shown}; it is not ranked.")
-    return answer
-
-
 def _measured(contest: Contest, run: Run) -> dict[Measure, dict[str, float]]:
     main = Measure.parse(contest.protocol.measure)
     extra = map(Measure.parse, contest.collection.task.extra_measures)
@@ -167,9 +161,3 @@ def _cut(answers: Sequence[Scored]) -> Cut:
         queries=sum(answer.queries_cut for answer in answers),
         tokens=sum(answer.tokens_lost for answer in answers),
     )
-
-
-def _peak_memory() -> int:
-    """The largest resident size of this process so far, in bytes (Linux counts kibibytes, macOS bytes)."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,31 +1,87 @@
 """Reading text files, plain or gzipped, and writing files whole."""
 
+import errno
 import gzip
 import os
+import stat
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
+from typing import IO
 
 from bench.errors import BenchError
 
+_NAME = 40  # characters of a file's name in its temporary one, which must not be too long where the name is not
+
 
 def text_lines(path: Path) -> Iterator[str]:
-    """The lines of a UTF-8 text file, plain or gzipped (told by its first bytes, not by its name).
+    """The lines of a UTF-8 text file, plain or gzipped, which may be a pipe.
 
     A byte order mark is dropped: it would become part of the first id, and that query would score 0 in silence.
 
     Raises:
-        BenchError: for a file that cannot be opened, is torn, or is not UTF-8.
+        BenchError: for a file that cannot be opened, is damaged, or is not UTF-8.
+    """
+    with unpacked(path) as stream, readable(path):
+        yield from TextIOWrapper(stream, encoding="utf-8-sig")
+
+
+@contextmanager
+def unpacked(path: Path) -> Iterator[IO[bytes]]:
+    """A file's bytes, unpacked if it is gzipped, whatever its name. It is opened once: a pipe gives its bytes once.
+
+    Raises:
+        BenchError: for a file that cannot be opened.
+    """
+    with readable(path), open(path, "rb") as raw:
+        # One byte tells: a text of ours never begins with this control character, and a pipe may give one at a time.
+        if raw.peek(1)[:1] == b"\x1f":
+            with gzip.GzipFile(fileobj=raw, mode="rb") as stream:
+                yield stream  # type: ignore[misc]  # it reads like any binary file
+        else:
+            yield raw
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Say in words what reading a file within this context can fail on.
+
+    Raises:
+        BenchError: naming the file, the fault and what mends it.
     """
     try:
-        with open(path, "rb") as raw:
-            packed = raw.read(2) == b"\x1f\x8b"
-        with (gzip.open if packed else open)(path, "rt", encoding="utf-8-sig") as stream:
-            yield from stream
-    except (EOFError, UnicodeDecodeError, zlib.error, gzip.BadGzipFile) as error:
-        raise BenchError(f"{path} is torn or not UTF-8 text ({error}). Get the file again.") from error
+        yield
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise BenchError(f"{path} is a damaged gzip file ({error}). Download it or pack it again.") from error
+    except UnicodeDecodeError as error:
+        raise BenchError(f"{path} is not UTF-8 text ({error}). Convert it, or unpack it if it is no text.") from error
     except OSError as error:
         raise BenchError(f"Cannot read {path}: {error.strerror or error}.") from error
+
+
+def kind(path: Path) -> int:
+    """What a path leads to, as `stat.S_IFMT` says it (``stat.S_IFREG``, ``stat.S_IFDIR``, ...); 0 for nothing.
+
+    Raises:
+        BenchError: where that cannot be told: a folder on the way may not be entered, or the name is too long.
+    """
+    try:
+        return stat.S_IFMT(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    except (OSError, ValueError) as error:  # ValueError: a NUL character in the name
+        reason = getattr(error, "strerror", None) or str(error)
+        raise BenchError(f"Cannot read {path}: {reason}.") from error
+
+
+def cache_folder() -> Path:
+    """``$RERANK_BENCH_CACHE``, or ``rerank-bench`` in the user's cache folder."""
+    given = os.environ.get("RERANK_BENCH_CACHE")
+    if given:
+        return Path(given)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rerank-bench"
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -34,17 +90,50 @@ def write_whole(path: Path, content: bytes) -> None:
     Raises:
         BenchError: where the folder cannot be made or written (a full disk, a read-only one); nothing is left behind.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    write_together({path: content})
+
+
+def write_together(files: Mapping[Path, bytes]) -> None:
+    """Write files that belong together; the last one, which vouches for the others, is there only beside these.
+
+    All are written under temporary names (``.NAME.PID``) and then renamed in their order. Where one of the others
+    changes, the last one's old version is removed first. A process killed at any moment leaves the old files, the new
+    ones, or the last one missing, and never an old one beside what it does not vouch for.
+
+    Raises:
+        BenchError: where a folder cannot be made or written (a full disk, a read-only one); nothing is left behind.
+    """
+    *others, last = files
+    temporary = {path: path.with_name(f".{path.name[:_NAME]}.{os.getpid()}") for path in files}
+    path = last
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with temporary.open("wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(path)
+            for path, content in files.items():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                _write_synced(temporary[path], content)
+            if not all(_holds(path, files[path]) for path in others):
+                last.unlink(missing_ok=True)
+            for path in files:
+                temporary[path].replace(path)
         finally:
-            temporary.unlink(missing_ok=True)
+            for each in temporary.values():
+                each.unlink(missing_ok=True)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise BenchError(f"Cannot write {path}: {reason}. Free the disk or choose another folder.") from error
+        raise BenchError(f"Cannot write {path}: {error.strerror or error}. {_remedy(error)}") from error
+
+
+def _write_synced(path: Path, content: bytes) -> None:
+    with path.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    return path.is_file() and path.read_bytes() == content
+
+
+def _remedy(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return "Free the disk or choose another folder."
+    return "Choose a shorter name." if error.errno == errno.ENAMETOOLONG else "Choose another folder."

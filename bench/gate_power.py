@@ -21,14 +21,14 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from bench import statistics
 from bench.errors import BenchError
 from bench.escape import terminal
-from bench.gate import Verdict, decide
+from bench.gate import Rules, Verdict, decide
 from bench.kept import read_kept
+from bench.render.fitted import Fitted, Head
 from bench.statistics import Array
 
 SIZES = (50, 300, 1400)
@@ -76,7 +76,7 @@ def alarm_rate(a: Array, b: Array, queries: int, drop: float, setting: Setting) 
 
 def _verdicts(points: Array, p_values: Array, setting: Setting) -> list[Verdict]:
     adjusted = statistics.holm(p_values.tolist())
-    return [decide(*task, setting.min_drop, setting.alpha) for task in zip(points, adjusted, strict=True)]
+    return [decide(*task, Rules(setting.min_drop, setting.alpha)) for task in zip(points, adjusted, strict=True)]
 
 
 def _simulated(a: Array, b: Array, queries: int, share: float, setting: Setting) -> Array:
@@ -109,24 +109,24 @@ def _share(pool: Array, drop: float) -> float:
     return drop / loss if loss > 0 else float("inf")
 
 
-def _table(a: Path, b: Path, first: Array, second: Array, setting: Setting) -> Table:
+def _table(a: Path, b: Path, first: Array, second: Array, setting: Setting) -> Fitted:
     differing = np.mean(np.abs(first - second) > statistics.NOISE)
-    table = Table(
-        title=Text(terminal(f"{a} and {b}")),
-        caption=f"{len(first)} queries; the two differ on {differing:.0%} of them, "
-        f"by {100 * np.std(first - second):.1f} points (standard deviation)",
-        title_justify="left",
-        caption_justify="left",
-    )
-    for header in ("queries", "false alarms", *(f"drop {drop:g}" for drop in DROPS)):
-        table.add_column(header, justify="right")
+    rows = []
     for queries in SIZES:
         rates = [alarm_rate(first, second, queries, drop, setting) for drop in (0.0, *DROPS)]
-        table.add_row(f"{queries:,}", *("-" if np.isnan(rate) else f"{rate:.1%}" for rate in rates))
-    return table
+        rows.append([f"{queries:,}", *("-" if np.isnan(rate) else f"{rate:.1%}" for rate in rates)])
+    return Fitted(
+        heads=[Head("queries"), Head("false alarms"), *(Head(f"drop\n{drop:g}") for drop in DROPS)],
+        rows=rows,
+        title=f"{a} and {b}",
+        captions=[
+            f"{len(first)} queries; the two differ on {differing:.0%} of them, "
+            f"by {100 * np.std(first - second):.1f} points (standard deviation)"
+        ],
+    )
 
 
-def _figures(places: Sequence[Path]) -> dict[Path, Array]:
+def per_query_figures(places: Sequence[Path]) -> dict[Path, Array]:
     """Each result's per-query figures, over the same queries in the same order.
 
     Raises:
@@ -157,7 +157,7 @@ def main(arguments: Sequence[str] | None = None, console: Console | None = None)
     given = parser.parse_args(arguments)
     console = console or Console()
     try:
-        figures = _figures(given.results)
+        figures = per_query_figures(given.results)
     except BenchError as error:
         console.print(Text(terminal(f"Error: {error}")), soft_wrap=True)
         return 2

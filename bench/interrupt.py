@@ -6,24 +6,24 @@ in time, that thread ends the process. What is on disk must be safe from that, a
 """
 
 import os
-import shlex
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
-
 from bench.errors import Stopped
+from bench.escape import shell_word, terminal
 
 GRACE = 1.5
 """Seconds from Ctrl-C until the process ends by force."""
 
 
 @contextmanager
-def interruptible(kept: Callable[[], str]) -> Iterator[None]:
+def interruptible(kept: Callable[[], str] | None = None) -> Iterator[None]:
     """Turn Ctrl-C into `Stopped`, whose message is what ``kept()`` says and the command to go on with.
+
+    Contexts may be nested; the innermost one's message is told. ``kept`` is None where nothing can be gone on with.
 
     Raises:
         Stopped: for Ctrl-C, where the main thread hears it within `GRACE`; else the process has ended with status 130.
@@ -32,32 +32,46 @@ def interruptible(kept: Callable[[], str]) -> Iterator[None]:
 
     def end_unless_over() -> None:
         if not over.wait(GRACE):
-            _end(_farewell(kept()))
+            _end(_farewell(kept))
 
-    with _watched(end_unless_over):
+    with _watched(end_unless_over) as heard:
         try:
             yield
-        except KeyboardInterrupt:
-            raise Stopped(_farewell(kept())) from None
+        except BaseException as error:
+            # Libraries turn a KeyboardInterrupt into an error of theirs, or an exit.
+            if heard.is_set() or isinstance(error, KeyboardInterrupt):
+                raise Stopped(_farewell(kept)) from None
+            raise
         finally:
             over.set()
 
 
 @contextmanager
-def _watched(interrupted: Callable[[], None]) -> Iterator[None]:
-    """Call a function, in a thread of its own, as soon as the system delivers an interrupt."""
+def _watched(interrupted: Callable[[], None]) -> Iterator[threading.Event]:
+    """Call a function, in a thread of its own, as soon as the system delivers an interrupt.
+
+    The event that is given is set when the main thread hears of it too, which then gets a KeyboardInterrupt.
+    """
+    heard = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield  # signals are the main thread's
+        yield heard  # signals are the main thread's
         return
+
+    def hear(*_: object) -> None:
+        heard.set()
+        raise KeyboardInterrupt
+
     ear, mouth = os.pipe()
     os.set_blocking(mouth, False)
     thread = threading.Thread(target=_listen, args=(ear, interrupted), daemon=True)
-    before = signal.set_wakeup_fd(mouth, warn_on_full_buffer=False)
+    descriptor = signal.set_wakeup_fd(mouth, warn_on_full_buffer=False)
+    handler = signal.signal(signal.SIGINT, hear)
     thread.start()
     try:
-        yield
+        yield heard
     finally:
-        signal.set_wakeup_fd(before)
+        signal.signal(signal.SIGINT, handler)
+        signal.set_wakeup_fd(descriptor)
         os.close(mouth)
         thread.join()
         os.close(ear)
@@ -70,12 +84,14 @@ def _listen(ear: int, interrupted: Callable[[], None]) -> None:
 
 
 def _end(message: str) -> None:
-    console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
-    console.show_cursor()  # a progress bar hides it, and does not get to show it again
-    console.print(message)
+    # A progress bar hides the cursor, and does not get to show it again.
+    cursor = "\x1b[?25h" if os.isatty(2) else ""
+    os.write(2, f"{cursor}{terminal(message)}\n".encode(errors="backslashreplace"))
     os._exit(130)
 
 
-def _farewell(kept: str) -> str:
-    command = " ".join(["python -m bench", *map(shlex.quote, sys.argv[1:])])
-    return f"Stopped. {kept}. The same command goes on from there: {command}"
+def _farewell(kept: Callable[[], str] | None) -> str:
+    if kept is None:
+        return "Stopped."
+    command = " ".join(["python -m bench", *map(shell_word, sys.argv[1:])])
+    return f"Stopped. {kept()} The same command goes on from there: {command}"

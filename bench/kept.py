@@ -1,16 +1,18 @@
 """Results read back from disk: where each lies, whether it is sound, which two belong together."""
 
 import hashlib
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from bench.console import note
 from bench.errors import BenchError
 from bench.files import text_lines
 from bench.measures import mean
 from bench.results import Result, read_result, result_paths
 from bench.run import Run, read_run
 from bench.statistics import NOISE
+from bench.walk import files_below, is_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,12 @@ class Kept:
     def task_and_reranker(self) -> tuple[str, str]:
         """What a table calls it."""
         return self.result.task, self.result.reranker.name
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """What tells rerankers of one name apart: the model's state, where it ran, and in which precision."""
+        card = self.result.reranker
+        return card.fingerprint, card.device, card.dtype
 
     @property
     def label(self) -> str:
@@ -41,12 +49,20 @@ class Kept:
         Raises:
             BenchError: where it is missing or damaged, or is not the run that the result names.
         """
+        self.check_run()
+        return self.stored_run()
+
+    def check_run(self) -> None:
+        """See that the run is there and is the one that the figures were measured on.
+
+        Raises:
+            BenchError: where it is missing or damaged, or is not the run that the result names.
+        """
         if run_sha256(self.run_path) != self.result.run_sha256:
             raise BenchError(
                 f"{self.run_path} is not the run that {self.path.name} beside it was measured on: its sha256 differs. "
                 "Restore it or measure again."
             )
-        return self.stored_run()
 
     def stored_run(self) -> Run:
         """The run that lies there, whether or not it is the one that the result names."""
@@ -68,12 +84,15 @@ class Pairing:
 
 
 def read_kept(place: Path) -> tuple[list[Kept], list[str]]:
-    """Every sound result that a file or folder holds, and a line for each that is missing, damaged or there twice."""
+    """Every sound result that a file or folder holds, and a line for each that is missing, damaged or there twice.
+
+    Copies of one result count once; two measurements of one reranker are a problem, since either could be meant.
+    """
     try:
         paths = result_paths([place])
     except BenchError as error:
         return [], [str(error)]
-    kept: dict[tuple[str, str, str], Kept] = {}
+    kept: dict[Hashable, Kept] = {}
     problems: list[str] = []
     for path in paths:
         try:
@@ -81,14 +100,44 @@ def read_kept(place: Path) -> tuple[list[Kept], list[str]]:
         except BenchError as error:
             problems.append(str(error))
             continue
-        key = (*one.task_and_reranker, one.result.protocol.id)
-        if key in kept:
+        key = (*one.task_and_reranker, one.identity, one.result.protocol.id)
+        if key not in kept:
+            kept[key] = one
+        elif not is_copy(kept[key].result, one.result):
             problems.append(
                 f"{path}: it is the same task, reranker and protocol as {kept[key].path}: keep one of them."
             )
-        else:
-            kept[key] = one
     return list(kept.values()), problems
+
+
+def read_results(places: Iterable[Path]) -> list[Result]:
+    """Every result that some files and folders hold; a copy of one before it is left out, with a note.
+
+    Raises:
+        BenchError: for a place or result that is missing or damaged.
+    """
+    kept: dict[Hashable, list[Kept]] = {}
+    for path in result_paths(places):
+        one = Kept(path, read_sound(path))
+        same = kept.setdefault((*one.task_and_reranker, one.result.protocol.id), [])
+        first = next((other for other in same if is_copy(other.result, one.result)), None)
+        if first is None:
+            same.append(one)
+        else:
+            note(f"{path} is a copy of {first.path} and counts once.")
+    return [one.result for same in kept.values() for one in same]
+
+
+def is_copy(one: Result, other: Result) -> bool:
+    """Whether two results are one measurement, or two that agree in everything but time and place."""
+    return replace(one, cost=other.cost, provenance=other.provenance) == other
+
+
+def orphan_runs(place: Path) -> list[Path]:
+    """The runs in a folder without a result.json next to them: what is left of a result that was removed."""
+    files = set(files_below(place)) if is_folder(place) else set()
+    runs = (path for path in files if path.name == "run.trec.gz")
+    return sorted(run for run in runs if run.with_name("result.json") not in files)
 
 
 def read_sound(path: Path) -> Result:
@@ -105,21 +154,55 @@ def read_sound(path: Path) -> Result:
 
 
 def pair(a: Sequence[Kept], b: Sequence[Kept], name: Callable[[Kept], Hashable]) -> Pairing:
-    """Put together the results that share a name and a protocol, in the order of ``a``."""
+    """Put together the results that share a name and a protocol, in the order of ``a``.
+
+    Where a side has several rerankers of one name, such as two seeds, each goes with the one of its own identity, or
+    else with the only one of its own fingerprint.
+    """
     pairing = Pairing()
-    left = {(name(kept), kept.result.protocol.id): kept for kept in b}
+    named = [_grouped(side, lambda kept: (name(kept), kept.result.protocol.id)) for side in (a, b)]
+    partners: set[Path] = set()
     for kept in a:
-        partner = left.pop((name(kept), kept.result.protocol.id), None)
+        key = name(kept), kept.result.protocol.id
+        here, there = (side.get(key, []) for side in named)
         rivals = [other for other in b if name(other) == name(kept)]
-        if partner:
-            pairing.pairs.append((kept, partner))
+        if len(here) == len(there) == 1:
+            chosen = there
+        else:
+            chosen = [each for each in there if each.identity == kept.identity] or [
+                each for each in there if each.identity[0] == kept.identity[0]
+            ]
+        if len(chosen) == 1:
+            pairing.pairs.append((kept, chosen[0]))
+            partners.add(chosen[0].path)
+        elif there:
+            pairing.clashes.append(_ambiguous(kept, there))
         elif rivals:
             pairing.clashes.append(_clash(kept, rivals))
         else:
             pairing.only_a.append(kept)
-    known = {name(kept) for kept in a}
-    pairing.only_b.extend(kept for kept in left.values() if name(kept) not in known)
+    for key, there in named[1].items():
+        spare = [kept for kept in there if kept.path not in partners]
+        # What another protocol's partner was looked for among is named in its clash.
+        if key in named[0] or not any(name(kept) == key[0] for kept in a):
+            pairing.only_b.extend(spare)
     return pairing
+
+
+def _grouped(
+    side: Sequence[Kept], key: Callable[[Kept], tuple[Hashable, str]]
+) -> dict[tuple[Hashable, str], list[Kept]]:
+    groups: dict[tuple[Hashable, str], list[Kept]] = {}
+    for kept in side:
+        groups.setdefault(key(kept), []).append(kept)
+    return groups
+
+
+def _ambiguous(kept: Kept, there: Sequence[Kept]) -> str:
+    return (
+        f"{kept.path} has no certain counterpart: {len(there)} results are called the same, {there[0].path} is the "
+        "first. Compare folders that hold one of them."
+    )
 
 
 def run_sha256(path: Path) -> str:

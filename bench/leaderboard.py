@@ -8,10 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from bench import published, statistics
-from bench.columns import Column, Key, Table, arrange, split, stage_of
+from bench.columns import Column, Key, Table, arrange, row_names, split, stage_of, unit_of
 from bench.errors import BenchError
 from bench.protocol import Protocol
 from bench.rerankers.base import Card
@@ -20,9 +18,6 @@ from bench.suites import SUITES, find, tasks
 
 Mark = Literal["best", "second", ""]
 Interval = tuple[float, float]
-
-INTERVAL_RESAMPLES = 1_000
-"""The least that Efron and Tibshirani give for percentile intervals; a board has hundreds of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +162,10 @@ def _refuse_mixtures(results: Sequence[Result]) -> None:
 def _section(suite: str, embedded: bool, table: Table, figures: Sequence[published.Published]) -> Section:
     columns = arrange(suite, table)
     keys = _ordered(columns[0], table)
-    competing = [key for key in keys if _competes(_card(table, key))]
+    competing = [key for key in keys if competes(_card(table, key))]
     letters = {key: statistics.letter(position) for position, key in enumerate(competing)}
     cells = [_cells(column, table, keys, letters) for column in columns]
-    names = _row_names(keys)
+    names = row_names({key: _card(table, key) for key in keys})
     rows = tuple(
         Row(
             letter=letters.get(key, ""),
@@ -190,40 +185,28 @@ def _card(table: Table, key: Key) -> Card:
     return next(result.reranker for (_, row), result in table.at.items() if row == key)
 
 
-def _competes(card: Card) -> bool:
+def competes(card: Card) -> bool:
     """Who has seen the judgements shows what could be reached, and competes with nobody."""
     return "grades" not in card.needs
-
-
-def _row_names(keys: Sequence[Key]) -> dict[Key, str]:
-    """Names, with the fingerprint's beginning where two rerankers share one."""
-    same = split(keys, lambda key: key[0])
-    return {key: key[0] if len(same[key[0]]) == 1 else f"{key[0]} ({key[1][:8]})" for key in keys}
 
 
 def _ordered(first: Column, table: Table) -> list[Key]:
     """Rows by the first column's figure, best first; then those without one, then those that do not compete."""
 
     def place(key: Key) -> tuple[bool, bool, float, Key]:
-        score = _score(first, table, key)
-        return not _competes(_card(table, key)), score is None, -(score or 0.0), key
+        score = table.figure(first, key)
+        return not competes(_card(table, key)), score is None, -(score or 0.0), key
 
     return sorted(table.keys, key=place)
 
 
-def _score(column: Column, table: Table, key: Key) -> float | None:
-    if any((part, key) not in table.at for part in column.parts):
-        return None
-    return sum(weight * table.at[part, key].main for part, weight in column.parts.items())
-
-
 def _cells(column: Column, table: Table, keys: Sequence[Key], letters: Mapping[Key, str]) -> dict[Key, Cell]:
-    scores = {key: score for key in keys if (score := _score(column, table, key)) is not None}
+    scores = {key: score for key in keys if (score := table.figure(column, key)) is not None}
     values = {key: table.values(column, key) for key in scores}
     competing = [key for key in scores if key in letters]
-    marks = _marks({key: scores[key] for key in competing})
+    best = marks({key: scores[key] for key in competing})
     differs = _differences(competing, values, letters)
-    intervals, gain_intervals = _intervals(values)
+    intervals, gain_intervals = _intervals(column, values)
     return {
         key: Cell(
             score=score,
@@ -233,13 +216,13 @@ def _cells(column: Column, table: Table, keys: Sequence[Key], letters: Mapping[K
             share=score / column.candidates.ceiling if column.candidates.ceiling else None,
             judged=_judged(column, table, key),
             differs=differs.get(key, ()),
-            mark=marks.get(key, ""),
+            mark=best.get(key, ""),
         )
         for key, score in scores.items()
     }
 
 
-def _marks(scores: Mapping[Key, float]) -> dict[Key, Mark]:
+def marks(scores: Mapping[Key, float]) -> dict[Key, Mark]:
     """Best and second best as they are printed: rows that read alike are marked alike."""
     printed = {key: round(100 * score, 2) for key, score in scores.items()}
     if len(printed) < 2:
@@ -258,18 +241,27 @@ def _differences(
     return {key: tuple(own[each] for each in row) for key, row in zip(keys, found, strict=True)}
 
 
-def _intervals(values: Mapping[Key, list[statistics.Array]]) -> tuple[dict[Key, Interval], dict[Key, Interval]]:
+def _intervals(
+    column: Column, values: Mapping[Key, list[statistics.Array]]
+) -> tuple[dict[Key, Interval], dict[Key, Interval]]:
     """Each row's interval, and that of its difference to the first stage where that is a row."""
-    if not values:
-        return {}, {}
+    weights = list(column.parts.values())
+
+    def plain(key: Key) -> list[statistics.Array]:
+        """A row's own figures: values are scaled by their task's weight."""
+        return [array / (weight * len(weights)) for array, weight in zip(values[key], weights, strict=True)]
+
+    figures = {key: plain(key) for key in values}
     first = next((key for key in values if key[0] == "first-stage"), None)
-    gaining = [key for key in values if first and key != first]
-    tasks = []
-    for task, of_first in enumerate(values[first] if first else next(iter(values.values()))):
-        scores = [row[task] for row in values.values()]
-        tasks.append(np.stack([*scores, *(values[key][task] - of_first for key in gaining)], axis=1))
-    found = statistics.intervals(*tasks, resamples=INTERVAL_RESAMPLES)
-    return dict(zip(values, found, strict=False)), dict(zip(gaining, found[len(values) :], strict=True))
+    gains = {
+        key: [statistics.without_noise(array - before) for array, before in zip(row, figures[first], strict=True)]
+        for key, row in figures.items()
+        if first and key != first
+    }
+    return (
+        {key: statistics.interval(*row, weights=weights, lowest=0.0) for key, row in figures.items()},
+        {key: statistics.interval(*row, weights=weights) for key, row in gains.items()},
+    )
 
 
 def _judged(column: Column, table: Table, key: Key) -> float | None:
@@ -284,7 +276,10 @@ def _cost(results: Sequence[Result]) -> Cost:
         documents=sum(result.cost.documents for result in results),
         seconds=sum(result.cost.seconds for result in results),
         tokens=sum(result.cost.tokens for result in results),
-        peak_memory_bytes=max(result.cost.peak_memory_bytes for result in results),
+        # Older results on a CPU hold the process's high-water mark, which is no figure of the reranker's own.
+        peak_memory_bytes=max(
+            (result.cost.peak_memory_bytes for result in results if result.cost.device.startswith("cuda")), default=0
+        ),
         documents_cut=sum(result.cut.documents for result in results),
         queries_cut=sum(result.cut.queries for result in results),
         tokens_lost=sum(result.cut.tokens for result in results),
@@ -294,12 +289,13 @@ def _cost(results: Sequence[Result]) -> Cost:
 def _publishable(suite: str, columns: Sequence[Column]) -> dict[str, str]:
     """The columns that a published figure may stand under, and their measures.
 
-    A published mean is over a suite's default tasks, so it is shown only where ours is over exactly these.
+    Published figures are over all of a task's queries, so a column of fewer has none. A published mean is over a
+    suite's default tasks, so it is shown only where ours is over exactly these.
     """
     declared = tasks(suite) if suite in SUITES else ()
-    usual = {task.group or task.name for task in declared if task.default and not task.embedded}
+    usual = {unit_of(task.id) for task in declared if task.default and not task.embedded}
     return {
         column.name: column.measure
         for column in columns
-        if column.kind != "mean" or (set(column.over) == usual and not column.without)
+        if not column.partial and (column.kind != "mean" or (set(column.over) == usual and not column.without))
     }

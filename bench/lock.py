@@ -1,43 +1,75 @@
 """A lock on an output folder: one command at a time writes there."""
 
 import fcntl
-import logging
 import os
+import re
+import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from bench.console import note
 from bench.errors import BenchError
+from bench.suites import SUITES
 
 LOCK = ".lock"
 PATIENCE = 5.0
 """Seconds that a second command waits for the first one's output folder."""
 
-_log = logging.getLogger(__name__)
+_HOLDER = re.compile(rb"(\d+\n)?")
+_TEMPORARY = re.compile(r"\.(result\.json|run\.trec\.gz|sensitivity\.json)\.\d+")
 
 
 @contextmanager
 def locked(output: Path, patience: float = PATIENCE) -> Iterator[None]:
-    """Hold an output folder's lock. The kernel lets go of it when the process ends, however it ends.
+    """Hold an output folder's lock, and remove what killed commands left half-written in it.
+
+    The kernel lets go of the lock when the process ends, however it ends.
 
     The lock file is never removed: one command could hold the removed file, and another a new one of the same name.
 
     Raises:
-        BenchError: naming the process that still holds the folder after ``patience`` seconds.
+        BenchError: naming the process that still holds the folder after ``patience`` seconds, or where the folder
+            cannot be written.
     """
     with _lock_file(output) as stream:
         _take(stream, output, patience)
+        _remove_leftovers(output)
         yield
 
 
 def _lock_file(output: Path) -> IO[bytes]:
+    path = output / LOCK
     try:
         output.mkdir(parents=True, exist_ok=True)
-        return open(output / LOCK, "a+b", buffering=0)
+        # A link could lead to any file of the user's, and the lock's holder is written into the file.
+        number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
     except OSError as error:
+        if path.is_symlink():
+            raise _foreign(path) from error
         raise _unwritable(output, error) from error
+    stream = open(number, "a+b", buffering=0)
+    status = os.fstat(number)
+    if not stat.S_ISREG(status.st_mode) or not _HOLDER.fullmatch(os.pread(number, 20, 0)):
+        stream.close()
+        raise _foreign(path)
+    return stream
+
+
+def _foreign(path: Path) -> BenchError:
+    return BenchError(f"{path} is not a lock file of this program. Remove it, or choose another folder with --output.")
+
+
+def _remove_leftovers(output: Path) -> None:
+    """Remove the temporary files of `bench.files.write_whole` that a kill left; with the lock held, none is in use."""
+    for suite in (*SUITES, "folder"):
+        for folder, _, names in os.walk(output / suite):
+            for name in filter(_TEMPORARY.fullmatch, names):
+                # What may not be removed is in nobody's way.
+                with suppress(OSError):
+                    (Path(folder) / name).unlink()
 
 
 def _unwritable(output: Path, error: OSError) -> BenchError:
@@ -57,7 +89,7 @@ def _take(stream: IO[bytes], output: Path, patience: float) -> None:
                 "folder with --output."
             )
         if not told:
-            _log.warning(f"{output} is being written by another command ({holder}); waiting {patience:.0f} seconds.")
+            note(f"{output} is being written by another command ({holder}); waiting {patience:.0f} seconds.")
             told = True
         time.sleep(0.1)
     try:
@@ -73,5 +105,5 @@ def _try(stream: IO[bytes], output: Path) -> bool:
     except BlockingIOError:
         return False
     except OSError as error:
-        _log.warning(f"{output} cannot be locked ({error.strerror}). See that no other command writes there.")
+        note(f"{output} cannot be locked ({error.strerror}). See that no other command writes there.")
     return True

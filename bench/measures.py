@@ -2,7 +2,8 @@
 
 Two rules of ours stand before the library (which orders equal scores by document name and drops queries that the run
 lacks): a ranking is an order, so the library gets strictly decreasing scores; and every judged query counts, one
-without candidates with 0.
+without candidates with 0. The library is C code that trusts its input, so it gets numbers in place of the users' ids,
+and grades from 0 to `MAX_GRADE`.
 """
 
 import re
@@ -13,7 +14,10 @@ from importlib.metadata import version
 from bench.errors import BenchError
 
 Judgements = Mapping[str, Mapping[str, int]]
-"""``judgements[query id][document id]`` is a grade; above 0 is relevant."""
+"""``judgements[query id][document id]`` is a grade; above 0 is relevant, and what is below 0 counts as 0."""
+
+MAX_GRADE = 1_000
+"""The library keeps a counter for each grade up to the highest, so one slip could take all memory."""
 
 _NAMES = {"nDCG": "ndcg_cut", "P": "P", "R": "recall", "Success": "success", "MRR": "recip_rank", "MAP": "map"}
 _NEEDS_CUT = {"nDCG", "P", "R", "Success", "MRR", "judged"}
@@ -24,7 +28,8 @@ class Measure:
     """A measure and its cut-off, as in ``nDCG@10``; prints and parses as that text. ``cut`` None is the whole list.
 
     ``R@k`` is the share of the relevant documents that stand in the first k; ``Success@k`` is 1 where at least one
-    does (what MKQA's papers call Recall@k); ``judged@k`` the share of the first k that carry a judgement.
+    does (what MKQA's papers call Recall@k); ``judged@k`` the share of the first k that have a judgement, whatever its
+    grade, as in ir_measures. (trec_eval takes a grade below 0 for "in the pool, but not judged".)
     """
 
     name: str
@@ -38,9 +43,9 @@ class Measure:
         """Read ``name`` or ``name@cut``.
 
         Raises:
-            BenchError: for a name that is not known or a cut-off that is missing, needless or not above 0.
+            BenchError: for a name that is not known or a cut-off that is missing, needless or not from 1 to 999999999.
         """
-        match = re.fullmatch(r"([A-Za-z]+)(?:@([1-9][0-9]*))?", text)
+        match = re.fullmatch(r"([A-Za-z]+)(?:@([1-9][0-9]{0,8}))?", text, re.ASCII)
         name, cut = (match[1], match[2]) if match else (text, None)
         known = name in _NAMES or name == "judged"
         if not known or (name in _NEEDS_CUT) != (cut is not None):
@@ -65,24 +70,48 @@ def per_query(
     ``rankings[query id]`` are document ids, best first. Queries without judgements are left out, judged queries
     without a ranking score 0.
     """
-    import pytrec_eval
-
+    ranked = [query_id for query_id, grades in judgements.items() if grades and rankings.get(query_id)]
     requests = {_request(measure) for measure in measures if measure.name != "judged"}
-    evaluator = pytrec_eval.RelevanceEvaluator({key: dict(grades) for key, grades in judgements.items()}, requests)
-    answers = evaluator.evaluate(
-        {query_id: _decreasing(rankings[query_id]) for query_id in judgements if rankings.get(query_id)}
-    )
+    answers = _answers([(judgements[query_id], rankings[query_id]) for query_id in ranked], requests)
+    of_query = dict(zip(ranked, answers, strict=True))
     return {
         measure: {
-            query_id: _figure(measure, answers.get(query_id, {}), grades, rankings.get(query_id, ()))
+            query_id: _figure(measure, of_query.get(query_id, {}), grades, rankings.get(query_id, ()))
             for query_id, grades in judgements.items()
         }
         for measure in measures
     }
 
 
+def _answers(
+    queries: Sequence[tuple[Mapping[str, int], Sequence[str]]], requests: set[str]
+) -> list[Mapping[str, float]]:
+    """The library's figures for each query, given as its grades and its ranking; neither is empty."""
+    if not queries or not requests:
+        return [{} for _ in queries]
+    import pytrec_eval
+
+    judged: dict[str, dict[str, int]] = {}
+    runs: dict[str, dict[str, float]] = {}
+    for number, (grades, ranking) in enumerate(queries):
+        names = {document_id: str(place) for place, document_id in enumerate(dict.fromkeys([*ranking, *grades]))}
+        judged[str(number)] = {names[document_id]: _gain(grade) for document_id, grade in grades.items()}
+        # Scores that spell out an order: whole numbers, which the library's single precision holds exactly.
+        runs[str(number)] = {
+            names[document_id]: float(len(ranking) - place) for place, document_id in enumerate(ranking)
+        }
+    found = pytrec_eval.RelevanceEvaluator(judged, requests).evaluate(runs)
+    return [found[str(number)] for number in range(len(queries))]
+
+
+def _gain(grade: int) -> int:
+    if grade > MAX_GRADE:
+        raise BenchError(f"A judgement's grade is {grade}: give grades up to {MAX_GRADE:,}.")
+    return max(int(grade), 0)
+
+
 def mean(figures: Mapping[str, float]) -> float:
-    """The arithmetic mean over queries."""
+    """The arithmetic mean over queries, at least one."""
     return sum(figures.values()) / len(figures)
 
 
@@ -99,11 +128,6 @@ def _figure(measure: Measure, answer: Mapping[str, float], grades: Mapping[str, 
     if measure.name == "MRR" and measure.cut and figure < 1 / measure.cut:
         return 0.0  # the first relevant document stands below the cut-off
     return figure
-
-
-def _decreasing(ids: Sequence[str]) -> dict[str, float]:
-    """Scores that spell out an order: whole numbers, which the library's single precision holds exactly."""
-    return {document_id: float(len(ids) - position) for position, document_id in enumerate(ids)}
 
 
 def _judged(grades: Mapping[str, int], ranking: Sequence[str], cut: int) -> float:

@@ -1,8 +1,8 @@
 """Results in mteb's JSON, for tools that read mteb's result files.
 
-A file lies where mteb's own cache looks: ``results/<model>/<revision>/<task>.json``. The first stage stands in the
-revision's name, since a score over candidates is not the score of ranking the whole corpus; the whole protocol stands
-beside the scores.
+A file is where mteb's own cache looks: ``results/<model>/<revision>/<task>.json``. The revision's name has the first
+stage, since a score over candidates is not the score of ranking the whole corpus, and the reranker's id, since one
+model makes several rerankers: by another prompt, precision or window. The whole protocol is beside the scores.
 """
 
 import json
@@ -16,10 +16,12 @@ from typing import Any
 from bench.errors import BenchError
 from bench.files import write_whole
 from bench.measures import Measure
+from bench.paths import short_hash
 from bench.results import Result
 from bench.suites import find
 
 _NAMES = {"nDCG": "ndcg", "P": "precision", "R": "recall", "Success": "hit_rate", "MRR": "mrr", "MAP": "map"}
+_LENGTH = 100
 _NO_LANGUAGE = "und-Zyyy"  # a user's own task: the language is not ours to say
 
 
@@ -37,14 +39,24 @@ def write(results: Sequence[Result], output: Path) -> list[Path]:
         path = output / "results" / _safe(_model(result), "__") / _safe(_revision(result)) / f"{_safe(task)}.json"
         subsets = files.setdefault(path, {})
         if subset in subsets:
-            raise BenchError(
-                f"{result.reranker.name} on {result.task} is there under two protocols, {result.protocol.label} and "
-                f"{subsets[subset].protocol.label}, which mteb's files cannot tell apart. Give one of them."
-            )
+            raise BenchError(_clash(result, subsets[subset]))
         subsets[subset] = result
     for path, subsets in files.items():
         write_whole(path, _text(subsets))
     return list(files)
+
+
+def _clash(result: Result, other: Result) -> str:
+    """Why two results cannot be in one file."""
+    ours, theirs = (f"{each.reranker.name} on {each.task}" for each in (result, other))
+    if ours != theirs:
+        return f"{ours} and {theirs} would be one mteb file. Give one of them."
+    if result.protocol == other.protocol:
+        return f"{ours} is there twice under the protocol {result.protocol.label}. Give one of them."
+    return (
+        f"{ours} is there under two protocols, {result.protocol.label} and {other.protocol.label}, which mteb's files "
+        "cannot tell apart. Give one of them."
+    )
 
 
 def _text(subsets: Mapping[str, Result]) -> bytes:
@@ -60,18 +72,21 @@ def _task_and_subset(result: Result) -> tuple[str, str]:
 
 
 def _model(result: Result) -> str:
+    """The model's name; a fusion is not the model that it fuses."""
     card = result.reranker
-    return card.model or card.name
+    return card.name if card.family == "fusion" else card.model or card.name
 
 
 def _revision(result: Result) -> str:
     card, protocol = result.reranker, result.protocol
-    return f"{card.revision or card.fingerprint[:12]}_{protocol.first_stage}@{protocol.depth}"
+    revision = card.revision or card.fingerprint[:12]
+    return f"{revision}-{result.reranker_id}_{protocol.first_stage}@{protocol.depth}"
 
 
 def _safe(name: str, slash: str = "-") -> str:
-    """A file's name: nothing in it leads to another folder."""
-    return re.sub(r"[^\w.@=+-]", "_", name.replace("/", slash)).lstrip(".") or "_"
+    """A file's name: nothing in it leads to another folder. It has a hash where too much of the text is lost."""
+    safe = re.sub(r"[^A-Za-z0-9_.@=+-]", "_", name.replace("/", slash)).lstrip(".") or "_"
+    return safe if name.isascii() and len(safe) <= _LENGTH else f"{safe[:_LENGTH]}-{short_hash(name)}"
 
 
 def _content(subsets: Mapping[str, Result]) -> dict[str, Any]:

@@ -3,8 +3,11 @@
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
+
+_VARIES = {"varies": True}
+"""Metadata of the fields that may differ between the tasks of one mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,26 +18,28 @@ class Protocol:
     candidates' texts, and of the first stage's whole run as TREC text. ``queries`` is the number of judged queries
     measured, ``query_subset`` says how they were chosen. Lengths are upper bounds in the reranker's own tokens; a model
     with a smaller window cuts more, which the result counts.
+
+    Fields marked `_VARIES` may differ between the tasks of one mean; tasks that differ in any other share none.
     """
 
-    task: str
-    split: str
-    data: str
-    texts: str
-    documents: int
-    queries: int
-    query_subset: str
+    task: str = field(metadata=_VARIES)
+    split: str = field(metadata=_VARIES)
+    data: str = field(metadata=_VARIES)
+    texts: str = field(metadata=_VARIES)
+    documents: int = field(metadata=_VARIES)
+    queries: int = field(metadata=_VARIES)
+    query_subset: str = field(metadata=_VARIES)
     first_stage: str
-    first_stage_sha256: str
+    first_stage_sha256: str = field(metadata=_VARIES)
     depth: int
     candidate_order: str
-    text_rule: str
-    identical_ids: str
-    judgements: str
+    text_rule: str = field(metadata=_VARIES)
+    identical_ids: str = field(metadata=_VARIES)
+    judgements: str = field(metadata=_VARIES)
     max_query_length: int
     max_doc_length: int
     measure: str
-    measure_library: str
+    measure_library: str = field(metadata=_VARIES)
 
     @property
     def id(self) -> str:
@@ -46,6 +51,11 @@ class Protocol:
         """For people and folder names: ``bm25@100-1f0c22ab``."""
         return f"{self.first_stage}@{self.depth}-{self.id}"
 
+    @property
+    def condition(self) -> tuple[object, ...]:
+        """What the tasks of one mean must share: the values of all fields that may not vary."""
+        return tuple(getattr(self, each.name) for each in fields(self) if not each.metadata.get("varies"))
+
     def as_dict(self) -> dict[str, Any]:
         """The fields and the id, as they stand in a result."""
         return {"id": self.id, **asdict(self)}
@@ -53,7 +63,7 @@ class Protocol:
     def differences(self, other: "Protocol") -> list[str]:
         """The fields in which two protocols differ, each with both values."""
         mine, theirs = asdict(self), asdict(other)
-        return [f"{field}: {mine[field]!r} and {theirs[field]!r}" for field in mine if mine[field] != theirs[field]]
+        return [f"{name}: {mine[name]!r} and {theirs[name]!r}" for name in mine if mine[name] != theirs[name]]
 
 
 def digest(parts: Iterable[str]) -> str:

@@ -6,8 +6,10 @@ means), 3 (BEIR) and 4 (MIRACL).
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from bench import published
+from bench.columns import is_partial, queries_of, split, unit_of, weights
 from bench.protocol import Protocol
 from bench.published import Published
 from bench.render.blocks import Block, Body, Bullets, Code, Entry, Grid, Heading, Paragraph
@@ -25,6 +27,9 @@ _OURS = {
     "jina-code-embeddings-0.5b": "first-stage",
 }
 """The paper's names that are not ours. (D) gives the candidates in the first stage's order, as this harness does."""
+
+_ROUNDING = 0.005 + 1e-9
+"""The paper prints two decimals: another figure than this far from a printed one is another figure."""
 
 _OTHER_ORDERS = ("jina-reranker-v3 (A)", "jina-reranker-v3 (R)")
 
@@ -62,47 +67,44 @@ def paper(results: Sequence[Result]) -> list[Reproduction]:
     return [_reproduction(figure, results) for figure in published.read_all() if figure.source.startswith(PAPER)]
 
 
-def text(rows: Sequence[Reproduction]) -> str:
+def text(rows: Sequence[Reproduction], width: int | None = None) -> str:
     """What was measured beside what was published; then how to measure the rest; then what cannot be."""
-    return "\n\n".join(write_block(block, WIDTH) for block in _page(rows)) + "\n"
+    return "\n\n".join(write_block(block, width or WIDTH) for block in _page(rows)) + "\n"
 
 
 def _reproduction(figure: Published, results: Sequence[Result]) -> Reproduction:
     name = _OURS.get(figure.reranker, figure.reranker)
     obstacle = _obstacle(figure.reranker, name)
-    units = _units(figure)
+    shares = _shares(figure)
     own = [] if obstacle else [result for result in results if _is(result, name, figure)]
-    nearest = {task: _nearest(figure, [result for result in own if result.task == task]) for task in _all(units)}
+    nearest = {task: _nearest(figure, [result for result in own if result.task == task]) for task in shares}
     found = {task: result for task, result in nearest.items() if result}
     whole = len(found) == len(nearest)
-    disagreements = {task: _disagreements(figure, result.protocol) for task, result in found.items()}
+    disagreements = {task: _disagreements(figure, result) for task, result in found.items()}
+    # Where each task's first stage is published, the tasks say all; their rounding adds up in the mean.
+    unchecked = any(_published_stage(figure, task.partition("/")[2]) is None for task in shares)
+    agree = whole and not any(disagreements.values())
+    together = _other_mean(figure, found, shares) if agree and unchecked else []
     return Reproduction(
         figure=figure,
         reranker=name,
-        measured=100 * _mean([_mean([found[task].main for task in unit]) for unit in units]) if whole else None,
-        disagreements=tuple(dict.fromkeys(_all(disagreements.values()))) if whole else (),
-        missing=() if obstacle else tuple(task for task in nearest if disagreements.get(task) != []),
+        measured=100 * sum(share * found[task].main for task, share in shares.items()) if whole else None,
+        disagreements=tuple(dict.fromkeys([*_all(disagreements.values()), *together])) if whole else (),
+        missing=() if obstacle else tuple(task for task in nearest if disagreements.get(task) != [] or together),
         obstacle=obstacle,
     )
 
 
-def _units(figure: Published) -> list[list[str]]:
-    """The tasks of a figure: one; or a suite's default ones for its mean, those of a group together."""
+def _shares(figure: Published) -> dict[str, float]:
+    """The tasks of a figure and their weights: one; or a suite's default ones for its mean."""
     if not figure.task.startswith("mean"):
-        return [[f"{figure.suite}/{figure.task}"]]
-    units: dict[str, list[str]] = {}
-    for task in tasks(figure.suite):
-        if task.default and not task.embedded:
-            units.setdefault(task.group or task.name, []).append(task.id)
-    return list(units.values())
+        return {f"{figure.suite}/{figure.task}": 1.0}
+    usual = [task.id for task in tasks(figure.suite) if task.default and not task.embedded]
+    return weights(split(usual, unit_of).values())
 
 
 def _all(groups: Iterable[Sequence[str]]) -> list[str]:
     return [each for group in groups for each in group]
-
-
-def _mean(figures: Sequence[float]) -> float:
-    return sum(figures) / len(figures)
 
 
 def _obstacle(printed: str, name: str) -> str:
@@ -124,7 +126,7 @@ def _nearest(figure: Published, results: Sequence[Result]) -> Result | None:
     """The result whose protocol differs least from the paper's."""
     return min(
         results,
-        key=lambda result: (len(_disagreements(figure, result.protocol)), result.protocol.label),
+        key=lambda result: (len(_disagreements(figure, result)), result.protocol.label),
         default=None,
     )
 
@@ -135,16 +137,55 @@ def _same_stage(figure: Published, protocol: Protocol) -> bool:
     return stage.lower() in protocol.first_stage.lower().replace(":", "/").replace("_", "/").split("/")
 
 
-def _disagreements(figure: Published, protocol: Protocol) -> list[str]:
+def _disagreements(figure: Published, result: Result) -> list[str]:
+    """What differs between the paper's protocol and a result's, in the words of ours.
+
+    A first stage's name is whatever its run file says. It is the paper's only if it scores what the paper's scores.
+    """
+    protocol = result.protocol
     depth = figure.first_stage.partition("@")[2]
     checks = {
         f"first stage {protocol.first_stage}": _same_stage(figure, protocol),
         f"depth {protocol.depth}": str(protocol.depth) == depth,
         f"measure {protocol.measure}": protocol.measure == figure.measure,
         f"candidates in the order of {protocol.candidate_order}": protocol.candidate_order == "first stage",
-        f"queries: {protocol.query_subset}": protocol.query_subset == "all",
+        queries_of(protocol): not is_partial(protocol),
     }
-    return [difference for difference, agrees in checks.items() if not agrees]
+    found = [difference for difference, agrees in checks.items() if not agrees]
+    published_one = _published_stage(figure, result.task.partition("/")[2])
+    if not found and published_one is not None:
+        found += _other_figure(100 * result.candidates.first_stage, published_one, result.task)
+    return found
+
+
+def _other_mean(figure: Published, found: Mapping[str, Result], shares: Mapping[str, float]) -> list[str]:
+    """For a mean: whether the first stage's own mean is the published one."""
+    expected = _published_stage(figure, figure.task)
+    if expected is None:
+        return ["first stage unchecked: its own figure is not published"]
+    own = 100 * sum(share * found[task].candidates.first_stage for task, share in shares.items())
+    return _other_figure(own, expected, figure.task)
+
+
+def _other_figure(own: float, expected: float, of: str) -> list[str]:
+    if abs(own - expected) <= _ROUNDING:
+        return []
+    return [f"first stage scores {own:.2f} on {of.partition('/')[2] or of}, the paper's {expected:.2f}"]
+
+
+def _published_stage(figure: Published, task: str) -> float | None:
+    """What the paper says that a figure's first stage itself scores on a task or a suite's mean, times 100."""
+    stage = figure.first_stage.partition("@")[0]
+    return _stages().get((figure.suite, task, figure.measure, stage))
+
+
+@cache
+def _stages() -> Mapping[tuple[str, str, str, str], float]:
+    return {
+        (each.suite, each.task, each.measure, each.reranker): each.value
+        for each in published.read_all()
+        if each.source.startswith(PAPER) and each.reranker == each.first_stage.partition("@")[0]
+    }
 
 
 def _command(task: str, rerankers: Iterable[str], first_stage: str) -> str:

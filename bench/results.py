@@ -1,22 +1,28 @@
 """A result: one task, one reranker, one protocol, written as result.json with its run beside it.
 
-The file is read by other commands long after it was written, so reading checks it: a damaged or foreign file is an
-error that names the file and the key.
+The file is read by other commands long after it was written, so it is checked by one model, made from the dataclasses
+here, before it is written and when it is read: every key is there and no other, and nothing is converted. What does
+not fit is an error that names the file and the key.
 """
 
 import json
+import math
 import re
-import sys
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_type_hints
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 
 from bench.errors import BenchError
-from bench.files import write_whole
+from bench.files import write_together
+from bench.paths import component, short_hash, with_hash
 from bench.protocol import Protocol
 from bench.rerankers.base import Card
-from bench.run import Run, write_run
+from bench.run import Run, packed
+from bench.walk import files_below, is_folder
+from reranker.schema import read_json, validate
 
 SCHEMA = 1
 
@@ -87,115 +93,151 @@ class Result:
         return self.measures[self.protocol.measure]
 
     @property
+    def reranker_id(self) -> str:
+        """Eight hexadecimal digits of the hash over who reranked: name, fingerprint, device, precision, settings."""
+        card = self.reranker
+        who = [card.name, card.fingerprint, card.device, card.dtype, sorted(card.settings.items())]
+        return short_hash(json.dumps(who))
+
+    @property
     def folder(self) -> Path:
-        """Where it lies under an output folder: ``suite/task/first stage@depth-protocol/reranker``."""
-        return Path(self.task) / _file_name(self.protocol.label) / _file_name(self.reranker.name)
+        """Where it lies under an output folder: ``suite/task/first stage-depth-protocol id/reranker-reranker id``.
+
+        No two results share a folder unless task, protocol and reranker are the same in everything.
+        """
+        suite, _, task = self.task.partition("/")
+        protocol = with_hash(f"{self.protocol.first_stage}-{self.protocol.depth}", self.protocol.id)
+        return Path(component(suite), component(task), protocol, with_hash(self.reranker.name, self.reranker_id))
 
 
 def write_result(result: Result, run: Run, output: Path) -> Path:
-    """Write ``run.trec.gz`` and then ``result.json``, each whole; gives the result's path."""
-    folder = output / result.folder
-    write_run(run, folder / "run.trec.gz")
+    """Write ``run.trec.gz`` and ``result.json``, both or none; gives the result's path.
+
+    Raises:
+        BenchError: where the result could not be read again, or the folder cannot be written.
+    """
     content = asdict(result)
     content["reranker"]["needs"] = sorted(result.reranker.needs)
     content["protocol"] = result.protocol.as_dict()
-    text = json.dumps(content, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    del content["schema"]
+    checked = validate(content, _FILE, f"The result of {result.reranker.name!r} on {result.task}", BenchError)
+    text = json.dumps({"schema": SCHEMA, **checked.model_dump()}, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    path = output / result.folder / "result.json"
     # A path among the command's arguments may hold bytes that are not UTF-8; as JSON's own escapes they can be written.
-    write_whole(folder / "result.json", text.encode(errors="backslashreplace"))
-    return folder / "result.json"
+    encoded = text.encode(errors="backslashreplace")
+    write_together({path.with_name("run.trec.gz"): packed(run), path: encoded})
+    return path
+
+
+def check_writable(card: Card, protocol: Protocol) -> None:
+    """Refuse now what could not be written when the work is done.
+
+    Raises:
+        BenchError: for a card or protocol with a value that no result may have, naming the key.
+    """
+    validate(asdict(card) | {"needs": sorted(card.needs)}, _CARD, f"The card of {card.name!r}", BenchError)
+    validate(protocol.as_dict(), _PROTOCOL, f"The protocol on {protocol.task}", BenchError)
 
 
 def read_result(path: Path) -> Result:
     """Read one result.json.
 
     Raises:
-        BenchError: for a file that is missing, not JSON, of another schema version, or that lacks or misshapes a key.
+        BenchError: for a file that is missing, not JSON, of another schema version, or that has a key too many, too
+            few, or with a value of the wrong type.
     """
-    try:
-        content = json.loads(path.read_bytes())
-    except OSError as error:
-        raise BenchError(f"Cannot read {path}: {error.strerror or error}.") from error
-    except (ValueError, RecursionError) as error:
-        raise BenchError(f"{path} is not JSON ({error}): it is damaged. Restore it or measure again.") from error
-    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        found = content.get("schema") if isinstance(content, dict) else None
+    content = read_json(path, BenchError)
+    found = content.pop("schema", None) if isinstance(content, dict) else None
+    if type(found) is not int or found != SCHEMA:
         raise BenchError(f"{path} has result schema {found!r}; this version reads {SCHEMA}. Measure again.")
-    result: Result = _object(Result, content, path, "")
+    try:
+        values = validate(content, _FILE, str(path), BenchError).model_dump()
+    except BenchError as error:
+        raise BenchError(
+            f"{error} The file is damaged or from another version: restore it or measure again."
+        ) from error
+    protocol_id = values["protocol"].pop("id")
+    values["reranker"]["needs"] = frozenset(values["reranker"]["needs"])
+    parts = {"reranker": Card, "protocol": Protocol, "candidates": Candidates, "cut": Cut, "cost": Cost}
+    result = Result(**values | {key: kind(**values[key]) for key, kind in parts.items()})
     if result.protocol.measure not in result.measures:
         raise BenchError(f"{path}: 'measures' lacks the main measure {result.protocol.measure}.")
-    if content["protocol"].get("id") != result.protocol.id:
+    if protocol_id != result.protocol.id:
         raise BenchError(f"{path}: the protocol's id does not fit its fields: the file was changed by hand.")
     return result
 
 
 def result_paths(places: Iterable[Path]) -> list[Path]:
-    """The result.json files that some files and folders name, sorted within each.
+    """The result.json files that some files and folders name, sorted within each; links are followed.
 
     Raises:
-        BenchError: for a place that does not exist or holds no result.
+        BenchError: for a place that does not exist or holds no result, and for anything in it that cannot be read:
+            what is left out in silence would pass for held, or for verified.
     """
     found: list[Path] = []
     for place in places:
-        if not place.exists():
+        found_folder = is_folder(place)
+        if found_folder is None:
             raise BenchError(f"{place} does not exist. Give a result.json or a folder that holds some.")
-        paths = [place] if place.is_file() else sorted(place.rglob("result.json"))
+        paths = sorted(path for path in files_below(place) if path.name == "result.json") if found_folder else [place]
         if not paths:
             raise BenchError(f"{place} holds no result.json. 'python -m bench beir --output {place}' writes some.")
         found += paths
     return found
 
 
-def _file_name(text: str) -> str:
-    """One folder's name: the run file's tag and the reranker's name come from anywhere, and must not lead elsewhere."""
-    return "_" if text in ("", ".", "..") else text.replace("/", "_")
-
-
-def _object(kind: type[Any], content: object, path: Path, where: str) -> Any:
-    """Build a dataclass from JSON, checking every key's presence and type."""
-    if not isinstance(content, dict):
-        raise BenchError(f"{path}: {where or 'the file'} must be an object.")
-    hints = get_type_hints(kind)
-    values = {}
-    for field in fields(kind):
-        key = f"{where}.{field.name}" if where else field.name
-        if field.name not in content:
-            raise BenchError(f"{path}: {key!r} is missing: the file is damaged or from another version.")
-        values[field.name] = _value(hints[field.name], content[field.name], path, key)
-    return kind(**values)
-
-
-def _value(hint: Any, value: object, path: Path, key: str) -> Any:
-    if hasattr(hint, "__dataclass_fields__"):
-        return _object(hint, value, path, key)
-    if hint in _FITS and _FITS[hint](value):
-        return hint(value)
-    if hint == frozenset[str] and isinstance(value, list) and all(map(_is_text, value)):
-        return frozenset(value)
-    if isinstance(value, dict) and hint == Mapping[str, float]:
-        if all(_is_text(name) and _is_number(item) for name, item in value.items()):
-            return {name: float(item) for name, item in value.items()}
-    elif isinstance(value, dict) and hint not in _FITS:
-        return value
-    raise BenchError(f"{path}: {key!r} has a value of the wrong type: the file is damaged or from another version.")
-
-
-def _is_text(value: object) -> bool:
+def _printable(text: str) -> str:
     """Half a surrogate pair can be read from JSON, but never be printed."""
-    return isinstance(value, str) and not re.search("[\ud800-\udfff]", value)
+    if re.search("[\ud800-\udfff]", text):
+        raise ValueError("half of a surrogate pair is no text")
+    return text
 
 
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+def _setting(value: object) -> object:
+    """A text, a flag, or a number that JSON's other readers hold too."""
+    if isinstance(value, str):
+        return _printable(value)
+    whole = isinstance(value, int) and -(2**63) <= value < 2**63  # a flag is one too
+    if not (whole or (isinstance(value, float) and math.isfinite(value))):
+        raise ValueError("must be a text, a flag, a finite number or a whole number within 64 bits")
+    return value
 
 
-def _is_number(value: object) -> bool:
-    # JSON as Python reads it knows NaN, infinities and whole numbers of any length, which no figure is.
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+_Text = Annotated[str, Field(strict=True), AfterValidator(_printable)]
+_Name = Annotated[str, Field(strict=True, min_length=1), AfterValidator(_printable)]
+_Flag = Annotated[bool, Field(strict=True)]
+_Count = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
+_Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+_Setting = Annotated[Any, AfterValidator(_setting)]
 
-
-_FITS: Mapping[Any, Callable[[object], bool]] = {
-    str: _is_text,
-    int: _is_count,
-    float: _is_number,
-    bool: lambda value: isinstance(value, bool),
+_CHECKED: Mapping[Any, Any] = {
+    str: _Text,
+    int: _Count,
+    float: _Number,
+    bool: _Flag,
+    frozenset[str]: list[_Text],
+    Mapping[str, float]: dict[_Text, _Number],
+    Mapping[str, str | int | float | bool]: dict[_Text, _Setting],
+    Mapping[str, Any]: dict[str, Any],
 }
+"""How a file's values are checked, for each type that the dataclasses have."""
+
+_NAMES = {"task", "name", "fingerprint", "family", "first_stage", "measure"}  # no text that may be empty
+
+
+def _model(kind: type[Any], **more: Any) -> type[BaseModel]:
+    """The file's model of a dataclass: the same keys, all of them needed. The schema's version is read before it."""
+    keys: dict[str, Any] = dict(more)
+    for name, hint in get_type_hints(kind).items():
+        if hint is Protocol:
+            keys[name] = (_PROTOCOL, ...)
+        elif isinstance(hint, type) and is_dataclass(hint):
+            keys[name] = (_model(hint), ...)
+        elif name != "schema":
+            keys[name] = (_Name if hint is str and name in _NAMES else _CHECKED[hint], ...)
+    return create_model(kind.__name__, __config__=ConfigDict(extra="forbid"), **keys)
+
+
+_PROTOCOL = _model(Protocol, id=(_Name, ...))
+_CARD = _model(Card)
+_FILE = _model(Result)

@@ -1,16 +1,17 @@
-"""Kept scores: what lets a command that was killed go on where it was.
+"""Score cache, so that an interrupted command can resume and a repeated one does not score again.
 
 A chunk of lists (see `bench.evaluate`) is scored in the same forward passes, and company in a forward pass can change
 a score's last bits. So a chunk is the unit of keeping: its answers are written in one transaction as soon as they are
 there, under the hash of everything that decides them, and found again only by a chunk of the very same lists in the
 same order. A changed reranker, cap, text, candidate or neighbour is another hash. Where one row of a chunk is damaged,
 the whole chunk is scored again, since one list alone would be scored in other company.
+
+What cannot be fingerprinted (a server, a class of the user's own without a ``fingerprint``) may be another model in the
+next command. Its scores are shared within one command alone, unless the user vouches for the model with a cache id.
 """
 
 import dataclasses
 import hashlib
-import logging
-import math
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -19,17 +20,17 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from bench.console import note
 from bench.evaluate import Answered, ScoreLists, ask
 from bench.interrupt import interruptible
 from bench.lock import locked
 from bench.rerankers.base import CandidateList, Card, Options, Reranker, Scored
 from bench.rerankers.fusion import Fusion
-from bench.store import STORE, Store, checksum_of
+from bench.store import STORE, Rows, Store, checksum_of
 
 _LAYOUT = "kept scores 1"
 _ARITHMETIC = ("torch", "transformers", "sentence-transformers", "tokenizers", "numpy")
 _COUNTS = struct.Struct("<d4q")
-_log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -44,22 +45,32 @@ def keeping(output: Path) -> Iterator["Store"]:
         yield store
 
 
-def scorer(store: Store, reranker: Reranker, options: Options) -> ScoreLists | None:
-    """Kept scores put before a reranker; None for one that reads no texts, since asking it costs less.
+def scorer(store: Store, reranker: Reranker, options: Options, cache_id: str = "") -> ScoreLists | None:
+    """The score cache put before a reranker; None for one that reads no texts, since asking it costs less.
 
     A fusion is made of the scores kept for the reranker that it fuses, so that both together cost one of them.
+
+    Args:
+        store: The output folder's cache.
+        reranker: What is asked for the lists that are not in the cache.
+        options: The command's options.
+        cache_id: The user's word that a reranker without a fingerprint is the same one as in every other command with
+            this id; without one, such a reranker gets no scores of another command.
     """
     if isinstance(reranker, Fusion):
-        score = scorer(store, reranker.reranker, options)
-        return _fused(reranker, score) if score else None
-    return KeptScores(store, reranker, options) if "texts" in reranker.card.needs else None
+        return _fused(reranker, scorer(store, reranker.reranker, options, cache_id))
+    if "texts" not in reranker.card.needs:
+        return None
+    if getattr(reranker, "cacheable", True):
+        return KeptScores(store, reranker, options)
+    return KeptScores(store if cache_id else store.passing, reranker, options, cache_id)
 
 
-def _fused(fusion: Fusion, score: ScoreLists) -> ScoreLists:
+def _fused(fusion: Fusion, score: ScoreLists | None) -> ScoreLists:
     """Answers of the reranker that a fusion fuses, fused."""
 
     def fuse(lists: Sequence[CandidateList]) -> Answered:
-        answered = score(lists)
+        answered = score(lists) if score else ask(fusion.reranker, lists)
         return dataclasses.replace(answered, answers=[fusion.fuse(answer) for answer in answered.answers])
 
     return fuse
@@ -69,25 +80,23 @@ def _fused(fusion: Fusion, score: ScoreLists) -> ScoreLists:
 class KeptScores:
     """Answers a chunk from the store, else by the reranker, and then keeps the answers."""
 
-    store: Store
+    store: Rows
     reranker: Reranker
     options: Options
+    cache_id: str = ""
 
     def __call__(self, lists: Sequence[CandidateList]) -> Answered:
         """Answer one chunk.
 
         Raises:
-            BenchError: where answers cannot be kept; those of earlier chunks stay.
+            BenchError: where the reranker answers badly, or answers cannot be kept; those of earlier chunks stay.
         """
-        chunk = chunk_key(self.reranker.card, self.options, lists)
+        chunk = chunk_key(self.reranker.card, self.options, lists, self.cache_id)
         found = self._found(chunk, lists)
         if found is None:
             answered = ask(self.reranker, lists)
-            whole = _whole(answered.answers, lists)
-            if whole is None:
-                return answered  # not kept, and refused by who asked
             share = answered.seconds / len(lists)
-            packed = [_pack(answer, share) for answer in whole]
+            packed = [_pack(answer, share) for answer in answered.answers]
             self.store.write(chunk, packed)
             # What goes on is what was kept: a resumed command sees the same numbers, in the same types.
             found = Answered([_unpack(each, of)[0] for each, of in zip(packed, lists, strict=True)], answered.seconds)
@@ -103,26 +112,28 @@ class KeptScores:
         for place, of in enumerate(lists):
             answer, checksum = rows.get(place, (None, None))
             if not isinstance(answer, bytes) or checksum != checksum_of(chunk, place, answer):
-                _log.warning(
-                    f"{self.store.path}: what was kept for query {of.query_id!r} is damaged. It is scored again, with "
-                    f"the {len(lists) - 1} lists that were scored beside it."
+                note(
+                    f"{self.store.name}: the row of query {of.query_id!r} is damaged. It is scored again, with the "
+                    f"{len(lists) - 1} lists of its chunk."
                 )
                 return None
             scored, share = _unpack(answer, of)
             answers.append(scored)
             seconds += share
-        return Answered(answers, seconds, kept=True)
+        self.store.found += len(lists)
+        return Answered(answers, seconds, kept=self.store.name)
 
 
-def chunk_key(card: Card, options: Options, lists: Sequence[CandidateList]) -> bytes:
+def chunk_key(card: Card, options: Options, lists: Sequence[CandidateList], cache_id: str = "") -> bytes:
     """The hash of all that decides a chunk's scores.
 
     That is: who scores (fingerprint, device, precision, settings), the command's options, the versions of the packages
-    that do the arithmetic, and the ordered lists with all that they carry. Of the protocol, the caps stand among the
+    that do the arithmetic, and the ordered lists with all that they carry. Of the protocol, the caps are among the
     options, and the rest acts through the lists alone.
     """
     who = [card.fingerprint, card.device, card.dtype, repr(sorted(card.settings.items()))]
-    parts = [_LAYOUT, *who, repr(dataclasses.astuple(options)), *_versions(), *map(_list_key, lists)]
+    vouched = [f"cache id {cache_id}"] if cache_id else []
+    parts = [_LAYOUT, *who, *vouched, repr(dataclasses.astuple(options)), *_versions(), *map(_list_key, lists)]
     return _hash(parts).digest()
 
 
@@ -154,17 +165,6 @@ def _versions() -> tuple[str, ...]:
     return tuple(found)
 
 
-def _whole(answers: Sequence[Scored], lists: Sequence[CandidateList]) -> list[Scored] | None:
-    """The answers in the lists' order; None where one is missing or is not a finite score a candidate."""
-    by_query = {answer.query_id: answer for answer in answers}
-    ordered = [by_query[of.query_id] for of in lists if of.query_id in by_query]
-    right = len(ordered) == len(lists) and all(
-        len(answer.scores) == len(of.ids) and all(map(math.isfinite, answer.scores))
-        for answer, of in zip(ordered, lists, strict=True)
-    )
-    return ordered if right else None
-
-
 def _pack(answer: Scored, seconds: float) -> bytes:
     counts = _COUNTS.pack(seconds, answer.tokens, answer.documents_cut, answer.tokens_lost, answer.queries_cut)
     return counts + struct.pack(f"<{len(answer.scores)}d", *answer.scores)
@@ -177,4 +177,10 @@ def _unpack(answer: bytes, of: CandidateList) -> tuple[Scored, float]:
 
 
 def _kept(store: Store) -> str:
-    return f"{store.lists:,} lists are kept in {store.path}" if store.lists else "No list had been scored"
+    kept = f"{store.lists:,} lists are kept in {store.path}." if store.lists else "No list is kept."
+    if store.passing.lists:
+        kept += (
+            f" {store.passing.lists:,} lists are lost: their reranker has no fingerprint. With --cache-id TEXT they "
+            "are kept, and count for every command with that id."
+        )
+    return kept

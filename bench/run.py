@@ -4,15 +4,23 @@ import gzip
 import hashlib
 import io
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bench.errors import BenchError
 from bench.files import text_lines, write_whole
 
 Ranking = list[tuple[str, float]]
+
+_BLANKS = " \t\n\r\f\v"
+_SPACE = re.compile(f"[{_BLANKS}]+")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +62,19 @@ def read_run(path: Path, may_be_empty: bool = False) -> Run:
     the harness wrote itself may be empty: BM25 finds nothing where queries and documents share no word.
 
     Raises:
-        BenchError: naming file and line, for a line that is not six fields, a rank or score that is not a finite
-            number, a document that stands twice for one query, or a file that cannot be read.
+        BenchError: naming file and line, for a line of fewer than six fields, a rank or score that is not a finite
+            number, a document that occurs twice for one query, or a file that cannot be read.
     """
     rows: dict[str, dict[str, tuple[float, float]]] = {}
     name = path.name
     for number, line in enumerate(text_lines(path), start=1):
-        if not line.strip():
+        if not line.strip(_BLANKS):
             continue
         query_id, document_id, rank, score, name = _fields(line, path, number)
         ranking = rows.setdefault(query_id, {})
         if document_id in ranking:
             raise BenchError(
-                f"{path}, line {number}: document {document_id!r} stands twice for query {query_id!r}. "
+                f"{path}, line {number}: document {document_id!r} occurs twice for query {query_id!r}. "
                 "Keep one line for each query and document."
             )
         ranking[document_id] = (-score, rank)
@@ -82,30 +90,80 @@ def read_run(path: Path, may_be_empty: bool = False) -> Run:
 
 
 def write_run(run: Run, path: Path) -> None:
-    """Write a gzipped TREC run; the same run always gives the same bytes. A reader sees a whole file or none."""
+    """Write a gzipped TREC run. A reader sees a whole file or none."""
+    write_whole(path, packed(run))
+
+
+def packed(run: Run) -> bytes:
+    """The gzipped TREC run; the same run always gives the same bytes."""
     buffer = io.BytesIO()
     lines = run.lines()
     # No time of day and no file name inside, so that equal runs are equal files.
     with gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=6, mtime=0, filename="") as stream:
         while batch := list(islice(lines, 1_000)):
             stream.write("".join(batch).encode())
-    write_whole(path, buffer.getvalue())
+    return buffer.getvalue()
+
+
+def strictly_decreasing(run: Run) -> Run:
+    """The same order with scores that strictly decrease, in single precision too.
+
+    TREC tools ignore the rank column, read scores in single precision, and order equal ones by document name. A score
+    that is not below its predecessor's becomes the next lower one in single precision; the others stay. Where scores
+    do not fit single precision, a query's become n, n - 1, … 1.
+    """
+    return Run(run.name, {query_id: _apart(ranking) for query_id, ranking in run.rankings.items()})
+
+
+def _apart(ranking: Ranking) -> Ranking:
+    with np.errstate(over="ignore"):
+        singles = np.array([score for _, score in ranking], dtype=np.float64).astype(np.float32)
+    if np.isfinite(singles).all():
+        if (singles[1:] < singles[:-1]).all():
+            return ranking
+        lowered = list(_lowered(ranking, singles))
+        if math.isfinite(lowered[-1][1]):
+            return lowered
+    return [(document_id, float(len(ranking) - place)) for place, (document_id, _) in enumerate(ranking)]
+
+
+def _lowered(ranking: Ranking, singles: NDArray[np.float32]) -> Iterator[tuple[str, float]]:
+    lowest = np.float32(-np.inf)
+    last = np.float32(np.inf)
+    for (document_id, score), single in zip(ranking, singles, strict=True):
+        if single < last:
+            last = single
+            yield document_id, score
+        else:
+            with np.errstate(over="ignore", under="ignore"):
+                last = np.nextafter(last, lowest)
+            yield document_id, float(last)
 
 
 def _fields(line: str, path: Path, number: int) -> tuple[str, str, float, float, str]:
-    fields = line.split()
-    if len(fields) != 6:
+    """The parts of a line. As trec_eval does, white space is ASCII's alone, and a name may hold some: ``my_run``."""
+    fields = _SPACE.split(line.strip(_BLANKS))
+    if len(fields) < 6:
         raise BenchError(
             f"{path}, line {number}: expected 6 fields 'query Q0 document rank score name', found {len(fields)}."
         )
-    query_id, _, document_id, rank, score, name = fields
-    try:
-        numbers = float(rank), float(score)
-    except ValueError:
-        numbers = math.nan, math.nan
-    if not all(map(math.isfinite, numbers)):
-        raise BenchError(f"{path}, line {number}: rank {rank!r} and score {score!r} must be finite numbers.")
-    return query_id, document_id, *numbers, name
+    query_id, _, document_id, rank, score, *name = fields
+    if not (_is_number(rank) and _is_number(score)):
+        raise BenchError(
+            f"{path}, line {number}: rank {rank[:20]!r} and score {score[:20]!r} must be finite numbers, such as 1 and "
+            "12.5."
+        )
+    if len(name) > 1 and _is_number(name[0]):
+        raise BenchError(
+            f"{path}, line {number}: expected 6 fields 'query Q0 document rank score name', found {len(fields)}, the "
+            "sixth being a number: does an id hold a blank? Take it out, or begin the name with a letter."
+        )
+    return query_id, document_id, float(rank), float(score), "_".join(name)
+
+
+def _is_number(text: str) -> bool:
+    """A decimal number that is finite, as other tools read it; Python takes ``1_0`` and digits of any script too."""
+    return _NUMBER.fullmatch(text) is not None and math.isfinite(float(text))
 
 
 def rank_by_score(ids: Iterable[str], scores: Iterable[float]) -> Ranking:

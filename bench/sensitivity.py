@@ -13,18 +13,18 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from bench.campaign import Plan, settled
+from bench.campaign import Plan, check, settled
+from bench.columns import queries_of
+from bench.console import note
 from bench.contest import Contest
 from bench.errors import BenchError
-from bench.escape import terminal
 from bench.evaluate import ScoreLists, evaluate
 from bench.files import write_whole
 from bench.flips import TOP, Flips, flips, mean
 from bench.progress import Progress
 from bench.protocol import Protocol
+from bench.render.fitted import Fitted, Head
 from bench.rerankers import load as load_reranker
 from bench.rerankers.base import Card, Reranker
 from bench.results import Result
@@ -96,17 +96,20 @@ def measure(plan: Plan, orders: int, progress: Progress) -> tuple[Sensitivity, P
     """
     if len(plan.tasks) != 1:
         raise BenchError(f"Give one task, not {len(plan.tasks)}: {', '.join(task.id for task in plan.tasks)}.")
+    check(plan)
     with keeping(plan.output) as store, settled(plan, plan.tasks[0], progress) as contest:
         (name,) = plan.rerankers
         with progress.step(f"loading {name}", None):
             reranker = load_reranker(name, plan.options)
 
         def kept(each: Reranker) -> ScoreLists | None:
-            return scorer(store, each, plan.options)
+            return scorer(store, each, plan.options, plan.cache_id)
 
         base, found = study(contest, reranker, orders, plan.options.seed, kept, progress)
         path = plan.output / base.folder / "sensitivity.json"
         write_whole(path, _as_json(found).encode())
+        if store.found:
+            note(f"{name}: {store.found:,} lists from the score cache in {store.path}")
     return found, path
 
 
@@ -142,22 +145,30 @@ def study(
 def render(found: Sensitivity, console: Console) -> None:
     """Print the base, each variant, and of the groups their mean and spread; random orders only as a group."""
     spreads = {spread.group: spread for spread in found.spreads}
-    title = f"{found.task}  {found.reranker.name}  {found.protocol.label}"
-    table = Table(title=Text(terminal(title)), title_justify="left", caption_justify="left", caption=_caption(found))
-    table.add_column("varied")
-    for name in (found.protocol.measure, *_COLUMNS):
-        table.add_column(name, justify="right")
-    table.add_row("nothing: first-stage order", _points(found.base))
+    rows: list[list[str] | None] = [["nothing: first-stage order", _points(found.base), *[""] * len(_COLUMNS)]]
     for group in dict.fromkeys(variant.group for variant in found.variants):
-        table.add_section()
+        rows.append(None)
         variants = [variant for variant in found.variants if variant.group == group]
         for variant in variants if group != "random order" or group not in spreads else ():
             seen = "" if variant.distractor is None else _percent(variant.distractor)
             change = _change(variant.figure, found.base)
-            table.add_row(variant.name, _points(variant.figure), change, "", "", "", *_flip_cells(variant.flips), seen)
+            flipped = _flip_cells(variant.flips)
+            rows.append([variant.name, _points(variant.figure), change, "", "", "", *flipped, seen])
         if group in spreads:
-            table.add_row(*_spread_cells(spreads[group], found.base))
-    console.print(table)
+            rows.append(_spread_cells(spreads[group], found.base))
+    console.print(
+        Fitted(
+            heads=(
+                Head("varied", "name"),
+                Head(found.protocol.measure),
+                *(Head(name, drop=place) for place, name in enumerate(_COLUMNS)),
+            ),
+            rows=rows,
+            title=f"{found.task}  {found.reranker.name}  {found.protocol.label}, {queries_of(found.protocol)}",
+            captions=_captions(found),
+            hint="use a wider terminal or see sensitivity.json",
+        )
+    )
 
 
 def _evaluated(
@@ -224,15 +235,14 @@ def _as_json(found: Sensitivity) -> str:
     return json.dumps(content, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 
-def _caption(found: Sensitivity) -> Text:
-    lines = [
-        "replaced: share of the base's top ten that is not in the variant's. reversed: share of pairs, in both top",
-        "tens, that stand the other way round. new first: share of queries with another first document. distractor:",
-        "share of queries in whose top ten the added document stands. Groups: mean, standard deviation, extremes.",
+def _captions(found: Sensitivity) -> list[str]:
+    return [
+        "replaced: share of the base's top ten that is not in the variant's. reversed: share of pairs, in both top "
+        "tens, that are the other way round. new first: share of queries with another first document. distractor: "
+        "share of queries in whose top ten the added document is. Groups: mean, standard deviation, extremes.",
         *(f"{each.group}: one query's standard deviation is {_points(each.query_std)}." for each in found.spreads),
         *found.notes,
     ]
-    return Text(terminal(lines[0]) + "".join(f"\n{terminal(line)}" for line in lines[1:]))
 
 
 def _spread_cells(spread: Spread, base: float) -> list[str]:

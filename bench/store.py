@@ -5,14 +5,15 @@ sense of is moved aside, its whole rows carried over into a new one.
 """
 
 import hashlib
-import logging
 import os
+import shutil
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
+from bench.console import note
 from bench.errors import BenchError
 
 STORE = "scores.sqlite"
@@ -33,16 +34,70 @@ _HOST_TROUBLE = {
     sqlite3.SQLITE_PROTOCOL,
     sqlite3.SQLITE_NOLFS,
 }
+_NO_RIGHT = "Give yourself the right to read and write the file and its folder, or choose another one with --output."
+_FIXES = {
+    sqlite3.SQLITE_FULL: "Free the disk; then give the same command.",
+    sqlite3.SQLITE_CANTOPEN: _NO_RIGHT,
+    sqlite3.SQLITE_PERM: _NO_RIGHT,
+    sqlite3.SQLITE_READONLY: _NO_RIGHT,
+    sqlite3.SQLITE_BUSY: "End the program that has the file open; then give the same command.",
+    sqlite3.SQLITE_LOCKED: "End the program that has the file open; then give the same command.",
+}
 # SQLite quotes a damaged schema in its message, which then does not decode.
 _FAILURES = (sqlite3.Error, UnicodeDecodeError)
-_log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 Row = tuple[bytes, int, bytes, bytes]
 """Chunk, place in the chunk, answer, checksum."""
 
 
+class Rows(Protocol):
+    """Where a chunk's answers are kept, by chunk and place in it.
+
+    ``lists`` counts those that the present command has found here or written here, ``found`` the former alone.
+    """
+
+    lists: int
+    found: int
+
+    @property
+    def name(self) -> str: ...
+
+    def read(self, chunk: bytes) -> Mapping[int, tuple[object, object]]:
+        """A chunk's (answer, checksum) by place in the chunk, unchecked."""
+        ...
+
+    def write(self, chunk: bytes, answers: Sequence[bytes]) -> None:
+        """Keep a chunk's answers: all of them or, whatever happens, none."""
+        ...
+
+
+class Passing:
+    """Scores kept in memory, for the present command alone."""
+
+    name = "this command"
+
+    def __init__(self) -> None:
+        self.lists = self.found = 0
+        self._chunks: dict[bytes, Sequence[bytes]] = {}
+
+    def read(self, chunk: bytes) -> dict[int, tuple[object, object]]:
+        """See `Rows`."""
+        answers = enumerate(self._chunks.get(chunk, ()))
+        return {place: (answer, checksum_of(chunk, place, answer)) for place, answer in answers}
+
+    def write(self, chunk: bytes, answers: Sequence[bytes]) -> None:
+        """See `Rows`."""
+        self._chunks[chunk] = answers
+
+
 class Store:
-    """The file of kept scores. ``lists`` counts those that the present command has found in it or written to it."""
+    """The file of kept scores.
+
+    ``lists`` counts those that the present command has found in it or written to it, ``found`` the former alone;
+    ``passing`` holds what must not outlive the command.
+    """
+
+    name = STORE
 
     def __init__(self, path: Path) -> None:
         """Open or make the file.
@@ -51,8 +106,11 @@ class Store:
             BenchError: where it cannot be opened or written; damage is no error, it is reported and set aside.
         """
         self.path = path
-        self.lists = 0
+        self.lists = self.found = 0
+        self.passing = Passing()
         try:
+            if _successor(path).exists():
+                raise sqlite3.DatabaseError("its repair was interrupted")
             self._database = _open(path)
         except _FAILURES as error:
             self._database = self._renewed(error)
@@ -93,23 +151,24 @@ class Store:
         if hasattr(self, "_database"):
             self._database.close()
         try:
-            rows = _whole_rows(self.path)
-            aside = _replaced(self.path, rows)
+            aside, carried = _replaced(self.path)
             database = _open(self.path)
         except OSError as cause:
             raise BenchError(f"Cannot set {self.path} aside, which is damaged: {cause.strerror}.") from cause
         except _FAILURES as cause:
             raise self._unusable(cause) from cause
-        _log.warning(
-            f"{self.path} is damaged ({error}). It is set aside as {aside.name}; {len(rows):,} kept lists were whole "
+        note(
+            f"{self.path} is damaged ({error}). It is set aside as {aside.name}; {carried:,} kept lists were whole "
             "and are carried over, the others are scored again."
         )
         return database
 
     def _unusable(self, error: Exception) -> BenchError:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+        fix = _FIXES.get(code, "Free the disk, or end the program that has the file open; then give the same command.")
         return BenchError(
             f"Cannot keep scores in {self.path}: {error}. What was kept until now is intact ({self.lists:,} lists of "
-            "this command). Free the disk, or end the program that has the file open; then give the same command."
+            f"this command). {fix}"
         )
 
 
@@ -156,23 +215,58 @@ def _is_damage(error: Exception, path: Path) -> bool:
     return code not in _HOST_TROUBLE
 
 
-def _replaced(path: Path, rows: Sequence[Row]) -> Path:
-    """Put a new file with some rows in a damaged one's place; gives the name that the damaged one has now.
+def _successor(path: Path) -> Path:
+    """The file that takes a damaged one's place when it is whole."""
+    return path.with_name(f"{path.name}.new")
 
-    The new file is whole before the damaged one is touched, so that a full disk or a kill loses no row.
+
+def _log_of(path: Path) -> Path:
+    """SQLite's write-ahead log of a file."""
+    return path.with_name(f"{path.name}-wal")
+
+
+def _replaced(path: Path) -> tuple[Path, int]:
+    """Put a new file with a damaged one's whole rows in its place.
+
+    The damaged file and its log are only touched when the new file holds their rows. Until the last step, which puts
+    the new file in place, it is there under another name: a later command then finds it and begins again, so that a
+    full disk or a kill at any moment loses no row.
+
+    Returns:
+        The name that the damaged file has now, and the number of rows in the new one.
     """
-    new = path.with_name(f"{path.name}.new")
-    new.unlink(missing_ok=True)
-    with closing(_open(new)) as database:
-        _insert(database, rows)
+    new = _successor(path)
+    try:
+        database = _open(new)
+    except _FAILURES as error:
+        if not _is_damage(error, new):
+            raise
+        # The repair of a repair: its rows were not taken from the damaged file yet.
+        for torn in (new, _log_of(new)):
+            torn.unlink(missing_ok=True)
+        database = _open(new)
+    with closing(database):
+        _insert(database, _whole_rows(path) if path.exists() else [])
+        (carried,) = database.execute("SELECT count(*) FROM lists").fetchone()
+    aside = _set_aside(path)
+    if _log_of(path).exists():
+        _log_of(path).replace(_log_of(aside))
+    new.replace(path)
+    return aside, carried
+
+
+def _set_aside(path: Path) -> Path:
+    """Give a damaged file a second name, so that it is never missing from its place."""
     number = 1
     while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        if path.exists() and aside.samefile(path):
+            return aside  # by a repair that was interrupted
         number += 1
-    log = path.with_name(f"{path.name}-wal")
-    if log.exists():
-        log.replace(aside.with_name(f"{aside.name}-wal"))
-    path.replace(aside)
-    new.replace(path)
+    if path.exists():
+        try:
+            aside.hardlink_to(path)
+        except OSError:  # not every file system has links
+            shutil.copyfile(path, aside)
     return aside
 
 

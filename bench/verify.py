@@ -1,7 +1,12 @@
-"""Verification: every figure of a result measured again from its stored run and the judgements.
+"""Verification: what a result says, held against what its stored run, the data and this version's tables give.
 
 The pipeline itself runs once more, with a reranker that answers from the stored run; what it gives is compared with
-what the file says. What a run cannot show stays unchecked: times, memory, tokens, what caps cut, provenance.
+what the file says. Candidates are compared with the first stage's, where that is BM25, built again, or a run file that
+is given; order-only rerankers are run again. Where the result is, its caps, its command and its reranker's card are
+compared with one another and with the table of rerankers.
+
+What no check covers: whether a model's scores are its own (it is not loaded), its fingerprint, settings, device and
+precision, times, memory and tokens, what caps cut, and the rest of the provenance.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,23 +16,24 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from bench import stated
 from bench.collections.collection import Collection
 from bench.compare import LoadCollection
 from bench.contest import Contest, contest
 from bench.errors import BenchError
 from bench.escape import terminal
 from bench.evaluate import evaluate
-from bench.kept import Kept, run_sha256
+from bench.kept import Kept, orphan_runs, run_sha256
+from bench.rerankers import load as load_reranker
 from bench.rerankers.base import CandidateList, Card, Options, Scored
 from bench.results import Result, read_result, result_paths
 from bench.run import Run
+from bench.stated import Found
 from bench.statistics import NOISE
+from reranker.schema import read_json
 
 LoadFirstStage = Callable[[Result], Run | None]
 """Gives the whole first-stage run that a result's candidates were taken from, or None where it is not at hand."""
-
-Found = dict[str, tuple[str, str]]
-"""What differs: for each key what is stored and what was recomputed."""
 
 _OF_FIRST_STAGE = {"protocol.first_stage", "protocol.first_stage_sha256", "candidates.first_stage"}
 
@@ -47,21 +53,34 @@ class Difference:
         return f"{self.path}: {self.key}: stored {self.stored}, recomputed {self.recomputed}"
 
 
+@dataclass(frozen=True, slots=True)
+class Unchecked:
+    """One thing that could not be checked, and why."""
+
+    path: Path
+    reason: str
+
+    def __str__(self) -> str:
+        return self.reason if str(self.path.parent) in self.reason else f"{self.path}: {self.reason}"
+
+
 @dataclass(slots=True)
 class Verification:
-    """What was found over some results: ``unchecked`` says what could not be recomputed, and why.
+    """What was found over some results, ``paths``."""
 
-    ``notes`` are checks left out that need something only some results have at hand.
-    """
-
-    checked: list[Path] = field(default_factory=list)
+    paths: list[Path] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
-    unchecked: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    unchecked: list[Unchecked] = field(default_factory=list)
+
+    @property
+    def verified(self) -> list[Path]:
+        """The results of which everything was checked and is right."""
+        others = {each.path for each in self.differences} | {each.path for each in self.unchecked}
+        return [path for path in self.paths if path not in others]
 
     @property
     def exit_status(self) -> int:
-        """0 all as stored, 1 where anything differs, 2 where nothing differs but something could not be checked."""
+        """0 all checked and right, 1 where anything differs, 2 where only something could not be checked."""
         if self.differences:
             return 1
         return 2 if self.unchecked else 0
@@ -70,26 +89,33 @@ class Verification:
 def verify(
     places: Sequence[Path], load_collection: LoadCollection, load_first_stage: LoadFirstStage | None = None
 ) -> Verification:
-    """Recompute some results.
+    """Check some results.
 
     Args:
         places: Result files, or folders of them.
         load_collection: Where queries and judgements come from; the whole collection, before any choice of queries.
-        load_first_stage: Where the candidates come from. Without it that they are the first stage's top is not
-            checked, nor the first stage's own figure.
+        load_first_stage: Where the candidates come from. Without it nothing is known of them, nor of the first stage's
+            own figure.
 
     Raises:
-        BenchError: where a place does not exist or holds no result.
+        BenchError: where a place does not exist, holds no result, or cannot be read.
     """
     verification = Verification()
-    for path in result_paths(places):
-        try:
-            _verify(Kept(path, read_result(path)), load_collection, load_first_stage, verification)
-        except BenchError as error:
-            message = str(error)
-            verification.unchecked.append(message if str(path.parent) in message else f"{path}: {message}")
-        else:
-            verification.checked.append(path)
+    for place in places:
+        first: dict[Path, Path] = {}
+        for path in result_paths([place]):
+            verification.paths.append(path)
+            try:
+                kept = Kept(path, read_result(path))
+                found = _stated(kept, place) | _copy(kept, first)
+                verification.differences += [Difference(path, key, *pair) for key, pair in found.items()]
+                if not stated.bounds(kept.result):
+                    _verify(kept, load_collection, load_first_stage, verification)
+            except BenchError as error:
+                verification.unchecked.append(Unchecked(path, str(error)))
+        for run in orphan_runs(place):
+            verification.paths.append(run)
+            verification.unchecked.append(Unchecked(run, f"{run} has no result.json beside it."))
     return verification
 
 
@@ -103,14 +129,33 @@ def render(console: Console, verification: Verification) -> None:
         lines += map(str, differences[:SHOWN])
         if len(differences) > SHOWN:
             lines.append(f"{path}: and {len(differences) - SHOWN} more differences")
-    lines += (f"Could not check: {text}" for text in verification.unchecked)
-    lines += (f"Note: {text}" for text in verification.notes)
-    right = sum(path not in by_path for path in verification.checked)
-    lines.append(
-        f"{right} of {len(verification.checked) + len(verification.unchecked)} results are what their runs give."
-    )
+    lines += (f"Could not check: {each}" for each in verification.unchecked)
+    counts = f"{len(verification.verified)} of {len(verification.paths)} results verified."
+    if by_path:
+        counts += f" Different: {len(by_path)}."
+    if verification.unchecked:
+        counts += f" Checks that could not be made: {len(verification.unchecked)}."
+    lines.append(counts)
     for line in lines:
         console.print(Text(terminal(line)), soft_wrap=True)
+
+
+def _stated(kept: Kept, place: Path) -> Found:
+    """What a result says wrong of all that needs no data."""
+    content = read_json(kept.path, BenchError)  # once more: readers drop what they do not know
+    return {
+        **stated.misplaced(kept.path, place, kept.result),
+        **stated.unknown_keys(content, kept.result),
+        **stated.bounds(kept.result),
+        **stated.differing_card(kept.result.reranker),
+        **stated.differing_command(kept.result),
+    }
+
+
+def _copy(kept: Kept, first: dict[Path, Path]) -> Found:
+    """Whether the same place holds one result, known by the folder that it belongs into, once more."""
+    other = first.setdefault(kept.result.folder, kept.path)
+    return {} if other == kept.path else {"copy": ("a second result", f"one, {other}")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +174,7 @@ class _Replay:
 def _verify(
     kept: Kept, load_collection: LoadCollection, load_first_stage: LoadFirstStage | None, verification: Verification
 ) -> None:
-    """Check one result; what is found is added to ``verification`` as it is found."""
+    """Check one result against its run and the data; what is found is added to ``verification`` as it is found."""
     result, stored_hash, run = kept.result, run_sha256(kept.run_path), kept.stored_run()
 
     def record(found: Found) -> bool:
@@ -142,22 +187,41 @@ def _verify(
         raise BenchError(f"the collection of {result.task} is not at hand, without which no figure can be recomputed.")
     first_stage = load_first_stage(result) if load_first_stage else None
     if first_stage is None:
-        verification.notes.append(f"{kept.path}: without its first stage its candidates were not checked.")
+        verification.unchecked.append(Unchecked(kept.path, _without_first_stage(result)))
     settled = played = _contest(collection, first_stage or run, result)
     if record(_candidates(run, settled.candidates)):
         wrong, played = True, _contest(collection, run, result)
     again, reordered = evaluate(played, _Replay(replace(result.reranker, needs=frozenset()), run))
     wrong |= record(_orders(run, reordered))
     if not wrong:
-        # Scores and order are right: what is left is how the file spells them.
-        record(_unequal({"run.trec.gz": stored_hash}, {"run.trec.gz": reordered.sha256}))
+        # Scores and order are right: what is left is how the file spells them, and whether they are the reranker's.
+        respelled = record(_unequal({"run.trec.gz": stored_hash}, {"run.trec.gz": reordered.sha256}))
+        if first_stage is not None and not respelled:
+            record(_rerun(run, settled, result.reranker))
     figures = _unequal(_flat(result), _flat(replace(again, protocol=settled.protocol)))
     library = figures.pop("protocol.measure_library", None)
     if library:
-        verification.unchecked.append(
-            f"{kept.path}: it was measured by {library[0]}, here is {library[1]}: install that."
-        )
+        reason = f"it was measured by {library[0]}, here is {library[1]}: install that."
+        verification.unchecked.append(Unchecked(kept.path, reason))
     record({key: pair for key, pair in figures.items() if first_stage is not None or key not in _OF_FIRST_STAGE})
+
+
+def _without_first_stage(result: Result) -> str:
+    stage = result.protocol.first_stage
+    if stage.startswith("dense:"):
+        return f"its candidates: the dense first stage {stage!r} is not computed again."
+    return f"its candidates: the first stage {stage!r} is not at hand. Give its run with --first-stage FILE."
+
+
+def _rerun(run: Run, settled: Contest, card: Card) -> Found:
+    """Where an order-only reranker, run again, orders or scores otherwise; nothing for any other reranker."""
+    options = stated.rerun_options(card)
+    if options is None:
+        return {}
+    _, again = evaluate(settled, load_reranker(card.name, options))
+    return _orders(run, again) or _unequal(
+        {f"scores of {card.name}": run.sha256}, {f"scores of {card.name}": again.sha256}
+    )
 
 
 def _contest(collection: Collection, first_stage: Run, result: Result) -> Contest:

@@ -4,15 +4,22 @@ FOLDER is a collection in BEIR format with a train split, each RESULT a `result.
 test query counts as seen where one of its relevant documents is relevant to a training query too.
 """
 
+import argparse
 import json
-import sys
 from pathlib import Path
 
 import pandas as pd
 
 
 def main() -> None:
-    folder, *results = map(Path, sys.argv[1:])
+    parser = argparse.ArgumentParser(prog="python -m tests.seen_documents")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("results", type=Path, nargs="+", metavar="RESULT")
+    given = parser.parse_args()
+    folder, results = given.folder, given.results
+    missing = [str(path) for path in (folder / "qrels", *results) if not path.exists()]
+    if missing:
+        parser.error(f"not there: {', '.join(missing)}")
     train, test = (pd.read_csv(folder / "qrels" / f"{split}.tsv", sep="\t", dtype=str) for split in ("train", "test"))
     known = set(train.loc[train["score"].astype(int) > 0, "corpus-id"])
     relevant = test[test["score"].astype(int) > 0]

@@ -1,32 +1,104 @@
-"""The commands: parse, call, print. What they do stands in the modules they call, loaded when they are called."""
+"""The commands: parse, call, print. What they do is in the modules they call, loaded when they are called.
 
+Exit status: 0 and 1 are what a command answers (``gate``, ``verify``, ``sources``, ``runs check``), 130 is Ctrl-C, and
+2 is everything else: a mistake of the user's, output that cannot be written, a fault of the program.
+"""
+
+import errno
 import io
 import os
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 
-from rich.console import Console
+import typer
 
 from bench.cli import measuring, overview, results  # noqa: F401  (they register their commands)
 from bench.cli.app import app
+from bench.console import log_to_stderr, note, note_lines, note_traceback
 from bench.errors import BenchError, Stopped
+from bench.interrupt import interruptible
 
 
 def main() -> None:
-    """Run a command; a mistake the user can mend is one message and exit status 2."""
+    """Run the command in ``sys.argv`` and end the process with its exit status."""
+    from bench.ours import import_reranker
+
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # What the output's encoding lacks, such as the bytes of a path that are not UTF-8, is no reason to stop.
+            stream.reconfigure(errors="backslashreplace")
+    log_to_stderr()
+    try:
+        import_reranker()
+        status = _run(sys.argv[1:])
+        if sys.stdout:  # None where it was closed before the start
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        note("Stopped.")
+        status = 130
+    except OSError as error:
+        status = _failed(error)
+    except Exception as error:
+        # A fault of the program must not look like a verdict of ``gate``, which is what status 1 would be.
+        with suppress(OSError):
+            note_traceback(error)
+        raise SystemExit(2) from error
+    sys.exit(status)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    """The exit status of a command whose outcome is its own, or a mistake that the user can mend."""
     from reranker.errors import RerankerError
 
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # What the output's encoding lacks, such as the bytes of a path that are not UTF-8, is no reason to stop.
-        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        app()
+        # Typer would print its messages itself, as they come, and end with 1 for a closed pipe.
+        command = typer.main.get_command(app)
+        with interruptible(), command.make_context(_program(), list(arguments)) as context:
+            command.invoke(context)
+    except typer.Exit as ended:
+        return ended.exit_code
+    except typer.TyperException as error:
+        _explain(error)
     except (BenchError, RerankerError) as error:
-        Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(f"Error: {error}")
-        sys.exit(2)
+        note(f"Error: {error}")
     except Stopped as stopped:
-        Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(str(stopped))
-        sys.exit(130)
-    except BrokenPipeError:
-        # The reader of our output (head, less) has gone; nothing is left to say, not even at the interpreter's end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        note(str(stopped))
+        return 130
+    else:
+        return 0
+    return 2
+
+
+def _explain(error: typer.TyperException) -> None:
+    """Print what typer would for a mistake on the command line, which it quotes as it is."""
+    context = getattr(error, "ctx", None)
+    message = error.format_message()
+    if message.startswith("Usage: "):  # a command without arguments: its help
+        note_lines(message)
+        return
+    if context is not None:
+        note_lines(f"{context.get_usage()}\nTry '{context.command_path} --help' for help.\n")
+    note(f"Error: {message}")
+
+
+def _program() -> str:
+    """What the user called the program."""
+    name = Path(sys.argv[0]).name
+    return "python -m bench" if name == "__main__.py" else name
+
+
+def _failed(error: OSError) -> int:
+    """Say what the system would not do; silent where the reader of our output (head, less) has gone."""
+    if not isinstance(error, BrokenPipeError):
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+        what = error.filename or ("Cannot write the output" if full else "Cannot go on")
+        with suppress(OSError):  # where standard error is as full, nothing can be told
+            note(f"Error: {what}: {error.strerror or error}. {'Free the disk' if full else 'Mend this'} and try again.")
+    # What could not be written would be tried again when the interpreter ends.
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            os.dup2(nowhere, stream.fileno())
+    return 2

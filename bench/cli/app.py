@@ -21,19 +21,43 @@ Rerankers = Annotated[
     typer.Option("--reranker", "-r", help="A row of 'rerankers', family:MODEL, a folder, module:Class. Repeatable."),
 ]
 FirstStage = Annotated[str, typer.Option(help="bm25, dense:MODEL, or a TREC run file.")]
-Depth = Annotated[int, typer.Option(min=1, help="Candidates for each query.")]
+MOST = 2**31 - 1
+"""The largest number of anything counted that is asked for; results hold 64 bits."""
+CacheId = Annotated[
+    str,
+    typer.Option(
+        help="Your word that servers and own classes without a fingerprint are the same models as in every other "
+        "command with this text: their scores are then cached too."
+    ),
+]
+Depth = Annotated[int, typer.Option(min=1, max=MOST, help="Candidates for each query.")]
 Queries = Annotated[
     int | None,
-    typer.Option(min=1, help="How many queries, chosen by hash of their ids; all by default, some of a sample."),
+    typer.Option(
+        min=1, max=MOST, help="How many queries, chosen by hash of their ids; all by default, some of a sample."
+    ),
 ]
 Data = Annotated[Path | None, typer.Option(help="A folder that holds TASK/ in BEIR format.")]
 Source = Annotated[str, typer.Option(help="ir_datasets or mteb.")]
+Split = Annotated[str, typer.Option(help="Your own folder: which qrels/SPLIT.tsv is measured.")]
+Analysis = Annotated[str, typer.Option(help="Your own folder: BM25's text analysis, a language, code or whitespace.")]
+DropIdenticalIds = Annotated[
+    bool, typer.Option("--drop-identical-ids", help="Your own folder: a query's own document is no candidate.")
+]
 Embedded = Annotated[bool, typer.Option("--embedded", help="The samples inside the package: no network, no download.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")]
 Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16, float16.")]
-QueryLength = Annotated[int, typer.Option(min=1, help="Cap on a query, in the reranker's tokens.")]
-DocLength = Annotated[int, typer.Option(min=1, help="Cap on a document, in the reranker's tokens.")]
-Seed = Annotated[int, typer.Option(help="For the random reranker.")]
+QueryLength = Annotated[int, typer.Option(min=1, max=MOST, help="Cap on a query, in the reranker's tokens.")]
+DocLength = Annotated[int, typer.Option(min=1, max=MOST, help="Cap on a document, in the reranker's tokens.")]
+HttpOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--http-option",
+        metavar="KEY=VALUE",
+        help="A field for each request of an HTTP reranker, as JSON or text; written into results. Repeatable.",
+    ),
+]
+Seed = Annotated[int, typer.Option(min=-MOST, max=MOST, help="For the random reranker.")]
 Output = Annotated[Path, typer.Option(help="Where result.json and run.trec.gz go.")]
 TaskIds = Annotated[
     list[str], typer.Argument(metavar="TASK...", help="suite/name, or a suite and then names; a suite alone for all.")
@@ -42,4 +66,3 @@ Places = Annotated[
     list[Path] | None, typer.Argument(metavar="[DIR]...", help="Results: files or folders; out if none.")
 ]
 Format = Annotated[str, typer.Option("--format", help="text, markdown, csv, latex, html or mteb.")]
-RunFile = Annotated[Path | None, typer.Option("--first-stage", help="The first stage's TREC file, where it was one.")]

@@ -1,5 +1,6 @@
 """Commands that rerank: the suites, a folder of the user's own, sensitivity."""
 
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,13 +8,18 @@ import typer
 from rich.console import Console
 
 from bench.cli.app import (
+    MOST,
+    Analysis,
+    CacheId,
     Data,
     Depth,
     Device,
     DocLength,
+    DropIdenticalIds,
     Dtype,
     Embedded,
     FirstStage,
+    HttpOptions,
     Names,
     Output,
     Queries,
@@ -21,8 +27,11 @@ from bench.cli.app import (
     Rerankers,
     Seed,
     Source,
+    Split,
     app,
 )  # fmt: skip
+from bench.console import say
+from bench.errors import BenchError
 
 if TYPE_CHECKING:
     from bench.campaign import Plan
@@ -49,11 +58,14 @@ def _suite_command(suite: str, about: str) -> None:
         dtype: Dtype = "auto",
         max_query_length: QueryLength = 512,
         max_doc_length: DocLength = 2048,
+        http_option: HttpOptions = None,
         seed: Seed = 0,
         output: Output = Path("out"),
+        cache_id: CacheId = "",
     ) -> None:
         from bench.campaign import Plan
         from bench.rerankers.base import Options
+        from bench.rerankers.http_options import read_options
         from bench.suites import choose
 
         _measure(
@@ -66,7 +78,8 @@ def _suite_command(suite: str, about: str) -> None:
                 queries=queries,
                 data=data,
                 source=source,
-                options=Options(device, dtype, max_query_length, max_doc_length, seed),
+                options=Options(device, dtype, max_query_length, max_doc_length, seed, read_options(http_option or [])),
+                cache_id=cache_id,
             )
         )
 
@@ -81,8 +94,9 @@ _suite_command("coir", "Measure CoIR: ten code retrieval tasks.")
 def folder(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...")],
     rerankers: Rerankers = None,
-    split: Annotated[str, typer.Option(help="Which qrels/SPLIT.tsv is measured.")] = "test",
-    analysis: Annotated[str, typer.Option(help="BM25's text analysis: a language, code or whitespace.")] = "english",
+    split: Split = "test",
+    analysis: Analysis = "english",
+    drop_identical_ids: DropIdenticalIds = False,
     first_stage: FirstStage = "bm25",
     depth: Depth = 100,
     queries: Queries = None,
@@ -90,32 +104,39 @@ def folder(
     dtype: Dtype = "auto",
     max_query_length: QueryLength = 512,
     max_doc_length: DocLength = 2048,
+    http_option: HttpOptions = None,
     seed: Seed = 0,
     output: Output = Path("out"),
+    cache_id: CacheId = "",
 ) -> None:
     """Measure rerankers on the user's own folders."""
     from bench.campaign import Plan
     from bench.rerankers.base import Options
+    from bench.rerankers.http_options import read_options
     from bench.suites.folder import folder_tasks
 
     _measure(
         Plan(
-            tasks=folder_tasks(paths, split, analysis),
+            tasks=folder_tasks(paths, split, analysis, drop_identical_ids),
             rerankers=rerankers or OFFLINE,
             output=output,
             first_stage=first_stage,
             depth=depth,
             queries=queries,
-            options=Options(device, dtype, max_query_length, max_doc_length, seed),
+            options=Options(device, dtype, max_query_length, max_doc_length, seed, read_options(http_option or [])),
+            cache_id=cache_id,
         )
     )
 
 
 @app.command(help="Vary order, depth, blocks; add a distractor.")
 def sensitivity(
-    task: Annotated[str, typer.Argument(help="As suite/name.")],
+    task: Annotated[str, typer.Argument(help="As suite/name, or your own folder in BEIR format.")],
     reranker: Annotated[str, typer.Option("--reranker", "-r", help="As for the suites.")],
-    orders: Annotated[int, typer.Option(min=0, help="How many random orders.")] = 10,
+    orders: Annotated[int, typer.Option(min=0, max=MOST, help="How many random orders.")] = 10,
+    split: Split = "test",
+    analysis: Analysis = "english",
+    drop_identical_ids: DropIdenticalIds = False,
     first_stage: FirstStage = "bm25",
     depth: Depth = 100,
     queries: Queries = None,
@@ -125,18 +146,28 @@ def sensitivity(
     dtype: Dtype = "auto",
     max_query_length: QueryLength = 512,
     max_doc_length: DocLength = 2048,
-    seed: Annotated[int, typer.Option(help="For orders and distractors.")] = 0,
+    http_option: HttpOptions = None,
+    seed: Annotated[int, typer.Option(min=-MOST, max=MOST, help="For orders and distractors.")] = 0,
     output: Output = Path("out"),
+    cache_id: CacheId = "",
 ) -> None:
     """Measure one task again and again with one thing varied."""
     from bench.campaign import Plan
+    from bench.files import kind
     from bench.report import Bar, stdout
     from bench.rerankers.base import Options
+    from bench.rerankers.http_options import read_options
     from bench.sensitivity import measure, render
-    from bench.suites import by_ids
+    from bench.suites import by_ids, find
+    from bench.suites.folder import folder_tasks
 
+    own = not find(task) and kind(Path(task)) == stat.S_IFDIR
+    if own and (data or source):
+        raise BenchError(f"{task} is a folder of your own, so that --data and --source do not fit it. Leave them out.")
+    if not own and (split, analysis, drop_identical_ids) != ("test", "english", False):
+        raise BenchError("--split, --analysis and --drop-identical-ids are for a folder of your own. Leave them out.")
     plan = Plan(
-        tasks=by_ids([task]),
+        tasks=folder_tasks([Path(task)], split, analysis, drop_identical_ids) if own else by_ids([task]),
         rerankers=[reranker],
         output=output,
         first_stage=first_stage,
@@ -144,18 +175,19 @@ def sensitivity(
         queries=queries,
         data=data,
         source=source,
-        options=Options(device, dtype, max_query_length, max_doc_length, seed),
+        options=Options(device, dtype, max_query_length, max_doc_length, seed, read_options(http_option or [])),
+        cache_id=cache_id,
     )
     found, path = measure(plan, orders, Bar(Console(stderr=True)))
-    console = stdout()
-    render(found, console)
-    console.print(f"Written to {path}", markup=False, highlight=False, soft_wrap=True)
+    render(found, stdout())
+    say(f"Written to {path}")
 
 
 def _measure(plan: "Plan") -> None:
     from bench.campaign import run
     from bench.report import Bar, show, stdout
+    from bench.store import STORE
 
     results = run(plan, Bar(Console(stderr=True)))
-    show(results, stdout())
-    typer.echo(f"Written to {plan.output}/")
+    show(results, stdout(), plan.output / STORE)
+    say(f"Written to {plan.output}/")

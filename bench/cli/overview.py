@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from bench.cli.app import Data, Source, TaskIds, app
+from bench.console import say
 
 runs = typer.Typer(help="List, build, check the bundled BM25 runs.", no_args_is_help=True)
 app.add_typer(runs, name="runs")
@@ -54,9 +55,8 @@ def build_runs(
     from bench.report import Bar
     from bench.suites import by_ids
 
-    console = Console()
     for line in build_bundled(by_ids(ids), data, source, into, Bar(Console(stderr=True))):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(line)
 
 
 @runs.command("check", help="Recompute the manifest's hashes and figures from runs and collections.")
@@ -75,10 +75,10 @@ def check_runs(
     chosen = by_ids(ids or list(read_manifests()))
     wrong = check_bundled(chosen, data, source)
     for line in wrong:
-        typer.echo(line)
+        say(line)
     if wrong:
         raise typer.Exit(1)
-    typer.echo(f"{len(chosen)} bundled runs fit their manifest rows.")
+    say(f"{len(chosen)} bundled runs fit their manifest rows.")
 
 
 @app.command()
@@ -101,5 +101,5 @@ def sources(ids: TaskIds) -> None:
         with closing(one.documents), closing(other.documents):
             lines = differences(one, other)
         unlike += bool(lines)
-        typer.echo(f"{task.id}: {'; '.join(lines) or 'the same'}")
+        say(f"{task.id}: {'; '.join(lines) or 'the same'}")
     raise typer.Exit(int(unlike > 0))

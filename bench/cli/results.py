@@ -7,12 +7,29 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli.app import Data, Format, Places, RunFile, Source, app
+from bench.cli.app import Format, Places, Source, app
+from bench.console import note, say_page, say_path
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
     from bench.collections.collection import Collection
     from bench.results import Result
+
+
+DataPlaces = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--data",
+        metavar="[SUITE=|TASK=]DIR",
+        help="A folder that holds TASK/ in BEIR format; SUITE=DIR for a suite, TASK=DIR for a task's own. Repeatable.",
+    ),
+]
+RunFiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--first-stage", help="A TREC file that a first stage was read from, for the results over it. Repeatable."
+    ),
+]
 
 
 @app.command(help="Tabulate rerankers by tasks, beside published ones.")
@@ -28,22 +45,23 @@ def leaderboard(
     """Put kept results side by side."""
     from bench import mteb_format, published
     from bench.files import write_whole
-    from bench.kept import read_sound
+    from bench.kept import read_results
     from bench.leaderboard import build
     from bench.render import render
-    from bench.results import result_paths
+    from bench.report import terminal_width
 
-    results = [read_sound(path) for path in result_paths(places or [Path("out")])]
+    results = read_results(places or [Path("out")])
     if form == "mteb":
         for path in mteb_format.write(results, output or Path("mteb")):
-            typer.echo(path)
+            say_path(path)
         return
     command = " ".join(["python -m bench", *sys.argv[1:]])
-    page = render(build(results, first_stage, mixed, published.read_all()), form, command if output else "")
+    board = build(results, first_stage, mixed, published.read_all())
+    page = render(board, form, command if output else "", None if output else terminal_width())
     if output:
         write_whole(output, page.encode())
     else:
-        typer.echo(page)
+        say_page(page)
 
 
 @app.command(help="Put the paper's figures beside your own.")
@@ -52,13 +70,18 @@ def reproduce(
     places: Places = None,
 ) -> None:
     """Show published and measured figures of the same cells."""
-    from bench.kept import read_sound
+    from bench.kept import read_results
+    from bench.report import terminal_width
     from bench.reproduce import paper, text
-    from bench.results import result_paths
 
     if what != "paper":
         raise BenchError(f"Unknown {what!r}. Known: paper.")
-    typer.echo(text(paper([read_sound(path) for path in result_paths(places)] if places else [])))
+    found = []
+    if places or Path("out").exists():
+        found = read_results(places or [Path("out")])
+    else:
+        note("out does not exist: no figure is measured yet. Give a folder of results, or measure some.")
+    say_page(text(paper(found), terminal_width()))
 
 
 @app.command(help="Compare two results: difference, p-value, queries.")
@@ -67,15 +90,15 @@ def compare(
     b: Annotated[Path, typer.Argument(help="What is compared with it.")],
     query: Annotated[str | None, typer.Option(help="Show this query in full.")] = None,
     changes: Annotated[int, typer.Option(min=0, help="How many changed queries are shown for each task.")] = 3,
-    data: Data = None,
+    data: DataPlaces = None,
     source: Source = "",
 ) -> None:
     """Compare paired results."""
     from bench.compare import compare, render
-    from bench.reload import Reload
+    from bench.reload import Reload, data_places
     from bench.report import stdout
 
-    with closing(Reload(data, source)) as reload:
+    with closing(Reload(data_places(data or []), source)) as reload:
 
         def collection(result: "Result") -> "Collection | None":
             try:
@@ -83,7 +106,7 @@ def compare(
             except BenchError as error:
                 if data or source:
                     raise
-                typer.echo(f"Queries and documents of {result.task} are shown by their ids alone. {error}", err=True)
+                note(f"Queries and documents of {result.task} are shown by their ids alone. {error}")
                 return None
 
         render(stdout(), compare(a, b, collection, query=query, changes=changes))
@@ -95,37 +118,47 @@ def gate(
     candidate: Annotated[Path, typer.Option(help="The new results.")],
     min_drop: Annotated[float, typer.Option(help="Points (of 100) below which no drop counts.")] = 0.5,
     alpha: Annotated[float, typer.Option(help="Significance level, Holm-corrected over the comparisons.")] = 0.05,
+    max_drop: Annotated[
+        float | None, typer.Option(help="Points (of 100) from which a drop fails, significant or not.")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Inconclusive fails, with exit status 1.")] = False,
     junit: Annotated[Path | None, typer.Option(help="Write a JUnit XML report here.")] = None,
 ) -> None:
     """Hold new results against kept ones.
 
     A task has regressed when it fell by at least --min-drop points and the paired randomisation test is significant
-    after Holm's correction; an order-only reranker when any figure differs. Exit status 0: held, 1: regressed, 2: could
-    not compare. A Markdown summary goes to $GITHUB_STEP_SUMMARY where that is set.
+    after Holm's correction, or when it fell by --max-drop; an order-only reranker when any figure differs. A fall of
+    --min-drop that is not significant is inconclusive: it can be chance or a regression, and the smallest drop that
+    would have been found is named. Exit status 0: held or inconclusive, 1: regressed (with --strict: or inconclusive),
+    2: could not compare. A Markdown summary goes to $GITHUB_STEP_SUMMARY where that is set.
     """
     from bench import gate as gates
     from bench.report import stdout
 
-    report = gates.gate(baseline, candidate, min_drop=min_drop, alpha=alpha)
-    gates.render(stdout(), report)
+    report = gates.gate(baseline, candidate, min_drop=min_drop, alpha=alpha, max_drop=max_drop, strict=strict)
+    # Files first: whoever reads the screen may be gone, as `head` is after ten lines.
     gates.append_step_summary(report)
-    if junit:
+    if junit is not None:
         gates.write_junit(report, junit)
+    gates.render(stdout(), report)
     raise typer.Exit(report.exit_status)
 
 
 @app.command()
-def verify(places: Places = None, data: Data = None, source: Source = "", first_stage: RunFile = None) -> None:
+def verify(places: Places = None, data: DataPlaces = None, source: Source = "", first_stage: RunFiles = None) -> None:
     """Recompute stored figures.
 
-    From the stored runs and the judgements; hashes of run, first stage and data are checked too. Exit status 0: all are
-    right, 1: some differ, 2: some could not be checked.
+    Measures are recomputed from the stored runs and the judgements, candidates from BM25 or a given --first-stage file,
+    order-only rerankers from both. Hashes of run, first stage and data, the result's place, caps, command and the
+    reranker's card are checked too. Not covered: whether a model's scores are its own (none is loaded), its
+    fingerprint and settings, times, tokens, and the rest of the provenance. Exit status 0: all is checked and right,
+    1: some differ, 2: some could not be checked, such as candidates of a dense first stage.
     """
-    from bench.reload import Reload
+    from bench.reload import Reload, data_places
     from bench.report import stdout
     from bench.verify import render, verify
 
-    with closing(Reload(data, source, first_stage)) as reload:
+    with closing(Reload(data_places(data or []), source, first_stage or [])) as reload:
         found = verify(places or [Path("out")], reload.collection, reload.first_stage)
     render(stdout(), found)
     raise typer.Exit(found.exit_status)

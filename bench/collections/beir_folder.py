@@ -1,29 +1,33 @@
-"""Collections in BEIR's format: ``corpus.jsonl``, ``queries.jsonl`` (plain or .gz) and ``qrels/<split>.tsv``.
+"""Collections in BEIR's format: ``corpus.jsonl``, ``queries.jsonl`` and ``qrels/<split>.tsv``, plain or .gz.
 
 Format: https://github.com/beir-cellar/beir/wiki/Load-your-custom-dataset. The corpus stays on disk: one pass notes
-where each document's line begins, and texts are read from there. A gzipped one is unpacked into a temporary file first.
+where each document's line begins, and texts are read from there. A gzipped one, or a pipe, is first unpacked into a
+temporary file. Every file is opened by what it contains, whatever its name ends in.
 """
 
 import gzip
 import json
+import os
 import re
-import shutil
+import stat
 import tempfile
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
-from zlib import error as ZlibError
 
-from bench.collections.collection import Collection, check_counts
+from bench.collections.collection import Collection, assemble
 from bench.errors import BenchError
-from bench.files import text_lines
-from bench.task import Counts, Task
+from bench.files import kind, readable, text_lines, unpacked
+from bench.measures import MAX_GRADE
+from bench.protocol import digest
+from bench.task import Task
 
 # A TREC run file parts its columns by white space, so an id that holds some could be written but not read. What else is
 # kept out acts on a terminal, cannot be written as UTF-8, or is taken for a byte order mark.
-_ID = re.compile(r"[^\s\x00-\x1f\x7f-\x9f\ud800-\udfff\ufeff]+")
-_GRADES = 1_000  # pytrec_eval keeps a counter for each grade up to the highest, so one slip could take all memory
+ID = re.compile(r"[^\s\x00-\x1f\x7f-\x9f\ud800-\udfff\ufeff]+")
+_GRADE = re.compile(r"-?[0-9]+", re.ASCII)
 
 
 def load_folder(task: Task, folder: Path) -> Collection:
@@ -33,30 +37,13 @@ def load_folder(task: Task, folder: Path) -> Collection:
         BenchError: naming file and line, for a file that is missing, torn or malformed, or counts that differ.
     """
     judgements = read_judgements(_split_file(folder, task.split))
-    return assemble(
-        task, read_queries(_either(folder, "queries.jsonl")), judgements, read_documents(folder, task), str(folder)
-    )
-
-
-def assemble(
-    task: Task,
-    texts: Mapping[str, str],
-    judgements: dict[str, dict[str, int]],
-    documents: "FolderDocuments",
-    source: str,
-) -> Collection:
-    """Put a collection together from its parts, keeping the judged queries only.
-
-    Raises:
-        BenchError: for a judged query without a text, or counts that differ from the declared ones.
-    """
-    missing = [query_id for query_id in judgements if query_id not in texts]
-    if missing:
-        raise BenchError(f"{source}: {len(missing)} judged queries have no text, the first being {missing[0]!r}.")
-    queries = {query_id: text for query_id, text in texts.items() if query_id in judgements}
-    found = Counts(len(documents), len(queries), sum(map(len, judgements.values())))
-    check_counts(task, found, source)
-    return Collection(task, queries, judgements, documents, source)
+    queries = read_queries(_either(folder, "queries.jsonl"))
+    documents = read_documents(folder, task)
+    try:
+        return assemble(task, queries, judgements, documents, str(folder))
+    except BenchError:
+        documents.close()
+        raise
 
 
 def read_documents(folder: Path, task: Task) -> "FolderDocuments":
@@ -70,7 +57,7 @@ def read_queries(path: Path) -> dict[str, str]:
     for number, row in _objects(path):
         query_id = _id(row, path, number)
         if query_id in queries:
-            raise BenchError(f"{path}, line {number}: query {query_id!r} stands there twice.")
+            raise BenchError(f"{path}, line {number}: query {query_id!r} occurs twice. Keep one of the two.")
         queries[query_id] = _text(row, "text", path, number)
     return queries
 
@@ -84,70 +71,133 @@ def read_judgements(path: Path) -> dict[str, dict[str, int]]:
             continue
         if len(fields) != 3 or not all(fields):
             raise BenchError(
-                f"{path}, line {number}: expected 'query-id<TAB>corpus-id<TAB>score', found {line.strip()[:80]!r}."
+                f"{path}, line {number}: expected 'query-id<TAB>corpus-id<TAB>score', found {line.strip()[:80]!r}. "
+                f"{_columns_mending(line)}"
             )
         query_id, document_id, grade = fields
-        if not (_ID.fullmatch(query_id) and _ID.fullmatch(document_id)):
-            raise BenchError(f"{path}, line {number}: an id holds white space: {query_id!r}, {document_id!r}.")
+        for identifier in (query_id, document_id):
+            if not ID.fullmatch(identifier):
+                raise BenchError(
+                    f"{path}, line {number}: the id {identifier[:80]!r} contains white space or a control character. "
+                    "Remove it, in the file that declares the id too."
+                )
         grades = judgements.setdefault(query_id, {})
         if document_id in grades:
-            raise BenchError(f"{path}, line {number}: document {document_id!r} is judged twice for query {query_id!r}.")
+            raise BenchError(
+                f"{path}, line {number}: document {document_id!r} is judged twice for query {query_id!r}. Keep one of "
+                "the lines."
+            )
         grades[document_id] = _grade(grade, path, number)
     if not judgements:
-        raise BenchError(f"{path} holds no judgements.")
+        raise BenchError(f"{path} has no judgements. Write lines 'query-id<TAB>corpus-id<TAB>score'.")
     return judgements
 
 
+def _columns_mending(line: str) -> str:
+    """What to do about a line of judgements with other columns."""
+    fields = line.split()
+    if len(fields) == 4:
+        return "This looks like a TREC qrels file: drop its second column and separate the others by tabs."
+    if "\t" not in line.strip():
+        return "Separate the columns by tabs."
+    return "Give each line these three columns."
+
+
 class FolderDocuments:
-    """A corpus file's documents by id; see `bench.collections.collection.Documents`."""
+    """A corpus file's documents by id; see `bench.collections.collection.Documents`.
+
+    The file is open while it is read and closed after, so that any number of corpora can be in use at once.
+    """
 
     def __init__(self, path: Path, task: Task) -> None:
+        """Read the corpus once, noting where each document is and the hash of all.
+
+        Raises:
+            BenchError: naming file and line, for a file that cannot be read or a document that is malformed.
+        """
         self._path = path
         self._task = task
-        self._stream = _seekable(path)
+        self._spooled = _spooled(path)
         self._position: dict[str, int] = {}
         self._offsets = array("Q")
+        self._lines = array("Q")
+        self._state: tuple[int, ...] = ()
         try:
-            self._index()
+            self._texts_hash = digest(self._index())
         except BenchError:
             self.close()
             raise
 
-    def _index(self) -> None:
+    def _index(self) -> Iterator[str]:
+        """Note each document's place; gives its id and its text."""
         offset = 0
-        for number, line in enumerate(self._stream, start=1):
-            if line.strip():
-                row = _object(line, self._path, number)
-                document_id = _id(row, self._path, number)
-                self._text(row, number)
-                if document_id in self._position:
-                    raise BenchError(f"{self._path}, line {number}: document {document_id!r} stands there twice.")
-                self._position[document_id] = len(self._offsets)
-                self._offsets.append(offset)
-            offset += len(line)
+        with self._open() as stream:
+            for number, line in enumerate(stream, start=1):
+                if line.strip():
+                    row = _object(line, self._path, number)
+                    document_id = _id(row, self._path, number)
+                    if document_id in self._position:
+                        raise BenchError(
+                            f"{self._path}, line {number}: document {document_id!r} occurs twice. Keep one of the two."
+                        )
+                    yield document_id
+                    yield self._text(row, number)
+                    self._position[document_id] = len(self._offsets)
+                    self._offsets.append(offset)
+                    self._lines.append(number)
+                offset += len(line)
         if not self._offsets:
-            raise BenchError(f"{self._path} holds no documents.")
+            raise BenchError(f"{self._path} has no documents. Write a line {{'_id': …, 'text': …}} for each.")
 
     def __len__(self) -> int:
         return len(self._offsets)
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
-        for document_id, position in self._position.items():
-            yield document_id, self._read(position)
+        with self._open() as stream:
+            for document_id, position in self._position.items():
+                yield document_id, self._read(stream, position)
 
     def texts(self, ids: Sequence[str]) -> dict[str, str]:
-        """The texts of the ids that the corpus holds."""
-        return {
-            document_id: self._read(self._position[document_id]) for document_id in ids if document_id in self._position
-        }
+        """The texts of the ids that the corpus has."""
+        known = [document_id for document_id in ids if document_id in self._position]
+        if not known:
+            return {}
+        with self._open() as stream:
+            return {document_id: self._read(stream, self._position[document_id]) for document_id in known}
+
+    def lacking(self, ids: Sequence[str]) -> list[str]:
+        """Those of the ids that the corpus lacks."""
+        return [document_id for document_id in ids if document_id not in self._position]
+
+    def texts_hash(self) -> str:
+        """Hash of every id and text, taken while the corpus was first read."""
+        return self._texts_hash
 
     def close(self) -> None:
-        """Close the corpus file; a temporary one is gone then."""
-        self._stream.close()
+        """Let go of a temporary file, which is gone then."""
+        if self._spooled:
+            self._spooled.close()
 
-    def _read(self, position: int) -> str:
-        self._stream.seek(self._offsets[position])
-        return self._text(_object(self._stream.readline(), self._path, position + 1), position + 1)
+    @contextmanager
+    def _open(self) -> Iterator[IO[bytes]]:
+        """The corpus file, as long as it is the one that was indexed."""
+        if self._spooled:
+            # A second reader moves the place of the first, so each seeks before it reads.
+            self._spooled.seek(0)
+            yield self._spooled
+            return
+        with readable(self._path), open(self._path, "rb") as stream:
+            status = os.fstat(stream.fileno())
+            state = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+            if self._state and state != self._state:
+                raise BenchError(f"{self._path} was changed while it was in use. Run the command again.")
+            self._state = state
+            yield stream
+
+    def _read(self, stream: IO[bytes], position: int) -> str:
+        stream.seek(self._offsets[position])
+        number = self._lines[position]
+        return self._text(_object(stream.readline(), self._path, number), number)
 
     def _text(self, row: dict[str, Any], number: int) -> str:
         title = _text(row, "title", self._path, number) if row.get("title") is not None else ""
@@ -157,7 +207,7 @@ class FolderDocuments:
 def _either(folder: Path, name: str) -> Path:
     """The plain file or its gzipped twin."""
     for path in (folder / name, folder / f"{name}.gz"):
-        if path.is_file():
+        if kind(path) not in (0, stat.S_IFDIR):
             return path
     raise BenchError(
         f"{folder / name} (or {name}.gz) does not exist. A BEIR-format folder holds corpus.jsonl, queries.jsonl and "
@@ -167,36 +217,55 @@ def _either(folder: Path, name: str) -> Path:
 
 def _split_file(folder: Path, split: str) -> Path:
     path = folder / "qrels" / f"{split}.tsv"
-    if path.is_file():
-        return path
-    there = sorted(file.stem for file in (folder / "qrels").glob("*.tsv"))
+    for either in (path, path.with_name(f"{path.name}.gz")):
+        if kind(either) not in (0, stat.S_IFDIR):
+            return either
+    there = _splits(folder / "qrels")
     if there:
         hint = f"Splits that are there: {', '.join(there)}."
-    elif folder.is_dir():
+    elif kind(folder) == stat.S_IFDIR:
         hint = "The folder has no qrels/<split>.tsv at all."
     else:
         hint = f"There is no folder {folder}: it must hold corpus.jsonl, queries.jsonl and qrels/<split>.tsv."
     raise BenchError(f"{path} does not exist. {hint}")
 
 
-def _seekable(path: Path) -> IO[bytes]:
-    """The corpus as a file that can be read from any byte: itself, or unpacked into a file that vanishes."""
-    try:
-        if path.suffix != ".gz":
-            return open(path, "rb")
-        unpacked = tempfile.TemporaryFile(prefix="rerank-bench-")
+def _splits(folder: Path) -> list[str]:
+    if kind(folder) != stat.S_IFDIR:
+        return []
+    with readable(folder):
+        names = {path.name.removesuffix(".gz") for path in folder.iterdir()}
+    return sorted(name.removesuffix(".tsv") for name in names if name.endswith(".tsv"))
+
+
+def _spooled(path: Path) -> IO[bytes] | None:
+    """A gzipped corpus or a pipe as a temporary file, which can be read from any byte; None for a plain file."""
+    with unpacked(path) as stream:
+        if kind(path) == stat.S_IFREG and not isinstance(stream, gzip.GzipFile):
+            return None
+        with _spooling(path):
+            spooled = tempfile.TemporaryFile(prefix="rerank-bench-")
         try:
-            with gzip.open(path, "rb") as packed:
-                shutil.copyfileobj(packed, unpacked, 1 << 20)
+            while block := stream.read(1 << 20):
+                with _spooling(path):
+                    spooled.write(block)
+            with _spooling(path):
+                spooled.flush()
         except BaseException:
-            unpacked.close()
+            spooled.close()
             raise
-        unpacked.seek(0)
-        return unpacked
-    except (EOFError, ZlibError, gzip.BadGzipFile) as error:
-        raise BenchError(f"{path} is torn ({error}). Get the file again.") from error
+        return spooled
+
+
+@contextmanager
+def _spooling(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
-        raise BenchError(f"Cannot read or unpack {path}: {error.strerror or error}.") from error
+        raise BenchError(
+            f"Cannot unpack {path} into {tempfile.gettempdir()}: {error.strerror or error}. Make room there, set "
+            "TMPDIR to another folder, or unpack the corpus yourself."
+        ) from error
 
 
 def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -208,8 +277,13 @@ def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 def _object(line: str | bytes, path: Path, number: int) -> dict[str, Any]:
     try:
         row = json.loads(line)
+    except UnicodeDecodeError as error:
+        raise BenchError(
+            f"{path}, line {number}: not UTF-8 text ({error}). Convert the file to UTF-8, or unpack it if it is packed "
+            "by anything but gzip."
+        ) from error
     except (ValueError, RecursionError) as error:
-        raise BenchError(f"{path}, line {number}: not JSON ({error}).") from error
+        raise BenchError(f"{path}, line {number}: not JSON ({error}). Write one object a line.") from error
     if not isinstance(row, dict):
         raise BenchError(f"{path}, line {number}: expected an object like {{'_id': …, 'text': …}}.")
     return row
@@ -217,19 +291,22 @@ def _object(line: str | bytes, path: Path, number: int) -> dict[str, Any]:
 
 def _id(row: dict[str, Any], path: Path, number: int) -> str:
     value = row.get("_id")
-    if not isinstance(value, str) or not _ID.fullmatch(value):
-        raise BenchError(f"{path}, line {number}: '_id' must be a text without white space, found {value!r}.")
+    if not isinstance(value, str) or not ID.fullmatch(value):
+        raise BenchError(f"{path}, line {number}: '_id' must be a text without white space, found {value!r:.80}.")
     return value
 
 
 def _grade(text: str, path: Path, number: int) -> int:
-    try:
-        grade = int(text)
-    except ValueError as error:
-        raise BenchError(f"{path}, line {number}: the score {text[:20]!r} is not a whole number.") from error
-    if abs(grade) > _GRADES:
-        raise BenchError(f"{path}, line {number}: the score {text[:20]!r} is not between -{_GRADES:,} and {_GRADES:,}.")
-    return grade
+    if not _GRADE.fullmatch(text):
+        raise BenchError(
+            f"{path}, line {number}: the score {text[:20]!r} is not a whole number. Write it in digits, such as 0 or 2."
+        )
+    if len(text) > 9 or abs(int(text)) > MAX_GRADE:
+        raise BenchError(
+            f"{path}, line {number}: the score {text[:20]!r} is not between -{MAX_GRADE:,} and {MAX_GRADE:,}. Write a "
+            "grade of relevance, such as 0 or 2."
+        )
+    return int(text)
 
 
 def _text(row: dict[str, Any], key: str, path: Path, number: int) -> str:

@@ -19,6 +19,7 @@ from itertools import chain
 from pathlib import Path
 
 from bench.collections.collection import Collection, check_counts
+from bench.collections.texts import hash_texts
 from bench.errors import BenchError
 from bench.task import Counts, Task
 
@@ -71,6 +72,14 @@ class HeldDocuments:
     def texts(self, ids: Sequence[str]) -> dict[str, str]:
         """The texts of the ids that are there."""
         return {document_id: self._texts[document_id] for document_id in ids if document_id in self._texts}
+
+    def lacking(self, ids: Sequence[str]) -> list[str]:
+        """Those of the ids that are not there."""
+        return [document_id for document_id in ids if document_id not in self._texts]
+
+    def texts_hash(self) -> str:
+        """Hash of every id and text."""
+        return hash_texts(self)
 
     def close(self) -> None:
         """Nothing to do."""

@@ -6,12 +6,16 @@ https://ir-datasets.com. Files lie under ``$IR_DATASETS_HOME`` (``~/.ir_datasets
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
-from bench.collections.collection import Collection, check_counts
+from bench.collections.collection import Collection, assemble, check_counts
+from bench.collections.texts import hash_texts, remembered
 from bench.errors import BenchError
 from bench.task import Counts, Task
+
+_BATCH = 1_000
 
 
 def load_irds(task: Task) -> Collection:
@@ -22,9 +26,11 @@ def load_irds(task: Task) -> Collection:
     """
     dataset, queries, judgements = _questions(task)
     documents = IrdsDocuments(task, dataset)
-    source = _source(task)
-    check_counts(task, Counts(len(documents), len(queries), sum(map(len, judgements.values()))), source)
-    return Collection(task, queries, judgements, documents, source)
+    try:
+        return assemble(task, queries, judgements, documents, _source(task))
+    except BenchError:
+        documents.close()
+        raise
 
 
 def load_questions(task: Task) -> tuple[dict[str, str], dict[str, dict[str, int]]]:
@@ -75,6 +81,20 @@ class IrdsDocuments:
         """The texts of the ids that the store holds."""
         found = self._store.get_many(ids)
         return {document_id: self._text(found[document_id]) for document_id in ids if document_id in found}
+
+    def lacking(self, ids: Sequence[str]) -> list[str]:
+        """Those of the ids that the store lacks."""
+        lacking: list[str] = []
+        for start in range(0, len(ids), _BATCH):
+            batch = ids[start : start + _BATCH]
+            found = self._store.get_many(batch)
+            lacking += [document_id for document_id in batch if document_id not in found]
+        return lacking
+
+    def texts_hash(self) -> str:
+        """Hash of every id and text; remembered for as long as the store's files stay as they are."""
+        files = sorted(Path(self._store.path).rglob("*")) if hasattr(self._store, "path") else []
+        return remembered(f"{self._dataset.docs_namespace()} {self._task.text_rule}", files, lambda: hash_texts(self))
 
     def close(self) -> None:
         """Close the store: left to the interpreter's end, it complains there."""

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from bench.collections.beir_folder import load_folder
-from bench.collections.collection import Collection
+from bench.collections.collection import Collection, check_judged
+from bench.console import note
 from bench.errors import BenchError
 from bench.task import Task
 
@@ -19,9 +20,23 @@ def load(task: Task, data: Path | None = None, source: str = "") -> Collection:
         data: A folder that holds ``<task>/`` in BEIR format (for MKQA: the official question file).
         source: ``ir_datasets`` or ``mteb``; the task's usual one where empty.
 
+    What no reranker can reach, such as judged documents that the corpus lacks, is said on standard error.
+
     Raises:
         BenchError: saying what was tried and what to do.
     """
+    collection = _loaded(task, data, source)
+    try:
+        lines = check_judged(collection)
+    except BenchError:
+        collection.documents.close()
+        raise
+    for line in lines:
+        note(f"Note: {line}")
+    return collection
+
+
+def _loaded(task: Task, data: Path | None, source: str) -> Collection:
     if source not in ("", *SOURCES):
         raise BenchError(f"Unknown source {source!r}. Known: {', '.join(SOURCES)}.")
     if task.embedded:

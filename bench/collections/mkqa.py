@@ -7,22 +7,23 @@ single other visible characters, and lower-cased; an answer is held where its to
 """
 
 import hashlib
-import json
+import stat
 import unicodedata
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import regex
+from pydantic import BaseModel, StrictInt, StrictStr
 
-from bench.collections.beir_folder import read_documents
+from bench.collections.beir_folder import ID, read_documents
 from bench.collections.collection import Collection, Documents, Judge, check_counts
 from bench.errors import BenchError
-from bench.files import text_lines, write_whole
+from bench.files import kind, text_lines, write_whole
 from bench.measures import Judgements
 from bench.run import Run
 from bench.task import Counts, Task
+from reranker.schema import parse_json, validate
 
 URL = "https://github.com/apple/ml-mkqa/raw/main/dataset/mkqa.jsonl.gz"
 # Of the 11,903,948 bytes of the only release, as the `mkqa` script of Hugging Face's datasets library recorded it.
@@ -57,9 +58,7 @@ def load_mkqa(task: Task, data: Path | None) -> Collection:
     documents, where = _documents(task, data)
     source = f"{path.name}; {where}"
     check_counts(task, Counts(len(documents), len(queries), 0), source)
-    collection = Collection(task, queries, {}, documents, source, judgement_rule=RULE, answers=answers)
-    collection.judge = answer_judge(collection)
-    return collection
+    return Collection(task, queries, {}, documents, source, answer_judge(answers), RULE, answers)
 
 
 def read_questions(path: Path, language: str) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
@@ -77,33 +76,35 @@ def read_questions(path: Path, language: str) -> tuple[dict[str, str], dict[str,
     for number, line in enumerate(text_lines(path), start=1):
         where = f"{path}, line {number}"
         row = _row(line, where)
-        if language not in row["queries"]:
-            raise BenchError(f"{where}: no question in {language!r}. There: {', '.join(sorted(row['queries']))}.")
-        english = row["answers"]["en"]
-        if not english or english[-1]["type"] in LEFT_OUT:
+        if language not in row.queries:
+            raise BenchError(f"{where}: no question in {language!r}. There: {', '.join(sorted(row.queries))}.")
+        english = row.answers.en
+        if not english or english[-1].type in LEFT_OUT:
             continue
-        query_id = str(row["example_id"])
+        query_id = str(row.example_id)
         if query_id in queries:
-            raise BenchError(f"{where}: question {query_id!r} stands there twice.")
-        queries[query_id] = row["queries"][language]
-        answers[query_id] = tuple(_texts(answer for answer in english if answer["type"] not in LEFT_OUT))
+            raise BenchError(f"{where}: question {query_id!r} occurs twice. Keep one of the two.")
+        queries[query_id] = row.queries[language]
+        short = (answer for answer in english if answer.type not in LEFT_OUT)
+        answers[query_id] = tuple(text for answer in short for text in answer.texts())
+    if not queries:
+        raise BenchError(f"{path} has no question with a short English answer. Get MKQA's release from {URL}.")
     return queries, answers
 
 
-def answer_judge(collection: Collection) -> Judge:
-    """Judge candidates by their texts: 1 for one that holds an answer to its question, 0 for another.
+def answer_judge(answers: Mapping[str, Sequence[str]]) -> Judge:
+    """Judge candidates by their texts: 1 for one that has an answer to its question, 0 for another.
 
-    Every question that the collection keeps is judged: one without candidates has no relevant ones, and counts as 0.
-    Each passage is read and cut into tokens once, however many questions it is a candidate of.
+    Every question with answers is judged: one without candidates has no relevant ones, and counts as 0. Each passage
+    is read and cut into tokens once, however many questions it is a candidate of.
     """
     # An answer without a token would stand in every passage.
     wanted = {
-        query_id: [tokens for tokens in map(_tokens, texts) if tokens != _BORDER]
-        for query_id, texts in collection.answers.items()
+        query_id: [tokens for tokens in map(_tokens, texts) if tokens != _BORDER] for query_id, texts in answers.items()
     }
 
     def judge(candidates: Run, documents: Documents) -> Judgements:
-        grades: dict[str, dict[str, int]] = {query_id: {} for query_id in collection.queries}
+        grades: dict[str, dict[str, int]] = {query_id: {} for query_id in wanted}
         asking: dict[str, list[str]] = {}
         for query_id in grades:
             for document_id, _ in candidates.rankings.get(query_id, ()):
@@ -161,35 +162,49 @@ def _read(ids: Sequence[str], documents: Documents) -> Iterator[tuple[str, str]]
         yield from texts.items()
 
 
-def _row(line: str, where: str) -> dict[str, Any]:
+class _Answer(BaseModel):
+    """One answer of a question: its kind, its text if it is a short one, and other ways to write it."""
+
+    type: StrictStr
+    text: StrictStr | None = None
+    aliases: list[StrictStr] | None = None
+
+    def texts(self) -> list[str]:
+        """Every way to write it."""
+        return [text for text in (self.text, *(self.aliases or ())) if text]
+
+
+class _Answers(BaseModel):
+    """A question's answers in English; those in other languages are not read."""
+
+    en: list[_Answer]
+
+
+class _Question(BaseModel):
+    """A line of MKQA's release."""
+
+    example_id: StrictInt | StrictStr
+    queries: dict[str, StrictStr]
+    answers: _Answers
+
+
+def _row(line: str, where: str) -> _Question:
     """One question: an object with an id, questions by language, and English answers."""
-    try:
-        row = json.loads(line)
-        fits = (
-            isinstance(row["example_id"], int | str)
-            and all(isinstance(text, str) for text in row["queries"].values())
-            and all(isinstance(answer["type"], str) for answer in row["answers"]["en"])
-        )
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        fits = False
-    if not fits:
-        raise BenchError(
-            f"{where}: not a line of MKQA's release, an object with 'example_id', 'queries' by language and 'answers' "
-            "by language, each with its 'type'. Get the file again."
-        )
-    return dict(row)
-
-
-def _texts(answers: Iterator[Mapping[str, Any]]) -> Iterator[str]:
-    for answer in answers:
-        yield from (text for text in (answer.get("text"), *(answer.get("aliases") or ())) if text)
+    name = f"{where}: not a line of MKQA's release; it"
+    row = validate(parse_json(line, name, BenchError), _Question, name, BenchError)
+    if not ID.fullmatch(str(row.example_id)):
+        raise BenchError(f"{where}: the id {str(row.example_id)[:80]!r} contains white space. Get the release again.")
+    return row
 
 
 def _found(folder: Path) -> Path:
     """The question file in the user's folder."""
     for path in (folder / "mkqa.jsonl.gz", folder / "mkqa.jsonl"):
-        if path.is_file():
+        if kind(path) == stat.S_IFREG:
             return path
+        if kind(path):
+            # A pipe would serve the first language alone.
+            raise BenchError(f"{path} is not a regular file, and every language reads it. Put the file itself there.")
     raise BenchError(f"{folder / 'mkqa.jsonl.gz'} does not exist. Get MKQA's release from {URL} and put it there.")
 
 
@@ -233,7 +248,7 @@ def _documents(task: Task, data: Path | None) -> tuple[Documents, str]:
     """The passages, and where they came from."""
     if task.embedded and data:
         return read_documents(data, task), str(data)
-    if data and (data / "nq").is_dir():
+    if data and kind(data / "nq") == stat.S_IFDIR:
         return read_documents(data / "nq", task), str(data / "nq")
     import ir_datasets
 

@@ -8,11 +8,13 @@ from collections.abc import Collection as Sized
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
-from bench.collections.collection import Collection, Documents, check_counts
+from bench.collections.collection import Collection, Documents, assemble
+from bench.collections.texts import hash_texts, remembered
 from bench.errors import BenchError
-from bench.task import Counts, Task
+from bench.task import Task
 
 _BATCH = 1_000
 
@@ -29,13 +31,7 @@ def load_mteb(task: Task) -> Collection:
         query_id: {document_id: int(grade) for document_id, grade in grades.items()}
         for query_id, grades in part["relevant_docs"].items()
     }
-    missing = [query_id for query_id in judgements if query_id not in texts]
-    if missing:
-        raise BenchError(f"{source}: {len(missing)} judged queries have no text, the first being {missing[0]!r}.")
-    queries = {query_id: text for query_id, text in texts.items() if query_id in judgements}
-    documents = TableDocuments(task, part["corpus"], source)
-    check_counts(task, Counts(len(documents), len(queries), sum(map(len, judgements.values()))), source)
-    return Collection(task, queries, judgements, documents, source)
+    return assemble(task, texts, judgements, TableDocuments(task, part["corpus"], source), source)
 
 
 class TableDocuments:
@@ -43,6 +39,7 @@ class TableDocuments:
 
     def __init__(self, task: Task, table: Any, source: str) -> None:
         self._task = task
+        self._source = source
         self._table = table.select_columns([name for name in ("id", "title", "text") if name in table.column_names])
         self._position = {document_id: position for position, document_id in enumerate(table["id"])}
         if len(self._position) != len(table):
@@ -59,6 +56,16 @@ class TableDocuments:
         """The texts of the ids that the corpus holds."""
         known = [self._position[document_id] for document_id in ids if document_id in self._position]
         return dict(self._texts(self._table[known])) if known else {}
+
+    def lacking(self, ids: Sequence[str]) -> list[str]:
+        """Those of the ids that the corpus lacks."""
+        return [document_id for document_id in ids if document_id not in self._position]
+
+    def texts_hash(self) -> str:
+        """Hash of every id and text; remembered for as long as the table's files stay as they are."""
+        files = [Path(each["filename"]) for each in self._table.cache_files]
+        rule = f"{self._source} {len(self)} {self._task.text_rule}"
+        return remembered(rule, files, lambda: hash_texts(self))
 
     def close(self) -> None:
         """Nothing to do: the table's files are let go with the table."""

@@ -25,7 +25,9 @@ _FAMILY = "bi-encoder"
 _BLOCK = 256  # documents embedded at once, and between two calls of ``progress``
 
 
-def dense_run(collection: Collection, model: str, depth: int, progress: Advance | None = None) -> Run:
+def dense_run(
+    collection: Collection, model: str, depth: int, progress: Advance | None = None, options: Options | None = None
+) -> Run:
     """Rank the corpus for every query by the cosine of their embeddings; equal cosines keep the corpus' order.
 
     Args:
@@ -33,19 +35,20 @@ def dense_run(collection: Collection, model: str, depth: int, progress: Advance 
         model: A bi-encoder row such as ``minilm``, or the hub id or folder of a sentence-transformers model.
         depth: Documents kept for each query.
         progress: Called with the number of documents embedded since its last call.
+        options: On what device and in what precision the model runs; texts are cut by its own window alone.
 
     Raises:
-        BenchError: where the model cannot be loaded, or is no bi-encoder.
+        BenchError: where the model cannot be loaded, is no bi-encoder, or gives an embedding that is not a number.
     """
-    encoder = _encoder(model)
+    encoder = _encoder(model, options or Options())
     query_ids = list(collection.queries)
-    queries = encoder.embed(list(collection.queries.values()), is_query=True)  # (queries, dimensions)
+    queries = _embedded(encoder, "query", list(collection.queries.items()))  # (queries, dimensions)
     # One more than asked: the query's own document may be among them, and is dropped before the cut.
     kept = depth + 1 if collection.task.drop_identical_ids else depth
     ids: list[str] = []
     best, places = np.empty((len(query_ids), 0), np.float32), np.empty((len(query_ids), 0), np.int64)
     for block in _blocks(iter(collection.documents)):
-        documents = encoder.embed([text for _, text in block], is_query=False)  # (block, dimensions)
+        documents = _embedded(encoder, "document", block)  # (block, dimensions)
         numbers = np.broadcast_to(np.arange(len(ids), len(ids) + len(block)), (len(query_ids), len(block)))
         cosines = _cosines(queries, documents)
         best, places = _keep(np.hstack([best, cosines]), np.hstack([places, numbers]), kept)
@@ -61,7 +64,24 @@ def dense_run(collection: Collection, model: str, depth: int, progress: Advance 
     return Run("_".join(f"dense:{name}".split()), rankings)
 
 
-def _encoder(model: str) -> "BiEncoder":
+def _embedded(encoder: "BiEncoder", kind: str, texts: list[tuple[str, str]]) -> NDArray[np.float32]:
+    """Embed queries or documents, given with their ids.
+
+    Raises:
+        BenchError: for an embedding that is not finite, which has no place in an order.
+    """
+    vectors = encoder.embed([text for _, text in texts], is_query=kind == "query")
+    finite = np.isfinite(vectors).all(axis=1)
+    if not finite.all():
+        name = texts[int(np.argmin(finite))][0]
+        raise BenchError(
+            f"{encoder.card.name} gave {kind} {name!r} an embedding that is not a finite number. "
+            "Check its weights; in half precision try '--dtype float32'."
+        )
+    return vectors
+
+
+def _encoder(model: str, options: Options) -> "BiEncoder":
     """Load a row or any other model; another family's is refused before its weights are fetched."""
     named = model.partition(":")[0]
     family = ROWS[model].family if model in ROWS else named if named in FAMILIES else _FAMILY
@@ -70,7 +90,7 @@ def _encoder(model: str) -> "BiEncoder":
             f"dense:{model} is no dense first stage: {model} is of the family {family}, not a bi-encoder. Take a row "
             "such as minilm, or the hub id or folder of a sentence-transformers model."
         )
-    return cast("BiEncoder", load(model if model in ROWS or named == _FAMILY else f"{_FAMILY}:{model}", Options()))
+    return cast("BiEncoder", load(model if model in ROWS or named == _FAMILY else f"{_FAMILY}:{model}", options))
 
 
 def _cosines(queries: NDArray[np.float32], documents: NDArray[np.float32]) -> NDArray[np.float32]:

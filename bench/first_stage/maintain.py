@@ -1,10 +1,13 @@
 """Making the bundled runs and checking them: `python -m bench runs build` and `runs check`."""
 
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from bench.collections.load import load
+from bench.errors import BenchError
+from bench.files import kind
 from bench.first_stage.runs import (
     BUNDLED,
     BUNDLED_DEPTH,
@@ -37,6 +40,8 @@ def build_bundled(
     Raises:
         BenchError: where a collection cannot be loaded or the folder not be written.
     """
+    if into and kind(into) not in (0, stat.S_IFDIR):
+        raise BenchError(f"{into} is not a folder. Choose another place with --into.")
     for task in tasks:
         with progress.step(f"{task.id}  reading", None):
             collection = load(task, data, source)

@@ -5,29 +5,34 @@ runs build`` makes them again, byte for byte.
 """
 
 import json
-import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 from bench.collections.collection import Collection
+from bench.console import note
 from bench.errors import BenchError
-from bench.files import write_whole
+from bench.files import cache_folder, kind, text_lines, write_whole
+from bench.lock import locked
 from bench.measures import Measure, mean, per_query
 from bench.progress import Advance
 from bench.protocol import digest
+from bench.rerankers.base import Options
 from bench.run import Run, read_run, write_run
 from bench.task import Task
+from reranker.schema import read_model
 
 BUNDLED = Path(__file__).parent / "bundled"
 BUNDLED_DEPTH = 100
+_PATIENCE = 60.0  # seconds; another command holds the folder for as long as it takes to write one run
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """How a bundled run was made, and what it scores.
 
-    ``sha256`` is of the TREC text, unpacked; ``data`` the collection's version; figures are 0 to 1.
+    ``sha256`` is of the TREC text, unpacked; ``data`` the collection's version; figures are 0 to 1. ``texts`` is the
+    hash of the corpus that the run was made from, None where it is not known.
     """
 
     sha256: str
@@ -42,41 +47,54 @@ class Manifest:
     identical_ids: str
     libraries: str
     figures: dict[str, float]
+    texts: str | None = None
 
 
-def check(choice: str) -> None:
-    """Refuse a first stage that is no file, before collections are fetched for it.
+def opened(choice: str) -> str | Run:
+    """A first stage as `first_stage` takes it: a run file is read here, once for all tasks, since it may be a pipe.
 
     Raises:
-        BenchError: naming what can be given.
+        BenchError: naming what can be given, before collections are fetched; or for a run file that cannot be read.
     """
-    if choice != "bm25" and not choice.startswith("dense:") and not Path(choice).exists():
+    if choice == "bm25" or choice.startswith("dense:"):
+        return choice
+    if not kind(Path(choice)):
         raise BenchError(
             f"Cannot read {choice}: no such file. A first stage is bm25, dense:MODEL, or the path of a TREC run file."
         )
+    return read_run(Path(choice))
 
 
-def first_stage(collection: Collection, choice: str, depth: int, progress: Advance | None = None) -> Run:
+def first_stage(
+    collection: Collection,
+    choice: str | Run,
+    depth: int,
+    progress: Advance | None = None,
+    options: Options | None = None,
+) -> Run:
     """The run that a task's candidates are taken from.
 
     Args:
         collection: The task's collection.
-        choice: ``bm25``, ``dense:MODEL``, or the path of a TREC run file.
+        choice: ``bm25``, ``dense:MODEL``, the path of a TREC run file, or a run.
         depth: How many documents a query needs.
         progress: Called with the number of documents read since its last call, while a run is built.
+        options: On what device and in what precision a dense first stage's model runs.
 
     Raises:
         BenchError: for a file that cannot be read, or a damaged bundled run.
     """
+    if isinstance(choice, Run):
+        return choice
     if choice.startswith("dense:"):
         from bench.first_stage.dense import dense_run
 
-        return dense_run(collection, choice.removeprefix("dense:"), depth, progress)
+        return dense_run(collection, choice.removeprefix("dense:"), depth, progress, options)
     if choice != "bm25":
         return read_run(Path(choice))
     task = collection.task
     manifest = read_manifests().get(task.id)
-    if manifest and manifest.data == collection.version and depth <= manifest.depth:
+    if manifest and depth <= manifest.depth and _made_from(manifest, collection):
         return _bundled(task, manifest)
     if task.suite == "folder" or task.embedded:
         return build(collection, depth, progress)
@@ -122,34 +140,47 @@ def describe(collection: Collection, run: Run, depth: int) -> Manifest:
         identical_ids="dropped" if task.drop_identical_ids else "kept",
         libraries=f"numpy {version('numpy')}",
         figures={str(measure): round(mean(of_query), 6) for measure, of_query in figures.items()},
+        texts=collection.documents.texts_hash(),
     )
 
 
 def read_manifests(folder: Path = BUNDLED) -> dict[str, Manifest]:
     """The manifest's rows by task id; empty where there is no manifest."""
     path = folder / "manifest.json"
-    if not path.is_file():
-        return {}
-    names = {field.name for field in fields(Manifest)}
-    try:
-        rows = json.loads(path.read_bytes())
-        return {task: Manifest(**{name: row[name] for name in names}) for task, row in rows.items()}
-    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
-        raise BenchError(f"{path} is damaged ({error}). Restore it, or build the runs again.") from error
+    return read_model(path, dict[str, Manifest], BenchError) if kind(path) else {}
 
 
 def write_bundled(task: Task, run: Run, manifest: Manifest, folder: Path = BUNDLED) -> Path:
     """Write a run and its manifest row in the bundled runs' form; gives the run's path."""
     path = bundled_path(task, folder)
-    write_run(run, path)
-    rows = {name: asdict(row) for name, row in (read_manifests(folder) | {task.id: manifest}).items()}
-    write_whole(folder / "manifest.json", (json.dumps(rows, indent=1, sort_keys=True) + "\n").encode())
+    # Another command may add its own row meanwhile: reading the rows and writing them is one step.
+    with locked(folder, _PATIENCE):
+        write_run(run, path)
+        rows = {name: asdict(row) for name, row in (read_manifests(folder) | {task.id: manifest}).items()}
+        write_whole(folder / "manifest.json", (json.dumps(rows, indent=1, sort_keys=True) + "\n").encode())
     return path
 
 
 def bundled_path(task: Task, folder: Path = BUNDLED) -> Path:
     """Where a task's bundled run lies."""
     return folder / task.suite / f"{task.name}.trec.gz"
+
+
+def _made_from(manifest: Manifest, collection: Collection) -> bool:
+    """Whether a bundled run is of exactly these queries, judgements and texts; what is worth knowing is said."""
+    task = collection.task
+    if manifest.data != collection.version:
+        return False
+    if manifest.texts is None:
+        note(f"Note: {task.id}: candidates from the bundled run; the corpus' texts could not be checked against it.")
+        return True
+    if manifest.texts != collection.documents.texts_hash():
+        note(
+            f"Note: {task.id}: the bundled run was made from other texts than {collection.source} has; BM25 is built "
+            "from these."
+        )
+        return False
+    return True
 
 
 def _bundled(task: Task, manifest: Manifest) -> Run:
@@ -169,21 +200,39 @@ def _cached(collection: Collection, depth: int, progress: Advance | None) -> Run
     from bench.first_stage.bm25 import K1, B
 
     task = collection.task
-    settings = K1, B, depth, len(collection.documents), task.drop_identical_ids
+    settings = K1, B, depth, collection.documents.texts_hash(), task.drop_identical_ids
     made = digest([collection.version, analyser(task.analysis).description, task.text_rule, *map(str, settings)])
-    name = f"{task.name}-{made}.trec.gz"
-    path = _cache_folder() / "runs" / task.suite / name
-    if path.is_file():
-        return read_run(path)
+    path = cache_folder() / "runs" / task.suite / f"{task.name}-{made}.trec.gz"
+    if kind(path):
+        try:
+            run = _checked(path)
+        except BenchError as error:
+            note(f"Note: {task.id}: the run in the cache cannot be used, and is built again. {error}")
+        else:
+            note(f"{task.id}: candidates from the cache: {path}")
+            return run
     run = build(collection, depth, progress)
     if any(run.rankings.values()):
-        write_run(run, path)
+        try:
+            # The checksum first: whoever finds the run finds it too.
+            write_whole(_checksum(path), f"{run.sha256}\n".encode())
+            write_run(run, path)
+        except BenchError as error:
+            note(f"Note: {task.id}: the run could not be kept in the cache for the next command. {error}")
     return run
 
 
-def _cache_folder() -> Path:
-    """``$RERANK_BENCH_CACHE``, or ``rerank-bench`` in the user's cache folder."""
-    given = os.environ.get("RERANK_BENCH_CACHE")
-    if given:
-        return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rerank-bench"
+def _checked(path: Path) -> Run:
+    """A run of the cache, as it was written.
+
+    Raises:
+        BenchError: where it, or its checksum, is damaged or missing.
+    """
+    run = read_run(path)
+    if [line.strip() for line in text_lines(_checksum(path))] != [run.sha256]:
+        raise BenchError(f"{path} is not the run that was written there: its sha256 differs.")
+    return run
+
+
+def _checksum(path: Path) -> Path:
+    return path.with_name(path.name.removesuffix(".trec.gz") + ".sha256")

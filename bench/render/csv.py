@@ -2,18 +2,19 @@
 
 import csv
 import io
+import unicodedata
 from collections.abc import Iterator
 
 from bench import escape
-from bench.columns import Column
+from bench.columns import Column, declared_queries
 from bench.leaderboard import Cell, Leaderboard, Row, Section
 
 FIELDS = (
     "block", "suite", "embedded", "column", "kind", "over", "measure", "reranker", "letter", "mark", "score",
     "interval_low", "interval_high", "first_stage_score", "difference", "difference_low", "difference_high", "ceiling",
-    "share_of_ceiling", "judged@10", "differs_from", "queries", "first_stage", "depth", "protocol", "parameters",
-    "family", "model", "revision", "fingerprint", "documents_per_second", "tokens_per_second", "peak_memory_bytes",
-    "documents_cut", "queries_cut", "tokens_lost", "source",
+    "share_of_ceiling", "judged@10", "differs_from", "queries", "queries_declared", "first_stage", "depth", "protocol",
+    "parameters", "family", "model", "revision", "fingerprint", "documents_per_second", "tokens_per_second",
+    "peak_memory_bytes", "documents_cut", "queries_cut", "tokens_lost", "source",
 )  # fmt: skip
 
 Value = str | int | float | bool | None
@@ -35,7 +36,8 @@ def _plain(value: Value) -> Value:
     if not isinstance(value, str):
         return value
     line = escape.terminal(value)
-    return f"'{line}" if line.startswith(("=", "+", "-", "@")) else line
+    # Compatibility forms (full width, small, raised) count as the plain characters, and blanks before them as nothing.
+    return f"'{line}" if unicodedata.normalize("NFKC", line).lstrip().startswith(("=", "+", "-", "@", "−")) else line
 
 
 def _measured(section: Section) -> Iterator[dict[str, Value]]:
@@ -56,6 +58,7 @@ def _about(section: Section, column: Column) -> dict[str, Value]:
         "over": " ".join(column.over),
         "measure": column.measure,
         "queries": protocol.queries if protocol else None,
+        "queries_declared": declared_queries(protocol) if protocol else None,
         "first_stage": protocol.first_stage if protocol else column.label,
         "depth": protocol.depth if protocol else None,
         "protocol": protocol.id if protocol else None,
@@ -73,7 +76,7 @@ def _who(row: Row) -> dict[str, Value]:
         "fingerprint": row.card.fingerprint,
         "documents_per_second": row.cost.documents_per_second,
         "tokens_per_second": row.cost.tokens_per_second,
-        "peak_memory_bytes": row.cost.peak_memory_bytes,
+        "peak_memory_bytes": row.cost.peak_memory_bytes or None,
         "documents_cut": row.cost.documents_cut,
         "queries_cut": row.cost.queries_cut,
         "tokens_lost": row.cost.tokens_lost,

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 from bench import published
-from bench.columns import Column, stage_of
+from bench.columns import Column, headings, stage_of
 from bench.leaderboard import Cell, Leaderboard, Row, Section
 from bench.protocol import Protocol
 from bench.render.blocks import Block, Body, Bullets, Code, Entry, Grid, Heading, Paragraph
+from bench.statistics import FEW_QUERIES
 
 BLANK = "–"
 TITLE = "Leaderboard of rerankers"
@@ -33,11 +34,13 @@ _NOTES = (
     "they differ, stands with their protocols.",
     "A figure's letters name the rows from which it differs significantly: paired randomisation test over queries, "
     "p at most .05 after Holm's correction over all pairs of rows in the column.",
-    "95% intervals are bootstrap intervals over queries; that of a gain is of the paired differences to the first "
-    "stage, and needs the first stage among the rerankers.",
+    "95% intervals are t-intervals over queries; that of a gain is of the paired differences to the first stage, and "
+    f"needs the first stage among the rerankers. Few queries: fewer than {FEW_QUERIES}, so that intervals are wide.",
     "Gain: the difference to the candidates as they came. Ceiling: what a perfect reranker would reach, the candidates "
     "sorted by judgement; in detail, the share of it that was reached. A reranker that has seen the judgements is not "
     "ranked.",
+    "A heading such as 50 of 300 queries names a column over a part of its task's queries: its figure is not the "
+    "task's, and no published figure compares with it.",
     "A mean is over the tasks that every row has. " + BLANK + " is a figure that was not measured or cannot be known.",
     "judged@10: the share of the first ten documents that carry a judgement; those without count as not relevant.",
     "Speed is of the device named beside it, and can be compared only within one device.",
@@ -81,7 +84,7 @@ def _count(number: int) -> str:
 def _section(section: Section) -> Iterator[Block]:
     yield Heading(_title(section))
     yield _scores(section)
-    notes = tuple(_mean_note(column) for column in section.columns if column.kind != "task")
+    notes = (*(_mean_note(column, section) for column in section.columns if column.kind != "task"), *_empty(section))
     if notes:
         yield Bullets(notes)
     if section.published:
@@ -99,18 +102,13 @@ def _title(section: Section) -> str:
 
 def _scores(section: Section) -> Grid:
     measures = {column.measure for column in section.columns}
-    heads = [_head(column, len(measures) > 1) for column in section.columns]
     rows = tuple((Entry(row.letter), Entry(row.name), *(_score(cell) for cell in row.cells)) for row in section.rows)
     return Grid(
         caption=f"{_title(section)}: {' and '.join(sorted(measures))} x100",
-        heads=(("",), ("reranker",), *heads),
+        heads=(("",), ("reranker",), *headings(section.columns)),
         bodies=(Body(rows), *_references(section)),
         stub=2,
     )
-
-
-def _head(column: Column, with_measure: bool) -> tuple[str, ...]:
-    return tuple(line for line in (column.name, column.label, column.measure if with_measure else "") if line)
 
 
 def _score(cell: Cell | None) -> Entry:
@@ -138,16 +136,36 @@ def _references(section: Section) -> Iterator[Body]:
         yield Body(rows)
 
 
-def _mean_note(column: Column) -> str:
+def _mean_note(column: Column, section: Section) -> str:
+    partial = {
+        each.name: each.queries for each in section.columns if each.partial and each.parts.keys() <= column.parts.keys()
+    }
+    over = (f"{name} ({partial[name]})" if name in partial else name for name in column.over)
     without = f"; without {', '.join(column.without)}, which not every row has" if column.without else ""
-    return f"{column.title}: over {', '.join(column.over)}{without}."
+    return f"{column.title}: over {', '.join(over)}{without}."
+
+
+def _empty(section: Section) -> Iterator[str]:
+    """The queries that no reranker can do anything for."""
+    found = [
+        f"{column.title} {column.without_candidates:,} of {column.protocol.queries:,}"
+        for column in section.columns
+        if column.protocol and column.without_candidates
+    ]
+    if found:
+        yield f"Queries without candidates, which count as 0: {', '.join(found)}."
+
+
+def _about(column: Column) -> str:
+    few = "few queries" if column.fewest_queries < FEW_QUERIES else ""
+    return ", ".join(filter(None, (column.title, column.queries, few)))
 
 
 def _details(section: Section) -> Grid:
     bodies = tuple(
         Body(
             tuple(_detail(row, cell) for row in section.rows if (cell := row.cells[position])),
-            column.title,
+            _about(column),
         )
         for position, column in enumerate(section.columns)
     )
@@ -285,9 +303,15 @@ def _published(block: published.Block, section: Section) -> Iterator[Block]:
     stages = sorted({stage_of(column.protocol) for column in section.columns if column.protocol})
     yield Paragraph(
         "Published figures were measured by others, over the first stage that each group names; the table above is "
-        f"over {', '.join(stages)}. They are neither ranked nor averaged together with it."
+        f"over {', '.join(stages)}. They are neither ranked nor averaged together with it.{_apart(section)}"
     )
     yield Bullets(tuple(_source(source, notes, numbers[source]) for source, notes in sources.items()))
+
+
+def _apart(section: Section) -> str:
+    """Which columns no published figure may be compared with."""
+    partial = ", ".join(column.title for column in section.columns if column.partial)
+    return f" They are over all queries of a task, so nothing of {partial} compares with them." if partial else ""
 
 
 def _over(first_stage: str) -> str:

@@ -1,5 +1,6 @@
-"""For a terminal or a log: plain characters, at most `WIDTH` columns wide."""
+"""For a terminal or a log: plain characters, at most `WIDTH` columns wide where no other width is given."""
 
+import re
 import textwrap
 from collections.abc import Sequence
 from itertools import zip_longest
@@ -13,16 +14,16 @@ from bench.render.layout import TITLE, page
 
 WIDTH = 100
 WIDEST = 36
-"""A column is at most so wide; longer names go on in the next line."""
+"""A column is at most so wide, and at most 40% of a narrow page; longer names go on in the next line."""
 
 _GAP = "  "
 _MARKS = {"best": " **", "second": " * ", "": "   "}
 
 
-def write(board: Leaderboard, command: str = "") -> str:
+def write(board: Leaderboard, command: str = "", width: int = WIDTH) -> str:
     """The whole leaderboard; tables too wide are cut into pieces that each name their rows."""
     blocks = page(board, "** is the best of its column, * the second best.", command)
-    return "\n\n".join([TITLE, *map(write_block, blocks)]) + "\n"
+    return "\n\n".join([TITLE, *(write_block(block, width) for block in blocks)]) + "\n"
 
 
 def write_block(block: Block, width: int = WIDTH) -> str:
@@ -35,7 +36,7 @@ def write_block(block: Block, width: int = WIDTH) -> str:
     if isinstance(block, Bullets):
         return "\n".join(_wrapped(text, width, "- ") for text in block.items)
     if isinstance(block, Code):
-        return "\n".join(f"    {escape.terminal(line)}" for line in block.lines)
+        return "\n".join(_command(escape.terminal(line), width) for line in block.lines)
     return _wrapped(block.text, width)
 
 
@@ -44,9 +45,19 @@ def _wrapped(text: str, width: int, bullet: str = "") -> str:
     return bullet + f"\n{' ' * len(bullet)}".join(lines)
 
 
+def _command(line: str, width: int) -> str:
+    """A command to copy: where it is too long it goes on after a backslash, but not inside quotes."""
+    lines = ["    "]
+    for word in re.findall(r"""(?:'[^']*'|"[^"]*"|\S)+""", line):
+        if lines[-1].strip() and cell_len(f"{lines[-1]}{word} \\") > width:
+            lines.append("      ")
+        lines[-1] += f"{word} "
+    return "\\\n".join(lines).rstrip()
+
+
 def pieces(grid: Grid, width: int) -> list[Grid]:
     """Cut a grid by columns so that each piece fits; every piece keeps the columns that name the row."""
-    widths = _widths(grid)
+    widths = _widths(grid, width)
     stub = list(range(grid.stub))
     room = width - sum(widths[column] + len(_GAP) for column in stub)
     chosen: list[list[int]] = [[]]
@@ -60,7 +71,7 @@ def pieces(grid: Grid, width: int) -> list[Grid]:
     return [grid.columns(stub + piece) for piece in chosen]
 
 
-def _widths(grid: Grid) -> list[int]:
+def _widths(grid: Grid, width: int) -> list[int]:
     marked = _marked(grid)
     widths = []
     for column, head in enumerate(grid.heads):
@@ -68,7 +79,7 @@ def _widths(grid: Grid) -> list[int]:
             *(_shown(Entry(text), marked[column]) for text in head),
             *(_shown(row[column], marked[column]) for row in _rows(grid)),
         ]
-        widths.append(min(max(map(cell_len, texts)), WIDEST))
+        widths.append(min(max(map(cell_len, texts)), WIDEST, width * 2 // 5))
     return widths
 
 
@@ -86,7 +97,7 @@ def _shown(entry: Entry, marked: bool) -> str:
 
 
 def _table(grid: Grid, width: int) -> str:
-    widths = _widths(grid)
+    widths = _widths(grid, width)
     marked = _marked(grid)
     heads = list(zip_longest(*grid.heads, fillvalue=""))
     lines = [
@@ -126,8 +137,19 @@ def _line(grid: Grid, texts: Sequence[str], widths: Sequence[int]) -> str:
 def _folded(text: str, width: int) -> list[str]:
     if cell_len(text) <= width:
         return [text]
-    words = textwrap.wrap(text, width, break_on_hyphens=False)
-    return [piece for line in words for piece in chop_cells(line, width)]  # a character may be two columns wide
+    lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+    return [piece for line in lines for piece in _chopped(line, width)]
+
+
+def _chopped(line: str, width: int) -> list[str]:
+    """A word too long for a line goes on after a separator where it can, so that a number in it stays whole."""
+    lines = [""]
+    for part in re.split(r"(?<=[/_:@ -])", line):
+        if lines[-1] and cell_len(lines[-1] + part) > width:
+            lines.append("")
+        *whole, rest = chop_cells(lines[-1] + part, width)  # a character may be two columns wide
+        lines[-1:] = [*whole, rest]
+    return [each.rstrip() for each in lines]
 
 
 def _padded(text: str, width: int, left: bool) -> str:

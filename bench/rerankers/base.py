@@ -67,6 +67,8 @@ class Options:
     max_query_length: int = 512
     max_doc_length: int = 2048
     seed: int = 0
+    http_options: tuple[tuple[str, str], ...] = ()
+    """Fields that an HTTP reranker adds to its requests: names, and values as JSON text."""
 
 
 class Reranker(Protocol):

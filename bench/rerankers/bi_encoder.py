@@ -3,7 +3,9 @@
 Sentence-BERT, Reimers and Gurevych 2019, https://arxiv.org/abs/1908.10084, through the library sentence-transformers.
 """
 
+import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from sentence_transformers import SentenceTransformer
@@ -54,9 +56,32 @@ def build(row: Row, options: Options) -> Reranker:
         BenchError: where the model is not at hand, needs code of its own, or does not read text.
     """
     files = checkpoint.find(row)
-    with local.loading(row.model, "a sentence-transformers model"):
-        model = SentenceTransformer(str(files.folder), **local.arguments(options))
+    _check_kind(files.folder, row.model)
+    with local.loading(files, "a sentence-transformers model") as folder:
+        model = SentenceTransformer(str(folder), **local.arguments(options, folder))
     if model.tokenizer is None:
         raise BenchError(f"{row.model} does not read text.")
     card = local.card(row, files, model, {"similarity": "cosine", "window": model.max_seq_length or 0})
-    return BiEncoder(card, model, Cutter(model.tokenizer, row.model), options)
+    return local.tried(BiEncoder(card, model, Cutter(model.tokenizer, row.model), options))
+
+
+def _check_kind(folder: Path, model: str) -> None:
+    """Refuse what is no embedding model, of which the library would make one by averaging its states.
+
+    Raises:
+        BenchError: naming the family that it may belong to.
+    """
+    saved_as = checkpoint.library_kind(folder)
+    names = checkpoint.modules(folder)
+    architecture = checkpoint.architecture(folder)
+    if saved_as == "CrossEncoder" or (not names and architecture.endswith("ForSequenceClassification")):
+        kind, family = "a sequence classifier", "cross-encoder"
+    elif saved_as in ("ColBERT", "MultiVectorEncoder") or architecture == "HF_ColBERT":
+        kind, family = "a ColBERT model", "late-interaction"
+    elif names and not {"Pooling", "StaticEmbedding"} & set(names):
+        kind, family = "a list of modules without pooling", "late-interaction"
+    elif saved_as not in ("", "SentenceTransformer") or (not names and re.search(r"For[A-Z]\w+$", architecture)):
+        kind, family = f"a {saved_as or architecture}", "yes-no"
+    else:
+        return
+    raise BenchError(f"{model} is {kind}, not an embedding model. Is it a '{family}:{model}'?")

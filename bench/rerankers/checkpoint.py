@@ -4,20 +4,21 @@ Files come as safetensors and JSON only. A repository that defines its model in 
 so are weights that exist as pickles alone.
 """
 
-import hashlib
-import json
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from bench.console import note
 from bench.errors import BenchError
+from bench.paths import readable
+from bench.rerankers import staging
+from bench.rerankers.identity import UNWANTED, WANTED, content_hash
 from bench.rerankers.rows import Row
 from reranker.errors import CheckpointError
 from reranker.packages import PACKAGE, named_folder
+from reranker.schema import read_model
 
-_WANTED = ["*.json", "*.jinja", "*.txt", "*.model", "*.metadata", "*.safetensors"]
-_UNWANTED = ["onnx/*", "openvino/*"]
 _PICKLE = "pytorch_model*.bin"
 """The one pickle that the libraries would read where there is no safetensors file."""
 
@@ -32,14 +33,11 @@ class Checkpoint:
     model: str
     folder: Path
     revision: str
-    from_hub: bool = False
 
     @property
     def identity(self) -> str:
-        """A hash that changes with the files' content: of the commit where the hub gave one, else of every byte."""
-        if self.from_hub:
-            return hashlib.sha256(f"{self.model}@{self.revision}".encode()).hexdigest()
-        return _content(self.folder)
+        """A hash that changes with any byte that can change a score."""
+        return content_hash(self.folder)
 
 
 def find(row: Row) -> Checkpoint:
@@ -65,12 +63,37 @@ def locate(row: Row) -> Checkpoint:
     return Checkpoint(row.model, place, "") if place else _on_hub(row)
 
 
+def check(row: Row) -> None:
+    """Refuse a row whose model cannot be there, without asking the hub or reading weights.
+
+    Raises:
+        BenchError: for a folder or package without a usable checkpoint, a name that is no hub id, or, where the hub
+            may not be asked, a model that its local cache does not hold.
+    """
+    from huggingface_hub import constants
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+
+    if constants.HF_HUB_OFFLINE or row.model.startswith(PACKAGE) or folder(row.model):
+        # The core model checks its own files as it reads them.
+        (locate if row.family == "core" else find)(row)
+        return
+    try:
+        validate_repo_id(row.model)
+    except HFValidationError as error:
+        raise BenchError(_no_name(row.model)) from error
+
+
+def _no_name(model: str) -> str:
+    return f"{model!r} is neither a folder nor a hub id such as 'owner/model'."
+
+
 def shown(model: str) -> str:
     """A model as tables and results name it: a folder by its own name, since its place says nothing to others."""
     place = folder(model)
     if place is None:
         return model
-    return place.name if place.name not in ("", "..") else place.resolve().name
+    return readable(place.name if place.name not in ("", "..") else place.resolve().name)
 
 
 def folder(model: str) -> Path | None:
@@ -89,7 +112,8 @@ def config(folder: Path, name: str = "config.json") -> dict[str, Any]:
     Raises:
         BenchError: where the file is not a JSON object.
     """
-    content: dict[str, Any] = _json(folder / name, {})
+    path = folder / name
+    content: dict[str, Any] = read_model(path, dict[str, Any], BenchError) if path.is_file() else {}
     return content
 
 
@@ -99,19 +123,23 @@ def library_kind(folder: Path) -> str:
 
 
 def modules(folder: Path) -> list[str]:
-    """The classes of a sentence-transformers checkpoint's modules, in order; empty for other checkpoints.
+    """The names of a sentence-transformers checkpoint's modules, in order; empty for other checkpoints.
 
     Raises:
-        BenchError: where modules.json is not a list of modules.
+        BenchError: where modules.json is damaged, or names a class that is not the library's own.
     """
-    rows: list[Any] = _json(folder / "modules.json", [])
-    return [str(row.get("type")) if isinstance(row, dict) else "" for row in rows]
+    return [row["type"].rpartition(".")[2] for row in staging.modules(folder)]
 
 
 def architecture(folder: Path) -> str:
     """The first architecture that the checkpoint's config names, or ""."""
-    names = config(folder).get("architectures")
+    names = config(staging.reader(folder)).get("architectures")
     return str(names[0]) if isinstance(names, list) and names else ""
+
+
+def model_type(folder: Path) -> str:
+    """What transformers calls the kind of model, such as ``bert``, or ""."""
+    return str(config(staging.reader(folder)).get("model_type") or "")
 
 
 def _in_package(model: str) -> Checkpoint:
@@ -128,63 +156,20 @@ def _in_package(model: str) -> Checkpoint:
 
 
 def _on_hub(row: Row) -> Checkpoint:
-    """Ask the hub which commit is meant and fetch what is missing; without the hub, take its local cache."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    """Take the hub's files, from its local cache where that will do."""
+    # The hub's library is slow to import, and most models are not on it.
+    from reranker.hub import fetch
 
-    commit = row.revision or None
     try:
-        online = _reachable(row.model, commit)
-        folder = Path(
-            snapshot_download(
-                row.model,
-                revision=online or commit,
-                allow_patterns=_WANTED,
-                ignore_patterns=_UNWANTED,
-                local_files_only=online is None,
-            )
-        )
-    except HFValidationError as error:
-        raise BenchError(f"{row.model!r} is neither a folder nor a hub id such as 'owner/model'.") from error
-    except LocalEntryNotFoundError as error:
-        raise BenchError(_nowhere(row)) from error
-    except HfHubHTTPError as error:
-        at = f" at revision {commit}" if commit else ""
+        fetched = fetch(row.model, row.revision, WANTED, [f"{name}/*" for name in UNWANTED])
+    except CheckpointError as error:
         raise BenchError(
-            f"The hub has no model {row.model!r}{at} that may be read ({type(error).__name__}). Check the name; for a "
-            "gated model accept its terms and set HF_TOKEN."
+            f"The model {row.model!r} is not at hand: there is no such folder, {error}. The hub's local cache does not "
+            f"have the whole model either. Connect once to fetch it, or use a folder: '{row.family}:FOLDER'."
         ) from error
-    if not any(folder.rglob("*.safetensors")):
-        raise BenchError(_nowhere(row))
-    return Checkpoint(row.model, folder, folder.name, from_hub=True)
-
-
-def _reachable(model: str, revision: str | None) -> str | None:
-    """The commit that the hub gives for a revision, or None where the hub cannot be reached.
-
-    One quick question first, since the hub's own download retries for half a minute before it takes its cache.
-    """
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
-
-    # The base of the hub's errors is its HTTP library's, whose name has changed with the hub's versions.
-    unreachable: tuple[type[Exception], ...] = (HfHubHTTPError.__bases__[0], OSError)
-    try:
-        return HfApi().model_info(model, revision=revision, timeout=10).sha
-    except HfHubHTTPError as error:
-        if error.response.status_code < 500:
-            raise
-        return None
-    except unreachable:
-        return None
-
-
-def _nowhere(row: Row) -> str:
-    return (
-        f"The model {row.model!r} is not at hand: there is no such folder, the hub could not be reached, and its local "
-        f"cache does not hold the weights. Connect once to fetch them, or lay the files in a folder and name it: "
-        f"'{row.family}:FOLDER'."
-    )
+    if fetched.doubt:
+        note(f"{row.model}: commit {fetched.commit} of the hub's local cache is used, since {fetched.doubt}.")
+    return Checkpoint(row.model, fetched.folder, fetched.commit)
 
 
 def _check(folder: Path, model: str) -> None:
@@ -204,34 +189,5 @@ def _check(folder: Path, model: str) -> None:
 
 
 def _own_code(folder: Path) -> bool:
-    names = config(folder).get("auto_map")
-    if isinstance(names, dict) and any(name.startswith("AutoModel") for name in names):
-        return True
-    # PyLate's classes are read by sentence-transformers itself, without the package.
-    known = ("sentence_transformers.", "pylate.")
-    return not all(kind.startswith(known) for kind in modules(folder))
-
-
-def _json(path: Path, default: Any) -> Any:
-    """A file's content, of the same type as the default, which stands for a file that is not there."""
-    if not path.is_file():
-        return default
-    try:
-        content = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise BenchError(f"{path} is not JSON ({error}): the checkpoint is damaged. Fetch it again.") from error
-    if not isinstance(content, type(default)):
-        kind = "list" if default == [] else "object"
-        raise BenchError(f"{path} is not a JSON {kind}: the checkpoint is damaged. Fetch it again.")
-    return content
-
-
-def _content(folder: Path) -> str:
-    """Hash of the names and bytes of all files that can change a score."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and any(path.match(pattern) for pattern in _WANTED):
-            digest.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0".encode())
-            with path.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()
+    names = config(staging.reader(folder)).get("auto_map")
+    return isinstance(names, dict) and any(name.startswith("AutoModel") for name in names)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from bench.errors import BenchError
 from bench.rerankers import checkpoint
 from bench.rerankers.base import CandidateList, Card, Options, Reranker, Scored
+from bench.rerankers.options import check_options
 from bench.rerankers.rows import Row
 from reranker import Reranker as Model
 from reranker import RerankerError
@@ -58,6 +59,7 @@ def build(row: Row, options: Options) -> Reranker:
     Raises:
         BenchError: where there is none, it is damaged, or the device cannot be used.
     """
+    check_options(options)
     files = checkpoint.locate(row)
     try:
         model = Model.from_pretrained(files.folder, device=options.device, dtype=options.dtype)

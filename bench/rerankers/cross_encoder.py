@@ -5,9 +5,11 @@ is the classifier's raw output: published probabilities are its sigmoid, which o
 """
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from sentence_transformers import CrossEncoder as Model
 from torch import nn
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 from bench.errors import BenchError
 from bench.rerankers import checkpoint, local
@@ -64,9 +66,24 @@ def build(row: Row, options: Options) -> Reranker:
             f"{row.model} is a {architecture or 'model of unknown kind'}, not a trained sequence classifier. "
             f"A generator is reranked with as 'yes-no:{row.model}', an embedding model as 'bi-encoder:{row.model}'."
         )
-    with local.loading(row.model, "a cross-encoder"):
-        model = Model(str(files.folder), **local.arguments(options))
+    _check_reads_pairs(files.folder, row.model)
+    with local.loading(files, "a cross-encoder") as folder:
+        model = Model(str(folder), **local.arguments(options, folder))
     if model.num_labels != 1:
         raise BenchError(f"{row.model} has {model.num_labels} outputs; a reranker has one, the relevance.")
     card = local.card(row, files, model, {"score": "raw output", "window": model.max_seq_length or 0})
-    return CrossEncoder(card, model, Cutter(model.tokenizer, row.model), options)
+    return local.tried(CrossEncoder(card, model, Cutter(model.tokenizer, row.model), options))
+
+
+def _check_reads_pairs(folder: Path, model: str) -> None:
+    """Refuse a classifier made of a generator: without its prompt, query and document would run into each other.
+
+    Raises:
+        BenchError: saying which family knows such prompts.
+    """
+    kind = checkpoint.model_type(folder)
+    if kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and kind not in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
+        raise BenchError(
+            f"{model} is a classifier made of the generator {kind}: its scores need the prompt that it was trained "
+            f"with, which a cross-encoder does not have. If it comes from Qwen3-Reranker, take 'yes-no:{model}'."
+        )

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from bench.answers import checked
 from bench.rerankers.base import CandidateList, Card, Reranker, Scored
 
 K = 60
@@ -32,7 +33,7 @@ class Fusion:
 
     def score(self, lists: Sequence[CandidateList]) -> Iterator[Scored]:
         """The reranker's answers, fused."""
-        return map(self.fuse, self.reranker.score(lists))
+        return map(self.fuse, checked(self.reranker.card.name, self.reranker.score(lists), lists))
 
     def fuse(self, answer: Scored) -> Scored:
         """The reranker's own answer with each score replaced by the fused one.

@@ -4,23 +4,25 @@ A call is ``POST {"model", "query", "documents", "top_n"}``, its answer ``{"resu
 so speak Jina, Cohere, vLLM and infinity. Voyage says ``top_k`` and ``data``; Text Embeddings Inference takes ``texts``
 and gives a bare list with ``score``. Which texts are cut to what length is the server's affair and is not counted.
 
-A key comes from the environment, is sent to the host it is for, and appears in no message, card or file.
+A key comes from the environment, is sent to the host it is for, and appears in no message, card or file. How a call is
+made is in `bench.rerankers.http_call`, what an answer may hold in `bench.rerankers.http_answer`.
 """
 
 import hashlib
-import math
+import json
 import os
-import time
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
 
+from bench.console import note
 from bench.errors import BenchError
 from bench.rerankers.base import CandidateList, Card, Options, Reranker, Scored
+from bench.rerankers.http_answer import read_answer
+from bench.rerankers.http_call import Answer, Caller, Patience, Post, is_host, text_of
 from bench.rerankers.rows import Row
 from reranker.prompt import well_formed
 
@@ -41,35 +43,28 @@ HOSTS: Mapping[str, Host] = {
 }
 OWN_SERVER = Host(("RERANK_API_KEY",))
 
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long an answer may take, and how often and after which waits (all in seconds) a call is made again."""
-
-    timeout: float = 60
-    attempts: int = 6
-    first_wait: float = 1
-    longest_wait: float = 120
-
-
 PATIENCE = Patience()
-BUSY = frozenset({408, 429, 500, 502, 503, 504})
 TEI_BATCH = 32
 """Texts that Text Embeddings Inference takes in a call unless told otherwise; it scores each by itself."""
+_TOO_MANY = re.compile(
+    r"batch|too many|number of (documents|texts|inputs)|at most \d+ (documents|texts|inputs|items)", re.IGNORECASE
+)
 
 
 class Http:
-    """A reranking server; a list is one call, and a call that fails for a passing reason is made again."""
+    """A reranking server; a list is one call, or several where the server takes fewer documents at once."""
 
-    def __init__(self, card: Card, url: str, host: Host, key: str, patience: Patience) -> None:
+    cacheable = False
+    """A server does not say which weights it holds, so its scores are not kept from one command to the next."""
+
+    def __init__(self, card: Card, caller: Caller, host: Host, options: Mapping[str, Any]) -> None:
         self.card = card
-        self._url = url
+        self._caller = caller
         self._host = host
-        self._key = key
-        self._patience = patience
+        self._options = options
         self._is_tei = False
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._client = httpx.Client(timeout=patience.timeout, headers=headers)
+        self._refused = 2**53
+        """The fewest documents that the server has refused to take in one call."""
 
     def score(self, lists: Sequence[CandidateList]) -> Iterator[Scored]:
         """Score lists one after the other.
@@ -77,165 +72,142 @@ class Http:
         Raises:
             BenchError: naming the query, where the server cannot be reached, refuses, or gives a malformed answer.
         """
-        for candidates in lists:
-            texts = [well_formed(text) for text in candidates.texts]
-            try:
-                scores, tokens = self._scores(well_formed(candidates.query), texts)
-            except BenchError as error:
-                shown = f"query {candidates.query_id!r} ({candidates.query[:60]!r})"
-                raise BenchError(f"{self.card.name}, {shown}: {error}") from error
-            yield Scored(candidates.query_id, tuple(scores), tokens=tokens)
+        with self._caller.session() as post:
+            for candidates in lists:
+                texts = [well_formed(text) for text in candidates.texts]
+                try:
+                    scores, tokens = self._scores(post, well_formed(candidates.query), texts)
+                except BenchError as error:
+                    shown = f"query {candidates.query_id!r} ({candidates.query[:60]!r})"
+                    raise BenchError(f"{self.card.name}, {shown}: {error}") from None
+                yield Scored(candidates.query_id, tuple(scores), tokens=tokens)
 
-    def _scores(self, query: str, texts: list[str]) -> tuple[list[float], int]:
+    def _scores(self, post: Post, query: str, texts: list[str]) -> tuple[list[float], int]:
         """The texts' scores, and the tokens that the server says it read."""
-        if not texts:
-            return [], 0
-        if not self._is_tei:
-            response = self._post(self._body(query, texts))
-            self._is_tei = response.status_code == 422 and "texts" in response.text
-            if not self._is_tei:
-                answer = self._content(response)
-                return read_scores(answer, len(texts)), read_tokens(answer)
-        scores: list[float] = []
-        for start in range(0, len(texts), TEI_BATCH):
-            batch = texts[start : start + TEI_BATCH]
-            body = {"query": query, "texts": batch, "truncate": True, "raw_scores": True}
-            scores += read_scores(self._content(self._post(body)), len(batch))
-        return scores, 0
+        while True:
+            size = self._part(len(texts))
+            scores: list[float] = []
+            tokens = 0
+            for start in range(0, len(texts), size):
+                part = texts[start : start + size]
+                answer = post(self._body(query, part))
+                if self._learns(answer, len(part)):
+                    break  # and the whole list again, since all its parts must be of one size
+                more, read = read_answer(self._content(answer), len(part), self._where, self._caller.shown)
+                scores += more
+                tokens += read
+            else:
+                return scores, tokens
+
+    def _part(self, documents: int) -> int:
+        """How many of a list's documents are sent in a call.
+
+        All, or the largest power of two that has not been refused: how a list is divided then depends on the server's
+        limit alone, and not on which lists came before it.
+        """
+        return max(1, documents) if documents < self._refused else 1 << (self._refused - 1).bit_length() - 1
+
+    def _learns(self, answer: Answer, documents: int) -> bool:
+        """Whether an answer refuses the dialect or the number of documents, but not what will be sent next."""
+        said = text_of(answer.content)
+        if not self._is_tei and answer.status == 422 and "missing" in said and "texts" in said:
+            self._is_tei = True
+            self._refused = min(self._refused, TEI_BATCH + 1)
+            return True
+        if answer.status not in (400, 413, 422) or documents == 1 or not _TOO_MANY.search(said):
+            return False
+        if self._refused == 2**53:
+            note(
+                f"{self.card.name} refuses {documents} documents in one call ({self._caller.shown(said)}). Longer "
+                "lists are scored in parts, which changes the scores of a listwise model."
+            )
+        self._refused = documents
+        return True
 
     def _body(self, query: str, texts: list[str]) -> dict[str, Any]:
+        if self._is_tei:
+            return {"query": query, "texts": texts, "truncate": True, "raw_scores": True, **self._options}
         model = {"model": self.card.model} if self.card.model else {}
-        return {**model, "query": query, "documents": texts, self._host.count: len(texts), **dict(self._host.fields)}
+        count = {self._host.count: len(texts)}
+        return {**model, "query": query, "documents": texts, **count, **dict(self._host.fields), **self._options}
 
-    def _post(self, body: Mapping[str, Any]) -> httpx.Response:
-        """Make one call, again and again while the server is only busy or out of reach."""
-        for attempt in range(1, self._patience.attempts + 1):
-            wait = self._patience.first_wait * 2 ** (attempt - 1)
-            try:
-                response = self._client.post(self._url, json=body)
-            except httpx.TransportError as error:
-                reason = f"{type(error).__name__} ({self._safe(str(error))})"
-            else:
-                if response.status_code not in BUSY:
-                    return response
-                reason = self._refusal(response)
-                wait = max(wait, retry_after(response))
-            if wait > self._patience.longest_wait:
-                raise BenchError(f"{reason}; the server asks to wait {wait:.0f} s. Try again then.")
-            if attempt < self._patience.attempts:
-                time.sleep(wait)
-        raise BenchError(
-            f"{reason} from {self._url}, {self._patience.attempts} times, with {self._patience.timeout:g} s for each "
-            "answer. Check that the server is up, or try again later."
-        )
+    def _content(self, answer: Answer) -> bytes:
+        if answer.status != 200:
+            hint = f" Check {' or '.join(self._host.keys)}." if answer.status in (401, 403) else ""
+            raise BenchError(f"{self._caller.refusal(answer)} from {self._caller.where}.{hint}")
+        return answer.content
 
-    def _content(self, response: httpx.Response) -> object:
-        if response.status_code != 200:
-            hint = f" Check {' or '.join(self._host.keys)}." if response.status_code in (401, 403) else ""
-            raise BenchError(f"{self._refusal(response)} from {self._url}.{hint}")
-        try:
-            content: object = response.json()
-        except ValueError as error:
-            raise BenchError(f"the answer from {self._url} is not JSON: {self._safe(response.text)!r}") from error
-        return content
-
-    def _refusal(self, response: httpx.Response) -> str:
-        return f"HTTP status {response.status_code} ({self._safe(response.text)})"
-
-    def _safe(self, text: str) -> str:
-        """The start of a foreign text without the key, which a server might repeat."""
-        return (text.replace(self._key, "***") if self._key else text)[:300]
+    @property
+    def _where(self) -> str:
+        return f"the answer from {self._caller.where}"
 
 
 def build(row: Row, options: Options) -> Reranker:
     """Prepare to call a server; nothing is sent yet.
 
     Raises:
-        BenchError: for a URL that is none or carries a secret, or a hosted service whose key is not in the environment.
+        BenchError: for a URL that is none or carries a secret, a hosted service whose key is not in the environment,
+            or a key, proxy or certificate file that cannot be used.
     """
     url, _, model = row.model.partition("#")
-    host, key = _key(url)
+    host = host_of(url)
+    fields = {name: json.loads(value) for name, value in options.http_options}
+    settings: dict[str, str | float] = {"url": url, "timeout": PATIENCE.timeout, "lengths": "the server's own"}
     card = Card(
         name=row.name,
-        # A server does not say which weights it holds, so only where it is and what was asked for can be told.
-        fingerprint=hashlib.sha256(f"http 1 {url} {model}".encode()).hexdigest(),
+        fingerprint=_fingerprint(url, model, options.http_options),
         family="http",
         model=model,
         device="remote",
         # It may look at the whole list; jina-reranker-v3 behind such a call does.
         listwise=True,
-        settings={"url": url, "timeout": PATIENCE.timeout, "lengths": "the server's own"},
+        settings=settings | {f"option {name}": value for name, value in options.http_options},
     )
-    return Http(card, url, host, key, PATIENCE)
+    return Http(card, Caller(url, _key(host, httpx.URL(url).host), PATIENCE), host, fields)
 
 
-def _key(url: str) -> tuple[Host, str]:
-    """Whose key a URL takes, and that key; "" for a server of one's own without one."""
+def _fingerprint(url: str, model: str, options: Sequence[tuple[str, str]]) -> str:
+    """Where a server is and what it is asked for; which weights it holds, it does not say."""
+    asked = f" {json.dumps(options)}" if options else ""
+    return hashlib.sha256(f"http 1 {url} {model}{asked}".encode()).hexdigest()
+
+
+def host_of(url: str) -> Host:
+    """Whose server a URL is of.
+
+    Raises:
+        BenchError: for a URL that is none or carries a secret, which the message does not repeat.
+    """
     try:
         parsed = httpx.URL(url)
-    except httpx.InvalidURL as error:
-        raise BenchError("The reranker's URL cannot be read. Write it as http://host:port/rerank#MODEL.") from error
-    if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise BenchError(f"{url!r} is no URL of a server. Write it as http://host:port/rerank#MODEL.")
+    except (httpx.InvalidURL, UnicodeError):
+        raise BenchError("The reranker's URL cannot be read. Write it as http://host:port/rerank#MODEL.") from None
     if parsed.userinfo or parsed.query:
         raise BenchError(
             f"The URL of {parsed.host} must carry neither a password nor a query string, since it is written into "
             f"results. A key is taken from {' or '.join(OWN_SERVER.keys)} in the environment."
         )
+    if parsed.scheme not in ("http", "https") or not parsed.host or not is_host(parsed):
+        raise BenchError("The reranker's URL is no URL of a server. Write it as http://host:port/rerank#MODEL.")
     host = HOSTS.get(parsed.host, OWN_SERVER)
-    key = next((os.environ[name] for name in host.keys if os.environ.get(name)), "")
-    if host is not OWN_SERVER and not key:
-        raise BenchError(f"{parsed.host} wants a key: set {' or '.join(host.keys)} in the environment.")
     if host is not OWN_SERVER and parsed.scheme != "https":
         raise BenchError(f"{parsed.host} is called by https only, so that its key is not sent in the open.")
-    return host, key
+    return host
 
 
-def read_scores(content: object, count: int) -> list[float]:
-    """The scores of an answer, in the documents' order.
+def _key(host: Host, name: str) -> str:
+    """The key for a host, from the environment; "" for a server of one's own without one.
 
     Raises:
-        BenchError: where the answer is not exactly one finite score for each document.
+        BenchError: where a hosted service has none, or it holds what no header can carry.
     """
-    rows = content.get("results", content.get("data")) if isinstance(content, dict) else content
-    if not isinstance(rows, list):
-        raise BenchError("the answer holds no list of results.")
-    if len(rows) != count:
-        raise BenchError(f"the answer holds {len(rows)} scores for {count} documents.")
-    scores: dict[int, float] = {}
-    for row in rows:
-        index, score = _index_and_score(row)
-        if not 0 <= index < count or index in scores:
-            fault = "twice" if index in scores else f"where there are {count}"
-            raise BenchError(f"the answer scores document {index} {fault}.")
-        scores[index] = score
-    return [scores[index] for index in range(count)]
-
-
-def _index_and_score(row: object) -> tuple[int, float]:
-    index = row.get("index") if isinstance(row, dict) else None
-    score = row.get("relevance_score", row.get("score")) if isinstance(row, dict) else None
-    if type(index) is not int or not isinstance(score, int | float) or isinstance(score, bool):
-        raise BenchError(f"the answer has a result without an index or a score: {str(row)[:100]}")
-    if not math.isfinite(score):
-        raise BenchError(f"the answer gives document {index} a score that is not finite ({score}).")
-    return index, float(score)
-
-
-def read_tokens(content: object) -> int:
-    """The tokens that an answer says were read; 0 where it does not say."""
-    usage = content.get("usage") if isinstance(content, dict) else None
-    tokens = usage.get("total_tokens") if isinstance(usage, dict) else None
-    return tokens if isinstance(tokens, int) else 0
-
-
-def retry_after(response: httpx.Response) -> float:
-    """The seconds that an answer asks to wait, given in seconds or as a date; 0 where it does not ask."""
-    asked = response.headers.get("Retry-After", "")
-    if asked.isdigit():
-        return float(asked)
-    try:
-        until = parsedate_to_datetime(asked)
-    except ValueError:
-        return 0.0
-    return max(0.0, (until.astimezone(UTC) - datetime.now(UTC)).total_seconds())
+    for variable in host.keys:
+        # What a file's last line leaves behind is no part of a key.
+        key = os.environ.get(variable, "").strip()
+        if key and not (key.isascii() and key.isprintable()):
+            raise BenchError(f"{variable} has a character that no key has: a control character or one beyond ASCII.")
+        if key:
+            return key
+    if host is not OWN_SERVER:
+        raise BenchError(f"{name} wants a key: set {' or '.join(host.keys)} in the environment.")
+    return ""

@@ -55,11 +55,11 @@ def windows(model: MultiVectorEncoder) -> tuple[int, int]:
 
 def is_trained_for_it(folder: Path) -> bool:
     """Whether a checkpoint is a ColBERT model: of Stanford's format, or with a projection of tokens, and no pooling."""
-    saved_as_one = checkpoint.library_kind(folder) in ("ColBERT", "MultiVectorEncoder")
-    if saved_as_one or checkpoint.architecture(folder) == STANFORD:
-        return True
-    names = [kind.rpartition(".")[2] for kind in checkpoint.modules(folder)]
-    return "Dense" in names and "Pooling" not in names
+    names = checkpoint.modules(folder)
+    if not names:
+        return checkpoint.architecture(folder) == STANFORD
+    saved_as_one = checkpoint.library_kind(folder) == "MultiVectorEncoder" and "MultiVectorMask" in names
+    return (saved_as_one or "Dense" in names) and "Pooling" not in names
 
 
 def build(row: Row, options: Options) -> Reranker:
@@ -76,8 +76,8 @@ def build(row: Row, options: Options) -> Reranker:
             f"{row.model} is a {kind} in neither of the two formats of ColBERT models, Stanford's (HF_ColBERT) and "
             f"PyLate's. Is it a 'bi-encoder:{row.model}'?"
         )
-    with local.loading(row.model, "a late-interaction model"):
-        model = MultiVectorEncoder(str(files.folder), **local.arguments(options))
+    with local.loading(files, "a late-interaction model") as folder:
+        model = MultiVectorEncoder(str(folder), **local.arguments(options, folder))
     query_window, document_window = windows(model)
     settings: dict[str, str | int | float | bool] = {
         "similarity": model.similarity_fn_name,
@@ -85,4 +85,4 @@ def build(row: Row, options: Options) -> Reranker:
         "document_window": document_window,
     }
     card = local.card(row, files, model, settings)
-    return LateInteraction(card, model, Cutter(model.tokenizer, row.model), options)
+    return local.tried(LateInteraction(card, model, Cutter(model.tokenizer, row.model), options))

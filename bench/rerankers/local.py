@@ -3,35 +3,33 @@
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
+from transformers import MODEL_MAPPING, AutoConfig
 from transformers.utils import logging
 
 from bench.errors import BenchError
-from bench.rerankers.base import Card, Options
+from bench.rerankers import staging
+from bench.rerankers.base import CandidateList, Card, Options, Reranker
 from bench.rerankers.checkpoint import Checkpoint, shown
+from bench.rerankers.options import check_options
 from bench.rerankers.rows import Row
-
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+from bench.rerankers.tensors import reports
 
 
 def device(options: Options) -> torch.device:
     """The device that the options name; ``auto`` is the first accelerator, else the CPU.
 
     Raises:
-        BenchError: for a device that torch does not know or this machine does not have.
+        BenchError: for a device that this machine does not have.
     """
+    check_options(options)
     if options.device == "auto":
         return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
-    try:
-        chosen = torch.device(options.device)
-        torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise BenchError(f"The device {options.device!r} cannot be used: {reason}. Try '--device cpu'.") from error
-    return chosen
+    return torch.device(options.device)
 
 
 def dtype(options: Options) -> torch.dtype | str:
@@ -40,21 +38,29 @@ def dtype(options: Options) -> torch.dtype | str:
     Raises:
         BenchError: for any other word.
     """
+    check_options(options)
     if options.dtype == "auto":
         return torch.float32 if device(options).type == "cpu" else "auto"
-    if options.dtype not in DTYPES:
-        raise BenchError(f"There is no precision {options.dtype!r}. Use auto, {', '.join(DTYPES)}.")
-    return DTYPES[options.dtype]
+    named: torch.dtype = getattr(torch, options.dtype)
+    return named
 
 
-def arguments(options: Options) -> dict[str, Any]:
+def arguments(options: Options, folder: Path) -> dict[str, Any]:
     """How every kind of sentence-transformers model is loaded: from files at hand, without running their code."""
+    reader = staging.reader(folder)
+    chosen = {"attn_implementation": attention(reader)} if (reader / "config.json").is_file() else {}
     return {
         "device": str(device(options)),
         "local_files_only": True,
         "trust_remote_code": False,
-        "model_kwargs": {"dtype": dtype(options), "use_safetensors": True},
+        "model_kwargs": {"dtype": dtype(options), "use_safetensors": True, **chosen},
     }
+
+
+def attention(folder: Path) -> str:
+    """The attention implementation that a model runs with: torch's own where transformers' class supports it."""
+    kind = MODEL_MAPPING.get(type(AutoConfig.from_pretrained(folder, local_files_only=True)), None)
+    return "sdpa" if getattr(kind, "_supports_sdpa", False) else "eager"
 
 
 def card(
@@ -78,24 +84,54 @@ def card(
 
 
 @contextmanager
-def loading(model: str, what: str) -> Iterator[None]:
-    """Read a checkpoint without the library's progress bar, and turn its errors into ours.
+def loading(files: Checkpoint, what: str) -> Iterator[Path]:
+    """Gives the folder to load a checkpoint from, and checks what a library has made of it.
 
     Raises:
-        BenchError: where the library cannot make ``what`` of the checkpoint.
+        BenchError: where the library cannot make ``what`` of the checkpoint, or had to make tensors up.
     """
+    with _explained(f"{files.model} cannot be loaded as {what}"):
+        with staging.staged(files.folder) as folder, reports() as loaded:
+            yield folder
+        for report in loaded:
+            report.check(files.model)
+
+
+def tried(reranker: Reranker) -> Reranker:
+    """Score a made-up list, so that what is wrong with a checkpoint shows now, and not in the middle of a task.
+
+    Raises:
+        BenchError: where the model cannot score it.
+    """
+    texts = ("Water boils at one hundred degrees.", "")
+    made_up = CandidateList("trial", "when does water boil", ("a", "b"), (2.0, 1.0), texts)
+    with _explained(f"{reranker.card.name} was loaded but cannot score"):
+        list(reranker.score([made_up]))
+    return reranker
+
+
+@contextmanager
+def _explained(problem: str) -> Iterator[None]:
+    """Turn a library's errors into ours, and keep its progress bar and its own report away."""
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         yield
     except BenchError:
         raise
-    except Exception as error:
+    except BaseException as error:
+        # The libraries in Rust raise what is no Exception.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        reason = " ".join(str(error).split())[:500]
         raise BenchError(
-            f"{model} cannot be loaded as {what}: {type(error).__name__}: {error}. Check that the files are whole and "
-            "that the family is the right one."
+            f"{problem}: {type(error).__name__}: {reason}. Check that the files are whole and that the family is the "
+            "right one."
         ) from error
     finally:
         logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+        logging.set_verbosity(verbosity)
 
 
 @contextmanager

@@ -1,22 +1,31 @@
 """Rerankers of the user's own: a class named ``module:Class``, or one that an installed package announces.
 
 Such a class needs one method, ``score(lists)`` of :class:`bench.rerankers.base.Reranker`. Its constructor is called
-with the command line's ``Options`` if it takes an argument, else with nothing. A class may carry a ``card``; without
-one, a card is made from its name and its source file.
+with the command line's ``Options`` if it takes an argument, else with nothing. A class may have a ``card``; without
+one, a card is made from its name. It may have a ``fingerprint``, a text or a method that gives one, which must change
+with anything that its source files do not show and that can change a score: weights, settings, a service.
 """
 
 import hashlib
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.metadata import EntryPoint
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Protocol, cast
 
 from bench.errors import BenchError
 from bench.rerankers.base import CandidateList, Card, Options, Reranker, Scored
+from bench.rerankers.sources import source_hash
+
+_ALIAS = "reranker_of_your_own_"
+"""Put before the name of a user's module that another module has already."""
 
 
 class Scorer(Protocol):
@@ -28,33 +37,62 @@ class Scorer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class WithCard:
-    """A user's object that has no card of its own, with the one made for it."""
+class Own:
+    """A user's object as the harness sees it.
+
+    ``cacheable`` says that it has a fingerprint of its own. Without one nobody can tell whether the next command meets
+    the same model, since a class may load any file.
+    """
 
     scorer: Scorer
     card: Card
+    cacheable: bool
 
     def score(self, lists: Sequence[CandidateList]) -> Iterator[Scored]:
-        """The user's own scores."""
-        return self.scorer.score(lists)
+        """The user's own scores.
+
+        Raises:
+            BenchError: for whatever goes wrong in the user's code.
+        """
+        with _failures(f"{self.card.name} failed in 'score'"):
+            answers = self.scorer.score(lists)
+        if not isinstance(answers, Iterable):
+            return answers  # for the check of all answers to refuse
+        return self._each(answers)
+
+    def _each(self, answers: Iterable[Scored]) -> Iterator[Scored]:
+        with _failures(f"{self.card.name} failed in 'score'"):
+            yield from answers
+
+
+class OwnInBlocks(Own):
+    """A user's object that can read its lists in smaller blocks."""
+
+    __slots__ = ()
+
+    def with_block_size(self, documents: int) -> Reranker:
+        """See `bench.variations.VariesBlocks`."""
+        with _failures(f"{self.card.name} failed in 'with_block_size'"):
+            varied = cast(Any, self.scorer).with_block_size(documents)
+        return _wrapped(f"{self.card.name} in blocks of {documents}", varied)
 
 
 def from_module(name: str, options: Options) -> Reranker:
-    """Load ``module:Class``, looked up as ``import`` does: the current folder and installed packages.
+    """Load ``module:Class`` from the current folder or an installed package.
 
     Raises:
         BenchError: where the module or the class is missing, or it is no reranker.
     """
-    module_name, _, class_name = name.partition(":")
-    if str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))
-    try:
-        found: object = import_module(module_name)
-        for part in class_name.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError) as error:
-        raise BenchError(f"Cannot load the reranker {name!r}: {error}. Write it as 'module:Class'.") from error
-    return _made(name, found, options)
+    return _made(name, _class_of(name), options)
+
+
+def module_card_name(name: str) -> str:
+    """The name that the card of ``module:Class`` will have; imports the class, and makes no object of it.
+
+    Raises:
+        BenchError: as `from_module`.
+    """
+    return _card_name(name, _class_of(name))
 
 
 def from_entry_point(entry: EntryPoint, options: Options) -> Reranker:
@@ -63,34 +101,158 @@ def from_entry_point(entry: EntryPoint, options: Options) -> Reranker:
     Raises:
         BenchError: where the package cannot be imported, or what it announces is no reranker.
     """
-    try:
+    return _made(entry.name, _announced(entry), options)
+
+
+def entry_point_card_name(entry: EntryPoint) -> str:
+    """As `module_card_name`, for the class that an installed package announces."""
+    return _card_name(entry.name, _announced(entry))
+
+
+def _announced(entry: EntryPoint) -> type:
+    said = f"Cannot load the reranker {entry.name!r}, announced as {entry.value!r}"
+    with _failures(said, "Install again the package that announces it, with what it depends on."):
         found: object = entry.load()
-    except (ImportError, AttributeError) as error:
-        raise BenchError(
-            f"Cannot load the reranker {entry.name!r}, announced as {entry.value!r}: {error}. "
-            "Install again the package that announces it, with what it depends on."
-        ) from error
-    return _made(entry.name, found, options)
+    return _checked_class(entry.name, found)
 
 
-def _made(name: str, kind: Any, options: Options) -> Reranker:
-    if not (inspect.isclass(kind) and callable(getattr(kind, "score", None))):
+def _class_of(name: str) -> type:
+    module_name, _, class_name = name.partition(":")
+    outermost = module_name.partition(".")[0]
+    file = _file_behind(outermost)
+    fix = "Write it as 'module:Class'."
+    if file:
+        fix = (
+            f"Another module is called {outermost!r} too, so {file.name} cannot import itself by that name: rename it."
+        )
+    with _failures(f"Cannot load the reranker {name!r}", fix):
+        found: object = _load_beside(module_name, file) if file else import_module(module_name)
+        for part in class_name.split("."):
+            found = getattr(found, part)
+    return _checked_class(name, found)
+
+
+def _file_behind(outermost: str) -> Path | None:
+    """The current folder's file of a module or package whose name another module has, which an import would give.
+
+    The current folder is the last place where imports look, so that no file in it takes the place of a library.
+    """
+    here = Path.cwd()
+    if str(here) not in sys.path:
+        sys.path.append(str(here))
+    for file in (here / outermost / "__init__.py", here / f"{outermost}.py"):
+        if file.is_file():
+            return file if _is_taken(outermost, file) else None
+    return None
+
+
+def _load_beside(module_name: str, file: Path) -> ModuleType:
+    """Load a file whose name is taken beside the module that has it, under an alias that nobody else imports."""
+    outermost, _, inner = module_name.partition(".")
+    alias = _load_as(_ALIAS + outermost, file)
+    return import_module(f"{alias}.{inner}") if inner else sys.modules[alias]
+
+
+def _is_taken(name: str, file: Path) -> bool:
+    """Whether an import of a name gives another module than a file."""
+    if name in sys.modules:
+        origin = getattr(sys.modules[name], "__file__", None)
+    else:
+        spec = find_spec(name)
+        origin = spec.origin if spec else str(file)
+    return origin is None or not Path(origin).is_file() or not file.samefile(origin)
+
+
+def _load_as(alias: str, file: Path) -> str:
+    spec = spec_from_file_location(alias, file)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{file} cannot be imported")
+    module = module_from_spec(spec)
+    sys.modules[alias] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[alias]
+        raise
+    return alias
+
+
+def _checked_class(name: str, found: object) -> type:
+    if not (inspect.isclass(found) and callable(getattr(found, "score", None))):
         raise BenchError(f"{name!r} is not a reranker: it must be a class with a method 'score(self, lists)'.")
+    return found
+
+
+def _card_name(name: str, kind: type) -> str:
+    card = getattr(kind, "card", None)
+    return card.name if isinstance(card, Card) else name
+
+
+def _made(name: str, kind: type, options: Options) -> Reranker:
     make = cast(Callable[..., Any], kind)
-    scorer = make(options) if inspect.signature(make).parameters else make()
-    if not hasattr(scorer, "card"):
-        return WithCard(scorer, Card(name=name, fingerprint=_source_hash(name, kind), family="own"))
-    if not isinstance(scorer.card, Card):
+    with _failures(f"Cannot make an object of {name!r}"):
+        scorer = make(options) if inspect.signature(make).parameters else make()
+    return _wrapped(name, scorer)
+
+
+def _wrapped(name: str, scorer: Any) -> Reranker:
+    """Give a user's object a card whose fingerprint covers its source files, its own fingerprint, and its own card."""
+    with _failures(f"Cannot read the 'card' and 'fingerprint' of {name!r}"):
+        card = getattr(scorer, "card", None)
+        own = getattr(scorer, "fingerprint", None)
+        own = own() if callable(own) else own
+    if not isinstance(card, Card | None):
         raise BenchError(f"{name!r} has a 'card' that is not a bench.rerankers.base.Card.")
-    return cast(Reranker, scorer)
+    if own is not None and not (isinstance(own, str) and own):
+        raise BenchError(f"{name!r} has a 'fingerprint' that is not a text: {own!r:.60}. Give a str that is not empty.")
+    parts = [_source(name, type(scorer), optional=card is not None), own or "", card.fingerprint if card else ""]
+    cacheable = any(parts[1:])
+    fingerprint = hashlib.sha256(f"own 2 {parts}".encode("utf-8", "surrogatepass")).hexdigest()
+    card = replace(card, fingerprint=fingerprint) if card else Card(name=name, fingerprint=fingerprint, family="own")
+    wrapper = OwnInBlocks if hasattr(scorer, "with_block_size") else Own
+    return wrapper(scorer, card, cacheable)
 
 
-def _source_hash(name: str, kind: type) -> str:
-    """Hash of the source file that the class stands in: editing it changes the fingerprint."""
+def _source(name: str, kind: type, optional: bool) -> str:
+    """Hash of the source that the class is made of, and of its name in it; "" where there is none and none is needed.
+
+    Raises:
+        BenchError: where there is no source file, or one cannot be read.
+    """
     try:
         source = inspect.getsourcefile(kind)
     except TypeError:
         source = None
     if source is None:
+        if optional:
+            return ""
         raise BenchError(f"{name!r} has no source file to tell its versions apart by. Give the class a 'card'.")
-    return hashlib.sha256(Path(source).read_bytes() + kind.__qualname__.encode()).hexdigest()
+    try:
+        module = kind.__module__.removeprefix(_ALIAS)
+        return f"{source_hash(Path(source), module)} {kind.__qualname__}"
+    except OSError as error:
+        raise BenchError(f"Cannot read the source of {name!r}: {error}.") from error
+
+
+@contextmanager
+def _failures(what: str, fix: str = "") -> Iterator[None]:
+    """Turn whatever a user's code raises into one message that says where.
+
+    Raises:
+        BenchError: for any error and for an exit; those that are messages already stay as they are.
+    """
+    try:
+        yield
+    except BenchError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise BenchError(f"{what}: {type(error).__name__}: {error}{_place(error)}. {fix}".rstrip()) from error
+
+
+def _place(error: BaseException) -> str:
+    """The innermost line of the current folder's files that an error came from."""
+    here = str(Path.cwd())
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if frame.filename.startswith(here) and not frame.filename.startswith(str(Path(__file__).parents[1])):
+            return f" ({Path(frame.filename).name}, line {frame.lineno})"
+    return ""

@@ -6,13 +6,14 @@ an installed package announces as ``rerank_bench.rerankers``; ``module:Class`` o
 
 import difflib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import cast
 
 from bench.errors import BenchError
-from bench.rerankers import own
+from bench.rerankers import checkpoint, own
 from bench.rerankers.base import Options, Reranker
 from bench.rerankers.checkpoint import folder, shown
 from bench.rerankers.rows import ROWS, Row
@@ -20,6 +21,15 @@ from bench.rerankers.rows import ROWS, Row
 GROUP = "rerank_bench.rerankers"
 
 Maker = Callable[[Options], Reranker]
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What a name leads to: ``make`` loads the reranker; ``ready`` checks what it can without, and names its card."""
+
+    make: Maker
+    ready: Callable[[Options], str]
+
 
 FAMILIES: Mapping[str, str] = {
     "core": "FOLDER or hub id of a checkpoint of the core model",
@@ -40,34 +50,50 @@ def load(name: str, options: Options) -> Reranker:
         BenchError: for a name that stands for nothing (the nearest is suggested), a row that cannot be run here, or
             a model that is not there.
     """
-    return _maker(name)(options)
+    return _named(name).make(options)
 
 
-def check(name: str) -> None:
-    """Refuse a bad name now, and not when its turn comes after the hours of those before it; loads nothing.
+def check(name: str, options: Options) -> str:
+    """Refuse in the first second what cannot be loaded, and not after the hours of those before it.
+
+    No model is loaded and no hub asked: a model that is neither a folder nor in a package is only checked by the shape
+    of its name. A class of the user's own is imported.
+
+    Returns:
+        The name that the reranker's card will have. Only an object of the user's own may turn out to have another.
 
     Raises:
-        BenchError: for a name that stands for nothing, or a row that cannot be run here.
+        BenchError: for a name that leads to nothing, a row that cannot be run here, a missing folder, class or key.
     """
-    _maker(name)
+    return _named(name).ready(options)
 
 
-def _maker(name: str) -> Maker:
+def calls_server(name: str) -> bool:
+    """Whether a name stands for a reranker over HTTP, fused or not."""
+    inner = name
+    while inner.startswith("fusion:"):
+        inner = inner.removeprefix("fusion:")
+    return ROWS[inner].family == "http" if inner in ROWS else inner.startswith(("http:", "https:"))
+
+
+def _named(name: str) -> Named:
     if name in ROWS:
         return _of_family(ROWS[name])
     family, _, model = name.partition(":")
     if name.startswith(("http://", "https://")):
         return _of_family(Row(name, "http", name))
     if family == "fusion" and model:
-        return partial(_fusion, _maker(model))
+        inner = _named(model)
+        return Named(partial(_fusion, inner.make), lambda options: f"fusion:{inner.ready(options)}")
     if family in FAMILIES and model:
         return _of_family(Row(f"{family}:{shown(model)}", family, model))
     if name and folder(name):
         return _of_family(Row(f"core:{shown(name)}", "core", name))
     if name in plug_ins():
-        return partial(own.from_entry_point, plug_ins()[name])
+        entry = plug_ins()[name]
+        return Named(partial(own.from_entry_point, entry), lambda _: own.entry_point_card_name(entry))
     if model and all(part.isidentifier() for part in family.split(".")):
-        return partial(own.from_module, name)
+        return Named(partial(own.from_module, name), lambda _: own.module_card_name(name))
     raise BenchError(_unknown(name))
 
 
@@ -76,10 +102,19 @@ def plug_ins() -> Mapping[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group=GROUP)}
 
 
-def _of_family(row: Row) -> Maker:
+def _of_family(row: Row) -> Named:
     if row.refusal:
         raise BenchError(f"{row.name} cannot be run here: {row.refusal}")
-    return partial(_build, row)
+    return Named(partial(_build, row), partial(_ready, row))
+
+
+def _ready(row: Row, options: Options) -> str:
+    """Check what can be checked of a row without a model; gives its card's name."""
+    if row.family in ("order-only", "http"):
+        _build(row, options)  # costs nothing, and sends nothing
+    else:
+        checkpoint.check(row)
+    return row.name
 
 
 def _build(row: Row, options: Options) -> Reranker:

@@ -1,11 +1,12 @@
 """Cutting texts to a number of tokens, and counting what that takes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from bench.errors import BenchError
+from reranker.pieces import PIECE, batches, encodings
 from reranker.prompt import well_formed
 
 
@@ -51,14 +52,14 @@ class Cutter:
 
     def cut(self, texts: Sequence[str], limit: int) -> list[Cut]:
         """Cut each text after its first ``limit`` tokens, 0 or more."""
-        sound = [well_formed(text) for text in texts]
-        encodings = self._tokenizer.encode_batch(sound, add_special_tokens=False)
-        cuts = []
-        for text, encoding in zip(sound, encodings, strict=True):
-            lost = max(0, len(encoding.ids) - limit)
-            end = encoding.offsets[limit - 1][1] if lost and limit else 0
-            cuts.append(Cut(text[:end] if lost else text, len(encoding.ids) - lost, lost))
-        return cuts
+        return [cut for some in batches([well_formed(text) for text in texts]) for cut in self._cut(some, limit)]
+
+    def _cut(self, texts: list[str], limit: int) -> list[Cut]:
+        if len(texts[0]) > PIECE:
+            # Alone in its batch; not all of its tokens are to be in memory at once.
+            return [_cut(encodings(self._tokenizer, texts[0]), texts[0], limit)]
+        found = self._tokenizer.encode_batch(texts, add_special_tokens=False)
+        return [_cut([(0, encoding)], text, limit) for text, encoding in zip(texts, found, strict=True)]
 
     def shorter(self, cut: Cut, limit: int) -> Cut:
         """Cut a text once more where it is still longer than ``limit`` tokens."""
@@ -70,6 +71,17 @@ class Cutter:
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of texts as they stand, without special tokens around them."""
         return [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)]
+
+
+def _cut(pieces: Iterable[tuple[int, Encoding]], text: str, limit: int) -> Cut:
+    """Cut a text, given its encoded pieces and their places, after its first ``limit`` tokens."""
+    tokens, end = 0, 0
+    for start, encoding in pieces:
+        if tokens < limit <= tokens + len(encoding.ids):
+            end = start + encoding.offsets[limit - tokens - 1][1]
+        tokens += len(encoding.ids)
+    lost = max(0, tokens - limit)
+    return Cut(text[:end] if lost else text, tokens - lost, lost)
 
 
 def longest_first(query: int, document: int, room: int) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from transformers import (
     AutoTokenizer,
     Qwen2ForCausalLM,
     Qwen3ForCausalLM,
+    Qwen3ForSequenceClassification,
 )
 
 from bench.errors import BenchError
@@ -69,6 +70,7 @@ MXBAI_RERANK_V2 = Prompt(
 KNOWN: Mapping[str, tuple[Any, Prompt]] = {
     "Qwen3ForCausalLM": (Qwen3ForCausalLM, QWEN3_RERANKER),
     "Qwen2ForCausalLM": (Qwen2ForCausalLM, MXBAI_RERANK_V2),
+    "Qwen3ForSequenceClassification": (Qwen3ForSequenceClassification, QWEN3_RERANKER),
 }
 """What a checkpoint is, and the prompt that it was tuned with, by the architecture that its config names."""
 
@@ -79,7 +81,7 @@ class YesNo:
     def __init__(
         self,
         card: Card,
-        model: Qwen2ForCausalLM | Qwen3ForCausalLM,
+        model: Qwen2ForCausalLM | Qwen3ForCausalLM | Qwen3ForSequenceClassification,
         cutter: Cutter,
         prompt: Prompt,
         options: Options,
@@ -91,9 +93,7 @@ class YesNo:
         self._cutter = cutter
         self._template_tokens = len(self._prompts([(Cut("", 0), Cut("", 0))])[0])
         self._window = min(WINDOW, int(getattr(model.config, "max_position_embeddings", WINDOW)))
-        answers = self._cutter.ids([prompt.no, prompt.yes])
-        # Shape (2, width): the output layer's rows for no and yes.
-        self._answers: Tensor = model.lm_head.weight[[ids[0] for ids in answers]].detach().float()
+        self._answers = _answers(model, self._cutter, prompt)
         self._budget = CPU_BUDGET if model.device.type == "cpu" else ACCELERATOR_BUDGET
 
     def score(self, lists: Sequence[CandidateList]) -> Iterator[Scored]:
@@ -142,6 +142,30 @@ class YesNo:
         return probabilities
 
 
+def _answers(
+    model: Qwen2ForCausalLM | Qwen3ForCausalLM | Qwen3ForSequenceClassification, cutter: Cutter, prompt: Prompt
+) -> Tensor:
+    """The output layer's rows for no and yes, shape (2, width).
+
+    Raises:
+        BenchError: for a classifier that has not one output, or a vocabulary without the answers.
+    """
+    if isinstance(model, Qwen3ForSequenceClassification):
+        # The conversion keeps the difference between the rows for yes and no.
+        difference: Tensor = model.score.weight.detach().float()
+        if len(difference) != 1:
+            raise BenchError(f"The classifier has {len(difference)} outputs; a reranker has one, the relevance.")
+        return torch.cat([torch.zeros_like(difference), difference])
+    answers = cutter.ids([prompt.no, prompt.yes])
+    rows = model.lm_head.weight.detach()
+    if not all(ids and ids[0] < len(rows) for ids in answers):
+        raise BenchError(
+            f"The tokenizer has no tokens {prompt.no!r} and {prompt.yes!r} that the model can answer with."
+        )
+    chosen: Tensor = rows[[ids[0] for ids in answers]].float()
+    return chosen
+
+
 def build(row: Row, options: Options) -> Reranker:
     """Load a generator.
 
@@ -153,15 +177,20 @@ def build(row: Row, options: Options) -> Reranker:
     if architecture not in KNOWN:
         raise BenchError(
             f"{row.model} is a {architecture or 'model of unknown kind'}; the prompts known are those of "
-            "Qwen3-Reranker (Qwen3ForCausalLM) and mxbai-rerank-v2 (Qwen2ForCausalLM)."
+            "Qwen3-Reranker (Qwen3ForCausalLM, or Qwen3ForSequenceClassification once converted) and mxbai-rerank-v2 "
+            "(Qwen2ForCausalLM)."
         )
     kind, prompt = KNOWN[architecture]
-    with local.loading(row.model, "a causal language model"):
-        tokenizer = AutoTokenizer.from_pretrained(files.folder, local_files_only=True)
+    with local.loading(files, "a causal language model") as folder:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         model = kind.from_pretrained(
-            files.folder, local_files_only=True, use_safetensors=True, dtype=local.dtype(options)
+            folder,
+            local_files_only=True,
+            use_safetensors=True,
+            attn_implementation=local.attention(folder),
+            dtype=local.dtype(options),
         )
         model.to(local.device(options)).eval()
     settings: dict[str, str | int | float | bool] = {"yes": prompt.yes, "no": prompt.no, "window": WINDOW}
     card = local.card(row, files, model, settings, str(prompt))
-    return YesNo(card, model, Cutter(tokenizer, row.model), prompt, options)
+    return local.tried(YesNo(card, model, Cutter(tokenizer, row.model), prompt, options))

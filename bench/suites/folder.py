@@ -1,19 +1,26 @@
 """The user's own data: a BEIR-format folder is a task of its own, `python -m bench folder PATH`."""
 
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
 from bench.errors import BenchError
+from bench.files import kind
+from bench.paths import readable
 from bench.task import Task
 
 
-def folder_tasks(paths: Sequence[Path], split: str, analysis: str = "english") -> list[Task]:
+def folder_tasks(
+    paths: Sequence[Path], split: str, analysis: str = "english", drop_identical_ids: bool = False
+) -> list[Task]:
     """Declare BEIR-format folders as the tasks ``folder/<their names>``; counts are their own and not checked.
+
+    ``drop_identical_ids`` drops a document whose id is the query's own from its candidates.
 
     Raises:
         BenchError: where a folder does not exist, or two have one name and would pass for one task.
     """
-    tasks = [folder_task(path, split, analysis) for path in paths]
+    tasks = [folder_task(path, split, analysis, drop_identical_ids) for path in paths]
     by_id = {task.id: task for task in tasks}
     for task in tasks:
         if by_id[task.id] is not task:
@@ -24,12 +31,19 @@ def folder_tasks(paths: Sequence[Path], split: str, analysis: str = "english") -
     return tasks
 
 
-def folder_task(path: Path, split: str, analysis: str = "english") -> Task:
+def folder_task(path: Path, split: str, analysis: str = "english", drop_identical_ids: bool = False) -> Task:
     """Declare one folder.
 
     Raises:
         BenchError: where it does not exist.
     """
-    if not path.is_dir():
+    if kind(path) != stat.S_IFDIR:
         raise BenchError(f"{path} is not a folder. Give one that holds corpus.jsonl, queries.jsonl and qrels/.")
-    return Task(suite="folder", name=path.resolve().name, split=split, source_id=str(path), analysis=analysis)
+    return Task(
+        suite="folder",
+        name=readable(path.resolve().name),
+        split=split,
+        source_id=str(path),
+        analysis=analysis,
+        drop_identical_ids=drop_identical_ids,
+    )

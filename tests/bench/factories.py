@@ -11,6 +11,7 @@ from bench.protocol import Protocol
 from bench.rerankers.base import CandidateList, Card, Options, Scored
 from bench.results import Candidates, Cost, Cut, Result, write_result
 from bench.run import Run
+from bench.suites import find
 from bench.task import Task
 
 
@@ -24,7 +25,8 @@ def figures_result(
     """A result that has figures only; its run is the one that `keep` writes."""
     mean = sum(per_query.values()) / len(per_query)
     settled = Protocol(
-        task=task, split="test", data="00", texts="11", documents=9, queries=len(per_query), query_subset="all",
+        task=task, split="test", data=f"data of {task}", texts=f"texts of {task}", documents=9,
+        queries=len(per_query), query_subset="all",
         first_stage="bm25",
         first_stage_sha256="11", depth=100, candidate_order="first stage", text_rule="text", identical_ids="kept",
         judgements="given", max_query_length=512, max_doc_length=2048, measure="nDCG@10", measure_library="pytrec_eval",
@@ -41,6 +43,13 @@ def figures_result(
         run_sha256=figures_run(per_query).sha256,
         provenance={"source": "made by hand"},
     )
+
+
+def whole(result: Result) -> Result:
+    """The same result as if it were over all queries that its task declares; its per-query figures stay few."""
+    task = find(result.task)
+    queries = task.counts.queries if task and task.counts else result.protocol.queries
+    return replace(result, protocol=replace(result.protocol, queries=queries), cost=replace(result.cost, lists=queries))
 
 
 def figures_run(per_query: Mapping[str, float]) -> Run:

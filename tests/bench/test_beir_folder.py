@@ -1,7 +1,12 @@
 """BEIR-format folders: the same collection plain or packed, and every mistake named by file and line."""
 
+import bz2
 import gzip
 import json
+import os
+import subprocess
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,9 +14,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench.collections.beir_folder import load_folder, read_judgements, read_queries
-from bench.collections.collection import Collection
+from bench.collections.beir_folder import FolderDocuments, load_folder, read_judgements, read_queries
+from bench.collections.collection import Collection, check_judged
+from bench.collections.load import load
+from bench.collections.texts import hash_texts
+from bench.contest import contest
 from bench.errors import BenchError
+from bench.rerankers.base import Options
+from bench.run import Run
+from bench.suites.folder import folder_task
 from bench.task import Counts, Task
 
 BeirFolder = Callable[..., Path]
@@ -147,9 +158,143 @@ def test_queries_that_nobody_judged_are_left_out_and_change_nothing(beir_folder:
     assert with_them.version == without.version
 
 
-def test_a_judged_query_without_text_is_named(small: Path):
+def test_a_judged_query_without_text_is_kept_to_count_as_0_and_named(small: Path, capsys: pytest.CaptureFixture[str]):
+    put(small, "queries.jsonl", {"_id": "q2", "text": "why do onions hurt"})
+    collection = loaded(small)
+    assert collection.queries == {"q2": "why do onions hurt", "q1": ""}
+    assert collection.without_text == {"q1"}
+    assert check_judged(collection)[0] == (
+        f"{small}: 1 of 2 judged queries have no text and count as 0, the first being 'q1'."
+    )
+    # A run's candidates for it are nobody's answer to a question that cannot be asked.
+    run = Run("mine", {"q1": [("d1", 1.0)], "q2": [("d2", 1.0)]})
+    settled = contest(collection, run, 10, Options())
+    assert settled.candidates.rankings == {"q2": [("d2", 1.0)]}
+    assert settled.protocol.queries == 2
+    assert settled.about.ceiling == pytest.approx(1 / 1.6309297536 / 2)  # q2 finds one of its two, q1 counts as 0
+
+
+def test_without_any_judged_querys_text_the_folder_is_refused(small: Path):
+    put(small, "queries.jsonl", {"_id": "7", "text": "why"})
+    message = refusal(small)
+    assert "none of the 2 judged queries has a text, the first being 'q1'; the queries' first id is '7'" in message
+
+
+def test_a_declared_task_may_lack_no_querys_text(small: Path):
     put(small, "queries.jsonl", {"_id": "q2", "text": "why"})
-    assert "1 judged queries have no text, the first being 'q1'" in refusal(small)
+    assert "1 queries (expected 2)" in refusal(small, Task("beir", "small", counts=Counts(3, 2, 4)))
+
+
+def test_judged_documents_that_the_corpus_lacks_are_counted_and_named(small: Path, capsys: pytest.CaptureFixture[str]):
+    load(folder_task(small, "test")).documents.close()
+    note = f"{small}: 1 of 3 judged documents are not in the corpus and cannot be found, the first being 'absent'."
+    assert capsys.readouterr().err == f"Note: {note}\n"
+
+
+@pytest.mark.parametrize(
+    ("qrels", "part"),
+    [
+        ("q1 x1 1\n q2 x2 0", "none of the 2 judged documents, the first being 'x1'; the corpus' first id is 'd1'"),
+        ("q1 x1 1\n q1 d1 0\n q2 x2 2", "none of the 2 relevant documents, the first being 'x1'"),
+        ('q1 "d1" 1\n q2 "d2" 1', "have quotation marks around them: write the file without any"),
+    ],
+)
+def test_judgements_of_another_corpus_are_refused(beir_folder: BeirFolder, qrels: str, part: str):
+    folder = beir_folder(CORPUS, QUERIES, qrels)
+    with pytest.raises(BenchError) as caught:
+        load(folder_task(folder, "test"))
+    assert part in str(caught.value)
+
+
+def test_quoted_query_ids_are_refused_with_what_to_do(beir_folder: BeirFolder):
+    message = refusal(beir_folder(CORPUS, QUERIES, '"q1" d1 1\n "q2" d2 1'))
+    assert "none of the 2 judged queries has a text" in message
+    assert "quotation marks" in message
+
+
+def test_judgements_that_call_nothing_relevant_are_named(beir_folder: BeirFolder, capsys: pytest.CaptureFixture[str]):
+    load(folder_task(beir_folder(CORPUS, QUERIES, "q1 d1 0\n q2 d2 -1"), "test")).documents.close()
+    assert "no judgement is above 0, so that every figure is 0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["corpus.jsonl", "queries.jsonl", "qrels/test.tsv"])
+def test_a_plain_file_called_gz_and_a_gzipped_one_called_plain_are_read(small: Path, name: str):
+    expected = [(each.version, list(each.documents)) for each in [loaded(small)]]
+    path = small / name
+    content = path.read_bytes()
+    path.rename(small / f"{name}.gz")  # as browsers leave it
+    assert [(each.version, list(each.documents)) for each in [loaded(small)]] == expected
+    (small / f"{name}.gz").unlink()
+    path.write_bytes(gzip.compress(content))
+    assert [(each.version, list(each.documents)) for each in [loaded(small)]] == expected
+
+
+@pytest.mark.parametrize("name", ["corpus.jsonl", "queries.jsonl", "qrels/test.tsv"])
+def test_each_file_may_be_a_pipe(small: Path, name: str):
+    before = loaded(small)
+    expected = before.version, list(before.documents)
+    path = small / name
+    content = path.read_bytes()
+    path.unlink()
+    os.mkfifo(path)
+    writer = threading.Thread(target=path.write_bytes, args=(content,))
+    writer.start()
+    after = loaded(small)
+    writer.join(timeout=10)
+    assert (after.version, list(after.documents), list(after.documents)) == (*expected, expected[1])
+    after.documents.close()
+
+
+def test_the_hash_of_the_texts_is_of_ids_texts_and_order(small: Path):
+    rows = [{"_id": "d1", "title": "T", "text": "a"}, {"_id": "d2", "text": "b"}]
+
+    def hashed(*documents: dict[str, str], task: Task = TASK) -> str:
+        path = put(small, "corpus.jsonl", *documents)
+        return FolderDocuments(path, task).texts_hash()
+
+    first = hashed(*rows)
+    assert first == hash_texts([("d1", "T a"), ("d2", "b")])
+    others = [
+        hashed(*reversed(rows)),
+        hashed(rows[0] | {"text": "c"}, rows[1]),
+        hashed(rows[0] | {"_id": "d3"}, rows[1]),
+        hashed(rows[0]),
+        hashed(*rows, task=Task("folder", "small", join_title=False)),
+    ]
+    assert len({first, *others}) == 6
+    assert hashed(*rows) == first
+
+
+def test_a_corpus_that_changes_while_it_is_in_use_is_refused(small: Path):
+    documents = loaded(small).documents
+    path = small / "corpus.jsonl"
+    path.write_bytes(path.read_bytes().replace(b"moon", b"MOON!"))
+    with pytest.raises(BenchError, match=r"corpus\.jsonl was changed while it was in use"):
+        documents.texts(["d1"])
+
+
+def test_a_corpus_is_open_only_while_it_is_read(small: Path):
+    def open_files() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    before = open_files()
+    kept = [loaded(small).documents for _ in range(20)]
+    assert [each.texts(["d2"]) for each in kept] == [{"d2": "Onions make eyes water."}] * 20
+    assert open_files() == before
+
+
+def test_folders_that_may_not_be_entered_are_named(
+    small: Path, environment: dict[str, str], without_override: list[str], tmp_path: Path
+):
+    (small / "qrels").chmod(0)
+    try:
+        command = [*without_override, sys.executable, "-m", "bench", "folder", str(small), "-r", "first-stage"]
+        answer = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    finally:
+        (small / "qrels").chmod(0o755)
+    assert answer.returncode == 2
+    assert f"Error: Cannot read {small}/qrels/test.tsv: Permission denied." in answer.stderr
+    assert "Traceback" not in answer.stderr
 
 
 def test_the_order_of_queries_and_judgements_is_no_part_of_the_version(beir_folder: BeirFolder):
@@ -223,7 +368,7 @@ def test_a_missing_split_is_named_with_those_that_are_there(beir_folder: BeirFol
         ({"_id": "d2"}, "'text' must be a text"),
         ({"_id": "d2", "text": None}, "'text' must be a text"),
         ({"_id": "d2", "text": ["x"]}, "'text' must be a text"),
-        ({"_id": "d1", "text": "again"}, "'d1' stands there twice"),
+        ({"_id": "d1", "text": "again"}, "'d1' occurs twice"),
     ],
 )
 def test_a_malformed_row_is_named(small: Path, file: str, row: object, reason: str):
@@ -251,13 +396,20 @@ def test_ids_in_any_script(small: Path, identifier: str):
     ("line", "reason"),
     [
         ("q1\td1", "expected 'query-id<TAB>corpus-id<TAB>score'"),
-        ("q1 d1 1", "expected 'query-id<TAB>corpus-id<TAB>score'"),
-        ("q1\t0\td1\t1", "expected 'query-id<TAB>corpus-id<TAB>score'"),
+        ("q1 d1 1", "Separate the columns by tabs."),
+        ("q1,d1,1", "Separate the columns by tabs."),
+        ("q1\t0\td1\t1", "looks like a TREC qrels file: drop its second column"),
         ("q1\t\t1", "expected 'query-id<TAB>corpus-id<TAB>score'"),
         ("q1\td1 \t1", "white space"),
         (" q1\td1\t1", "white space"),
         ("q1\td8\thigh", "'high' is not a whole number"),
-        ("q1\td8\t1.5", "'1.5' is not a whole number"),
+        ("q1\td8\t1.5", "'1.5' is not a whole number. Write it in digits"),
+        ("q1\td8\t1_0", "'1_0' is not a whole number"),
+        ("q1\td8\t١", "'١' is not a whole number"),
+        ("q1\td8\t１", "'１' is not a whole number"),
+        ("q1\td8\t 1", "' 1' is not a whole number"),
+        ("q1\td8\t+1", "'+1' is not a whole number"),
+        ("q1\td8\t²", "'²' is not a whole number"),
         ("q1\td8\t", "expected 'query-id<TAB>corpus-id<TAB>score'"),
         # The measure library keeps a counter for every grade up to the highest: this one would take 16 GB.
         ("q1\td8\t2147483647", "between"),
@@ -287,12 +439,12 @@ def test_judgements_with_and_without_a_header(tmp_path: Path, text: str):
 @pytest.mark.parametrize("content", ["", "query-id\tcorpus-id\tscore\n", "\n\n"])
 def test_a_file_without_judgements_is_refused(small: Path, content: str):
     (small / "qrels" / "test.tsv").write_text(content)
-    assert "test.tsv holds no judgements" in refusal(small)
+    assert "test.tsv has no judgements" in refusal(small)
 
 
 def test_an_empty_corpus_is_refused(small: Path):
     (small / "corpus.jsonl").write_text("\n")
-    assert "corpus.jsonl holds no documents" in refusal(small)
+    assert "corpus.jsonl has no documents" in refusal(small)
 
 
 @pytest.mark.parametrize("file", ["corpus.jsonl", "queries.jsonl"])
@@ -300,13 +452,23 @@ def test_a_torn_packed_file_is_named(beir_folder: BeirFolder, file: str):
     folder = beir_folder(CORPUS, QUERIES, QRELS, packed=True)
     path = folder / f"{file}.gz"
     path.write_bytes(path.read_bytes()[:-9])
-    assert f"{path} is torn" in refusal(folder)
+    assert f"{path} is a damaged gzip file" in refusal(folder)
 
 
 @pytest.mark.parametrize("file", ["corpus.jsonl", "queries.jsonl"])
 def test_a_file_that_is_not_utf8_is_named(small: Path, file: str):
     (small / file).write_bytes('{"_id": "d1", "text": "café"}\n'.encode("latin-1"))
     assert str(small / file) in refusal(small)
+
+
+@pytest.mark.parametrize("file", ["corpus.jsonl", "queries.jsonl"])
+@pytest.mark.parametrize("pack", [bz2.compress, lambda content: content.decode().encode("utf-16")])
+def test_a_file_packed_or_encoded_otherwise_is_named_with_what_to_do(small: Path, file: str, pack):
+    (small / file).write_bytes(pack((small / file).read_bytes()))
+    message = refusal(small)
+    assert str(small / file) in message
+    assert "not UTF-8 text" in message
+    assert "unpack it" in message
 
 
 @pytest.mark.parametrize("file", ["corpus.jsonl", "queries.jsonl"])

@@ -9,10 +9,10 @@ import pytest
 from bench.campaign import Plan, run
 from bench.errors import BenchError
 from bench.progress import Advance
-from bench.rerankers import load
 from bench.rerankers.base import Options
 from bench.results import read_result, result_paths
 from bench.run import read_run
+from bench.sensitivity import measure
 from bench.suites.folder import folder_tasks
 
 CORPUS = """
@@ -40,7 +40,7 @@ class Steps:
     def step(self, label: str, total: int | None) -> Iterator[Advance]:
         done = 0
 
-        def advance(units: int) -> None:
+        def advance(units: int, /, *, restored: bool = False) -> None:
             nonlocal done
             done += units
 
@@ -84,13 +84,13 @@ def test_progress_reaches_its_end(plan: Callable[..., Plan]):
     steps = Steps()
     run(plan("first-stage"), steps)
     assert steps.steps == [
-        ("folder/one  reading", None, 0),
-        ("folder/one  first stage", 3, 3),
-        ("folder/two  reading", None, 0),
-        ("folder/two  first stage", 3, 3),
+        ("folder/one  reading  task 1 of 2", None, 0),
+        ("folder/one  first stage  task 1 of 2", 3, 3),
+        ("folder/two  reading  task 2 of 2", None, 0),
+        ("folder/two  first stage  task 2 of 2", 3, 3),
         ("loading first-stage", None, 0),
-        ("folder/one  first-stage", 2, 2),
-        ("folder/two  first-stage", 2, 2),
+        ("folder/one  first-stage  task 1 of 2", 2, 2),
+        ("folder/two  first-stage  task 2 of 2", 2, 2),
     ]
 
 
@@ -139,11 +139,113 @@ def test_a_reranker_named_twice_is_measured_once(plan: Callable[..., Plan]):
     ]  # fmt: skip
 
 
-def test_two_rerankers_of_one_name_are_refused(plan: Callable[..., Plan], monkeypatch: pytest.MonkeyPatch):
-    # As two checkpoints of different parents' are: one result would take the other's place.
-    monkeypatch.setattr("bench.campaign.load_reranker", lambda name, options: load("random", options))
-    with pytest.raises(BenchError, match="oracle and another --reranker are both called 'random'"):
-        run(plan("random", "oracle"), Steps())
+def test_two_rerankers_of_one_name_are_refused_before_anything_is_read(plan: Callable[..., Plan], tmp_path: Path):
+    # As two checkpoints of different parents are: no table could tell them apart.
+    for parent in ("a", "b"):
+        (tmp_path / parent / "mine").mkdir(parents=True)
+    names = [f"core:{tmp_path}/{parent}/mine" for parent in ("a", "b")]
+    steps = Steps()
+    with pytest.raises(BenchError, match=f"{names[1]} and {names[0]} are both called 'core:mine'"):
+        run(plan("random", *names), steps)
+    assert steps.steps == []
+
+
+def test_an_object_that_turns_out_to_have_anothers_name_is_refused(
+    plan: Callable[..., Plan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "named_later.py").write_text(
+        "from bench.rerankers.base import Card\n"
+        "class Mine:\n"
+        "    def __init__(self):\n"
+        "        self.card = Card('oracle', 'f', 'own')\n"
+        "    def score(self, lists):\n"
+        "        return iter(())\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BenchError, match="named_later:Mine and another --reranker are both called 'oracle'"):
+        run(plan("named_later:Mine", "oracle"), Steps())
+    assert not list((tmp_path / "out").rglob("result.json"))
+
+
+@pytest.mark.parametrize(
+    ("reranker", "changes", "message"),
+    [
+        ("random", {"options": Options(device="quantum")}, "device 'quantum' cannot be used"),
+        ("random", {"options": Options(dtype="float12")}, "no precision 'float12'"),
+        ("nowhere_at_all:Mine", {}, "No module named 'nowhere_at_all'"),
+        ("fusion:bench.errors:Missing", {}, "no attribute 'Missing'"),
+        ("bench.errors:BenchError", {}, "must be a class with a method 'score"),
+        ("cross-encoder:./missing/folder", {}, "neither a folder nor a hub id"),
+        ("bi-encoder:/missing/folder", {}, "neither a folder nor a hub id"),
+        ("bi-encoder:package:no-such-package/model", {}, "no-such-package"),
+        ("http://user:password@localhost/rerank", {}, "neither a password"),
+        ("fusion:https://api.jina.ai/v1/rerank", {}, "JINA_API_KEY"),
+        ("random", {"analysis": "klingon"}, "klingon"),
+        ("fusion:random", {"options": Options(http_options=(("top_n", "3"),))}, "none of the rerankers is an HTTP"),
+    ],
+)
+def test_mistakes_are_told_before_anything_is_read(
+    plan: Callable[..., Plan],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    reranker: str,
+    changes: dict[str, object],
+    message: str,
+):
+    monkeypatch.delenv("JINA_API_KEY", raising=False)
+    if "analysis" in changes:
+        changes = {"tasks": folder_tasks([tmp_path / "one"], "test", str(changes["analysis"]))}
+    steps = Steps()
+    with pytest.raises(BenchError, match=message):
+        run(plan("first-stage", reranker, **changes), steps)
+    assert steps.steps == []
+
+
+@pytest.mark.parametrize("name", ["cross-encoder:nobody/has-this", "jina-reranker-v3", "fusion:core:nobody/has-this"])
+def test_a_model_that_is_not_cached_is_told_at_once_where_the_hub_may_not_be_asked(
+    plan: Callable[..., Plan], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    steps = Steps()
+    with pytest.raises(BenchError, match=r"nobody/has-this|jina-reranker-v3"):
+        run(plan("first-stage", name), steps)
+    assert steps.steps == []
+
+
+def test_sensitivity_tells_mistakes_before_anything_is_read(plan: Callable[..., Plan], tmp_path: Path):
+    steps = Steps()
+    one = folder_tasks([tmp_path / "one"], "test")
+    with pytest.raises(BenchError, match="no attribute 'Missing'"):
+        measure(plan("bench.errors:Missing", tasks=one), 1, steps)
+    assert steps.steps == []
+
+
+def test_a_rerankers_memory_is_free_before_the_next_one_loads(
+    plan: Callable[..., Plan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "heavy.py").write_text(
+        "from bench.rerankers.base import Scored\n"
+        "alive = 0\n"
+        "class One:\n"
+        "    def __init__(self):\n"
+        "        global alive\n"
+        "        alive += 1\n"
+        "        self.me = self\n"
+        "        assert alive == 1, 'two are in memory'\n"
+        "    def __del__(self):\n"
+        "        global alive\n"
+        "        alive -= 1\n"
+        "    def score(self, lists):\n"
+        "        for each in lists:\n"
+        "            yield Scored(each.query_id, [0] * len(each.ids))\n"
+        "class Two(One):\n"
+        "    pass\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert len(run(plan("heavy:One", "heavy:Two"), Steps())) == 4
 
 
 def test_a_first_stage_that_is_no_file_is_named_before_anything_is_read(plan: Callable[..., Plan]):

@@ -10,6 +10,7 @@ from bench.collections.collection import Collection
 from bench.compare import Comparison, Entry, compare, render
 from bench.errors import BenchError
 from bench.flips import Flips
+from bench.leaderboard import build
 from bench.results import Result
 from tests.bench.factories import figures_result, keep, measure, toy_collection
 from tests.conftest import Call
@@ -195,7 +196,7 @@ def test_damage_and_missing_queries_are_named_together(tmp_path: Path) -> None:
         compare(a, b)
     for path in (a, b):
         path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(BenchError, match=r"is not JSON[\s\S]*is not JSON"):
+    with pytest.raises(BenchError, match=r"is not valid JSON[\s\S]*is not valid JSON"):
         compare(a, b)
 
 
@@ -250,3 +251,24 @@ def test_hostile_texts_do_nothing(tmp_path: Path) -> None:
         assert not any(character in shown for character in ("\x1b", "\x07", "\u202e"))
         # As the query, in both top tens, as a reranker's name at the beginning and over its top ten.
         assert shown.count(r"\x1b]0;owned\x07[bold red]\u202etxt next") == 5
+
+
+def test_compare_and_the_leaderboard_print_one_interval(tmp_path: Path) -> None:
+    figures = {f"q{number}": (number * 7 % 10) / 10 for number in range(40)}
+    base = figures_result(dict.fromkeys(figures, 0.4), reranker="first-stage")
+    other = figures_result(figures, reranker="other")
+    keep(tmp_path / "a", base)
+    keep(tmp_path / "b", other)
+    (task,) = compare(tmp_path / "a", tmp_path / "b", changes=0).tasks
+    (section,) = build([base, other]).sections
+    (cell,) = next(row.cells for row in section.rows if row.name == "other")
+    assert cell is not None and cell.gain_interval == (task.low, task.high)
+
+
+def test_few_queries_are_said_to_be_few(tmp_path: Path) -> None:
+    for queries in (29, 30):
+        figures = {f"q{number}": 0.5 for number in range(queries)}
+        for side in ("a", "b"):
+            keep(tmp_path / side, figures_result(figures, f"beir/of-{queries}"))
+    shown = printed(compare(tmp_path / "a", tmp_path / "b", changes=0))
+    assert "Few queries (fewer than 30), so that intervals are wide: beir/of-29." in shown

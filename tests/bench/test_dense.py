@@ -1,10 +1,15 @@
 """The dense first stage, with the bi-encoder whose weights come with its package."""
 
+import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 
+from bench.campaign import Plan, settled
 from bench.collections.beir_folder import load_folder
 from bench.collections.collection import Collection
 from bench.contest import contest
@@ -13,9 +18,13 @@ from bench.evaluate import evaluate
 from bench.first_stage import dense
 from bench.first_stage.dense import dense_run
 from bench.first_stage.runs import first_stage
-from bench.rerankers import load
-from bench.rerankers.base import Options
+from bench.progress import Advance
+from bench.rerankers import ROWS, load
+from bench.rerankers.base import Card, Options
+from bench.rerankers.batching import Vectors
+from bench.rerankers.checkpoint import locate
 from bench.run import Run
+from bench.suites.folder import folder_task
 from bench.task import Task
 
 CORPUS = """
@@ -82,6 +91,58 @@ def test_reranking_a_dense_run_with_its_own_model_changes_nothing(collection: Co
     settled = contest(collection, run, 100, Options())
     _, reranked = evaluate(settled, load("minilm", Options()))
     assert orders(reranked) == orders(run)
+
+
+class Fake:
+    """An encoder that gives a not-a-number for every text with some word."""
+
+    def __init__(self, word: str) -> None:
+        self.word = word
+        self.card = Card("fake", "", "bi-encoder")
+
+    def embed(self, texts: list[str], is_query: bool) -> Vectors:
+        return np.array([[np.nan if self.word in text else 1.0, 0.0] for text in texts], np.float32)
+
+
+@pytest.mark.parametrize(("word", "named"), [("starch", "document 'bread'"), ("vegetables", "query 'q2'")])
+def test_an_embedding_that_is_not_a_number_is_not_ranked(
+    collection: Collection, word: str, named: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(dense, "load", lambda *_: Fake(word))
+    with pytest.raises(BenchError, match=f"{named} an embedding that is not a finite number"):
+        dense_run(collection, "minilm", 10)
+
+
+def test_weights_that_are_not_numbers_are_not_ranked(collection: Collection, tmp_path: Path):
+    folder = Path(shutil.copytree(locate(ROWS["minilm"]).folder, tmp_path / "broken"))
+    tensors = load_file(folder / "model.safetensors")
+    tensors["encoder.layer.5.output.LayerNorm.bias"][0] = float("nan")
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(BenchError, match="bi-encoder:broken gave query 'tide' an embedding that is not a finite"):
+        first_stage(collection, f"dense:{folder}", 10)
+
+
+def test_device_and_precision_reach_the_first_stage(collection: Collection):
+    with pytest.raises(BenchError, match="device 'meta' cannot be used"):
+        first_stage(collection, "dense:minilm", 10, None, Options(device="meta"))
+    halved = first_stage(collection, "dense:minilm", 10, None, Options(device="cpu", dtype="bfloat16"))
+    whole = first_stage(collection, "dense:minilm", 10, None, Options(device="cpu"))
+    assert halved.rankings["tide"] != whole.rankings["tide"]
+
+
+class Quiet:
+    """Shows no progress."""
+
+    @contextmanager
+    def step(self, label: str, total: int | None) -> Iterator[Advance]:
+        yield lambda _: None
+
+
+def test_the_commands_options_reach_the_first_stage(beir_folder: Callable[..., Path], tmp_path: Path):
+    task = folder_task(beir_folder(CORPUS, QUERIES, QRELS), "test")
+    plan = Plan([task], ["first-stage"], tmp_path, "dense:minilm", options=Options(device="meta"))
+    with pytest.raises(BenchError, match="device 'meta' cannot be used"), settled(plan, task, Quiet()):
+        pass
 
 
 @pytest.mark.parametrize("model", ["nowhere/nothing", "oracle"])

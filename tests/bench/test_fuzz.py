@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 
 from bench.collections.beir_folder import FolderDocuments, read_judgements, read_queries
 from bench.collections.collection import Collection
+from bench.collections.mkqa import read_questions
 from bench.contest import contest
 from bench.errors import BenchError
 from bench.evaluate import evaluate
 from bench.first_stage.runs import read_manifests
+from bench.measures import STANDARD, per_query
 from bench.rerankers import load
 from bench.rerankers.base import Options
 from bench.results import read_result, write_result
@@ -68,6 +70,12 @@ MANIFEST = {
     }
 }  # fmt: skip
 
+QUESTION = (
+    '{"example_id": -7, "queries": {"en": "where", "ja": "どこ"}, "answers": {"ja": [], "en": '
+    '[{"type": "entity", "text": "Ottawa", "aliases": ["Bytown"], "entity": "Q1"}]}}\n'
+).encode()
+"""A line of MKQA's release."""
+
 Read = Callable[[Path], object]
 READERS: dict[str, tuple[str, Read, bytes]] = {
     "run": ("run.trec", read_run, b"q1 Q0 d1 1 2.5 made\nq1 Q0 d2 2 1e-3 made\nq2 Q0 d1 1 -0.0 made\n"),
@@ -78,6 +86,7 @@ READERS: dict[str, tuple[str, Read, bytes]] = {
         whole_corpus,
         b'{"_id": "d1", "title": "one", "text": "a \\ud83d\\ude00"}\n\n{"_id": "d2", "title": null, "text": "b"}\n',
     ),
+    "questions": ("mkqa.jsonl", lambda path: read_questions(path, "ja"), QUESTION),
     "manifests": ("manifest.json", lambda path: read_manifests(path.parent), json.dumps(MANIFEST).encode()),
 }
 """For each reader the name its file goes by, and a file that it accepts."""
@@ -141,13 +150,29 @@ def test_a_valid_file_with_pieces_changed(name: str, tmp_path: Path, data: st.Da
     survives(read, tmp_path / file, data.draw(mutated(valid)))
 
 
-@pytest.mark.parametrize("name", ["run", "queries", "judgements", "corpus"])
+TEXTS = [name for name in READERS if name != "manifests"]
+
+
+@pytest.mark.parametrize("name", TEXTS)
 @FUZZ
 @given(data=st.data())
 def test_a_gzipped_file_with_pieces_changed(name: str, tmp_path: Path, data: st.DataObject) -> None:
     file, read, valid = READERS[name]
     content = gzip.compress(data.draw(mutated(valid)) if data.draw(st.booleans()) else valid, mtime=0)
-    survives(read, tmp_path / f"{file}.gz", data.draw(mutated(content)))
+    survives(read, tmp_path / (f"{file}.gz" if data.draw(st.booleans()) else file), data.draw(mutated(content)))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("name", READERS)
+@settings(FUZZ, max_examples=2_000)
+@given(data=st.data())
+def test_every_reader_for_long(name: str, tmp_path: Path, data: st.DataObject) -> None:
+    file, read, valid = READERS[name]
+    content = data.draw(st.one_of(mutated(valid), st.binary(max_size=500)))
+    if name in TEXTS and data.draw(st.booleans()):
+        content = data.draw(mutated(gzip.compress(content, mtime=0)))
+    survives(read, tmp_path / file, content)
 
 
 @FUZZ
@@ -188,6 +213,32 @@ def replace_somewhere(content: Any, value: object, draw: random.Random) -> Any:
 def test_a_result_with_a_value_replaced(tmp_path: Path, result_bytes: bytes, value: object, seed: int) -> None:
     content = replace_somewhere(json.loads(result_bytes), value, random.Random(seed))
     survives(read_result, tmp_path / "result.json", json.dumps(content).encode())
+
+
+@FUZZ
+@given(value=JSON, seed=st.integers(0, 10**9))
+def test_questions_with_a_value_replaced(tmp_path: Path, value: object, seed: int) -> None:
+    content = replace_somewhere(json.loads(QUESTION), value, random.Random(seed))
+    survives(lambda path: read_questions(path, "ja"), tmp_path / "mkqa.jsonl", json.dumps(content).encode())
+
+
+@FUZZ
+@given(
+    judgements=st.dictionaries(
+        st.text(max_size=3), st.dictionaries(st.text(max_size=3), st.integers() | st.integers(-3, 3), max_size=4)
+    ),
+    rankings=st.dictionaries(st.text(max_size=3), st.lists(st.text(max_size=3), unique=True, max_size=6)),
+)
+def test_the_measure_library_survives_any_judgements(
+    judgements: dict[str, dict[str, int]], rankings: dict[str, list[str]]
+) -> None:
+    try:
+        figures = per_query(judgements, rankings, STANDARD)
+    except BenchError as error:
+        assert "grade" in str(error)
+    else:
+        assert all(of_query.keys() == judgements.keys() for of_query in figures.values())
+        assert all(0 <= figure <= 1 for of_query in figures.values() for figure in of_query.values())
 
 
 @FUZZ

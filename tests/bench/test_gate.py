@@ -1,5 +1,7 @@
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from io import StringIO
@@ -13,9 +15,11 @@ from rich.console import Console
 
 from bench import gate as module
 from bench.errors import BenchError
-from bench.gate import Report, Verdict, append_step_summary, decide, gate, markdown, render, write_junit
-from bench.results import Result
+from bench.gate import Report, Rules, Verdict, append_step_summary, decide, gate, markdown, render, write_junit
+from bench.results import Result, write_result
+from bench.run import Run, write_run
 from tests.bench.factories import figures_result, keep
+from tests.conftest import Call
 
 HOSTILE = "\x1b[31m[red]<b>|`\u202e]]>&\n@all"
 
@@ -59,8 +63,7 @@ def test_a_clear_fall_is_a_regression(of: Compare) -> None:
     assert (report.exit_status, verdicts(report)) == (1, {"beir/toy": Verdict.REGRESSED})
     (line,) = report.lines
     assert (line.baseline, line.candidate) == pytest.approx((0.5, 0.4))
-    assert line.low == pytest.approx(-0.1)
-    assert line.high == pytest.approx(-0.1)
+    assert (line.low, line.high) == pytest.approx((-0.1 - 0.025606, -0.1 + 0.025606), abs=1e-6)  # 2.0227 (.25/39/40)^.5
     assert line.p == 1 / 10_001
     assert line.why == "fell by 10.00 points, at least 0.5; p 0.0001 after Holm, significant at 0.05"
 
@@ -74,11 +77,119 @@ def test_a_fall_of_exactly_the_minimum_counts(of: Compare) -> None:
     assert of([figures_result(even(0.5))], [figures_result(even(0.495))]).exit_status == 1
 
 
-def test_a_large_fall_that_may_be_chance_holds(of: Compare) -> None:
-    # Five queries of forty fell: 2 of 2^5 sign patterns are as extreme, p = .0625, though the mean lost 6.25 points.
-    report = of([figures_result(even(0.5))], [figures_result(moved({f"q{number}": -0.5 for number in range(5)}))])
-    assert (report.exit_status, report.lines[0].p) == (0, 2 / 32)
-    assert report.lines[0].why == "fell by 6.25 points, at least 0.5; p 0.0625 after Holm, not significant at 0.05"
+@pytest.fixture
+def fallen_by_chance() -> tuple[list[Result], list[Result]]:
+    """Kept and new: five queries of forty lost half a point each. 2 of 2^5 sign patterns are as extreme, p = .0625."""
+    return [figures_result(even(0.5))], [figures_result(moved({f"q{number}": -0.5 for number in range(5)}))]
+
+
+Fallen = tuple[list[Result], list[Result]]
+
+
+def test_a_large_fall_that_may_be_chance_is_inconclusive(of: Compare, fallen_by_chance: Fallen, tmp_path: Path) -> None:
+    report = of(*fallen_by_chance)
+    (line,) = report.lines
+    assert (report.exit_status, line.verdict, line.p) == (0, Verdict.INCONCLUSIVE, 2 / 32)
+    # Squares 5 x .4375^2 + 35 x .0625^2 + .25 = 1.34375; (2.0227 + .85070) (1.34375 / 39 / 40)^.5 = .0843.
+    assert line.why == (
+        "fell by 6.25 points, at least 0.5; p 0.0625 after Holm, not significant at 0.05; "
+        "a drop of 8.4 points or more would be found 4 times in 5"
+    )
+    assert report.headline.startswith("Gate: inconclusive (0 regressed, 1 inconclusive, 0 held, 0 improved;")
+    assert f"Inconclusive: beir/toy by model {line.why}." in markdown(report).replace("\\", "")
+    write_junit(report, tmp_path / "junit.xml")
+    (suite,) = ElementTree.parse(tmp_path / "junit.xml").getroot()
+    assert (suite.get("failures"), suite.get("skipped"), len(list(suite.iter("skipped")))) == ("0", "1", 1)
+
+
+def test_strict_lets_the_inconclusive_fail(of: Compare, fallen_by_chance: Fallen, tmp_path: Path) -> None:
+    report = of(*fallen_by_chance, strict=True)
+    assert (report.exit_status, verdicts(report)) == (1, {"beir/toy": Verdict.INCONCLUSIVE})
+    write_junit(report, tmp_path / "junit.xml")
+    (suite,) = ElementTree.parse(tmp_path / "junit.xml").getroot()
+    assert (suite.get("failures"), suite.get("skipped"), len(list(suite.iter("failure")))) == ("1", "0", 1)
+
+
+def test_a_largest_drop_fails_whatever_its_p_value(of: Compare, fallen_by_chance: Fallen) -> None:
+    assert of(*fallen_by_chance, max_drop=6.3).exit_status == 0
+    report = of(*fallen_by_chance, max_drop=6.25)
+    assert (report.exit_status, verdicts(report)) == (1, {"beir/toy": Verdict.REGRESSED})
+    assert report.lines[0].why == (
+        "fell by 6.25 points, at least the largest drop, 6.25; p 0.0625 after Holm, not significant at 0.05"
+    )
+
+
+def test_five_queries_find_nothing(of: Compare) -> None:
+    # No pattern of signs is rarer than 2 in 32, so that even the loss of everything is inconclusive.
+    report = of([figures_result(even(0.5, 5))], [figures_result(even(0.0, 5))])
+    assert report.lines[0].verdict is Verdict.INCONCLUSIVE
+    assert report.lines[0].why.endswith("; no drop is found with so few queries")
+    assert "Few queries (fewer than 30): beir/toy." in markdown(report).replace("\\", "")
+
+
+def test_equal_figures_have_no_interval(of: Compare) -> None:
+    (line,) = of([figures_result(even(0.5))], [figures_result(even(0.5))]).lines
+    assert (line.low, line.high, line.cells()[5]) == (None, None, "no change")
+
+
+def test_runs_are_checked_against_their_results(of: Compare, tmp_path: Path) -> None:
+    of([figures_result(even(0.5))], [figures_result(even(0.5))])
+    for side in ("kept", "new"):
+        (run,) = (tmp_path / side).rglob("run.trec.gz")
+        whole = run.read_bytes()
+        write_run(Run("other", {"q1": [("d2", 1.0)]}), run)
+        report = gate(tmp_path / "kept", tmp_path / "new")
+        assert (report.exit_status, report.lines) == (2, ())
+        assert f"{run} is not the run that" in report.problems[0]
+        run.unlink()
+        assert gate(tmp_path / "kept", tmp_path / "new").exit_status == 2
+        run.write_bytes(whole)
+    assert gate(tmp_path / "kept", tmp_path / "new").exit_status == 0
+
+
+def test_a_linked_baseline_is_compared_and_an_unreadable_one_is_refused(
+    of: Compare, tmp_path: Path, bench: Call, without_override: list[str]
+) -> None:
+    of([figures_result(even(0.5)), figures_result(even(0.5), "beir/other")], [figures_result(even(0.1))])
+    keep(tmp_path / "new", figures_result(even(0.5), "beir/other"))
+    sides = ("gate", "--baseline", tmp_path / "kept", "--candidate", tmp_path / "new")
+    assert bench(*sides).returncode == 1
+    task = tmp_path / "kept" / "beir" / "toy"
+    task.rename(tmp_path / "elsewhere")
+    task.symlink_to(tmp_path / "elsewhere")
+    assert bench(*sides).returncode == 1
+    task.unlink()
+    (tmp_path / "elsewhere").rename(task)
+    task.chmod(0)
+    answer = bench(*sides, prefix=without_override)
+    task.chmod(0o700)
+    assert answer.returncode == 2
+    assert f"Could not compare: Cannot read {task}: Permission denied." in answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--junit", "."), ("--junit", "n" * 300), ("--baseline", "n" * 300), ("--max-drop", "0")]
+)
+def test_what_is_no_verdict_is_exit_status_2(of: Compare, tmp_path: Path, bench: Call, option: str, value: str) -> None:
+    of([figures_result(even(0.5))], [figures_result(even(0.1))])
+    given = {"--baseline": tmp_path / "kept", "--candidate": tmp_path / "new", option: value}
+    answer = bench("gate", *(each for pair in given.items() for each in pair))
+    assert (answer.returncode, "Traceback" in answer.stderr) == (2, False), answer.stderr
+
+
+@pytest.mark.parametrize("output", [">/dev/full", "| (exec <&-; sleep 1)"])
+def test_a_verdict_that_cannot_be_printed_is_exit_status_2(
+    of: Compare, tmp_path: Path, environment: dict[str, str], output: str
+) -> None:
+    of([figures_result(even(0.5))], [figures_result(even(0.1))])
+    command = f"{sys.executable} -m bench gate --baseline kept --candidate new --junit junit.xml"
+    answer = subprocess.run(
+        ["bash", "-c", f"({command}; echo $? >status) {output}"],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (tmp_path / "status").read_text() == "2\n", answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert (tmp_path / "junit.xml").exists()
 
 
 def test_holm_over_the_tasks(of: Compare) -> None:
@@ -116,9 +227,12 @@ def test_any_difference_of_an_order_only_reranker_is_a_regression(of: Compare, b
     assert "per_query of 1 queries, the first 'q7'" in report.lines[0].why
 
 
-def test_another_run_of_an_order_only_reranker_is_a_regression(of: Compare) -> None:
+def test_another_run_of_an_order_only_reranker_is_a_regression(of: Compare, tmp_path: Path) -> None:
     kept = figures_result(even(0.5), reranker="reverse", family="order-only")
-    report = of([kept], [replace(kept, run_sha256="0" * 64)])
+    of([kept], [])
+    other = Run("figures", {query_id: [("d2", 1.0)] for query_id in kept.per_query})
+    write_result(replace(kept, run_sha256=other.sha256), other, tmp_path / "new")
+    report = gate(tmp_path / "kept", tmp_path / "new")
     assert (report.exit_status, report.lines[0].why) == (1, "must be exactly equal and differs in run_sha256")
 
 
@@ -150,7 +264,9 @@ def test_everything_that_cannot_be_compared_is_named(of: Compare, tmp_path: Path
 def test_a_regression_does_not_hide_what_could_not_be_compared(of: Compare) -> None:
     report = of([figures_result(even(0.5)), figures_result(even(0.5), "beir/gone")], [figures_result(even(0.1))])
     assert (report.exit_status, verdicts(report)) == (2, {"beir/toy": Verdict.REGRESSED})
-    assert report.headline.startswith("Gate: could not compare (1 regressed, 0 held, 0 improved, 1 could not")
+    assert report.headline.startswith(
+        "Gate: could not compare (1 regressed, 0 inconclusive, 0 held, 0 improved, 1 could not"
+    )
 
 
 def test_another_reranker_is_no_counterpart(of: Compare) -> None:
@@ -173,11 +289,16 @@ def test_senseless_options_are_refused(tmp_path: Path, min_drop: float, alpha: f
 
 
 def test_decide() -> None:
-    assert decide(-0.5, 0.05, 0.5, 0.05) is Verdict.REGRESSED
-    assert decide(-0.49, 0.01, 0.5, 0.05) is Verdict.HELD
-    assert decide(-9, 0.051, 0.5, 0.05) is Verdict.HELD
-    assert decide(0.5, 0.05, 0.5, 0.05) is Verdict.IMPROVED
-    assert decide(0.0, 1.0, 0, 0.05) is Verdict.HELD
+    rules = Rules(min_drop=0.5, alpha=0.05)
+    assert decide(-0.5, 0.05, rules) is Verdict.REGRESSED
+    assert decide(-0.49, 0.01, rules) is Verdict.HELD
+    assert decide(-9, 0.051, rules) is Verdict.INCONCLUSIVE
+    assert decide(9, 0.051, rules) is Verdict.HELD
+    assert decide(0.5, 0.05, rules) is Verdict.IMPROVED
+    assert decide(0.0, 1.0, Rules(min_drop=0)) is Verdict.HELD
+    assert decide(-9, 0.051, Rules(max_drop=9)) is Verdict.REGRESSED
+    assert decide(9, 0.051, Rules(max_drop=9)) is Verdict.HELD
+    assert decide(-0.4, 0.01, Rules(max_drop=0.4)) is Verdict.REGRESSED
 
 
 @pytest.fixture
@@ -228,7 +349,7 @@ def test_render_fits_a_narrow_terminal(of: Compare) -> None:
         ),
     )
     assert isinstance(console.file, StringIO)
-    assert all(text in console.file.getvalue() for text in ("-10.00 to -10.00", "0.0001", "regressed "))
+    assert all(text in console.file.getvalue() for text in ("-12.56 to -7.44", "0.0001", "regressed "))
 
 
 def test_junit_has_a_case_for_each_line_and_problem(hostile: Report, tmp_path: Path) -> None:
@@ -245,7 +366,7 @@ def test_junit_has_a_case_for_each_line_and_problem(hostile: Report, tmp_path: P
     assert len(cases) == 3
     (failure,) = suite.iter("failure")
     (error,) = suite.iter("error")
-    assert (failure.get("message") or "").startswith("fell by 40.00 points")
+    assert (failure.get("message") or "").startswith("regressed: fell by 40.00 points")
     assert "b by gone" in (error.get("message") or "")
     assert cases["beir/a"].find("system-out") is not None
 

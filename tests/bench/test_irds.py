@@ -15,6 +15,7 @@ import pytest
 LOAD = """
 import json, sys
 from bench.collections.irds import load_irds
+from bench.collections.texts import hash_texts
 from bench.task import Task
 
 collection = load_irds(Task("beir", "scifact", source_id="beir/scifact/test", join_title=sys.argv[1] == "joined"))
@@ -27,6 +28,8 @@ print(json.dumps({
     "some": documents.texts(["d3", "absent", "d1", "d3"]),
     "none": documents.texts([]),
     "version": collection.version,
+    "lacking": documents.lacking(["d3", "absent", "d1"]),
+    "hashes": [documents.texts_hash(), documents.texts_hash(), hash_texts(documents)],
 }))
 documents.close()
 """
@@ -90,6 +93,9 @@ def test_an_archive_becomes_a_collection(environment: dict[str, str], archive: P
     assert [document_id for document_id, _ in found["all"]] == ["d1", "d2", "d3"]
     assert found["some"] == {"d3": "Émile 日本語" if rule == "joined" else "日本語", "d1": text}
     assert found["none"] == {}
+    assert found["lacking"] == ["absent"]
+    assert len(set(found["hashes"])) == 1
+    assert len(list((Path(environment["RERANK_BENCH_CACHE"]) / "texts").iterdir())) == 1
     # Nothing is left to the interpreter's end, where the store would complain.
     assert "Exception" not in answer.stderr
 

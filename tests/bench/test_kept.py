@@ -1,11 +1,14 @@
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bench.errors import BenchError
-from bench.kept import missing_queries, pair, read_kept, read_sound
+from bench.kept import Kept, missing_queries, pair, read_kept, read_results, read_sound
+from bench.rerankers.base import Card
+from bench.results import Result
 from tests.bench.factories import figures_result, keep, measure
 
 
@@ -97,3 +100,50 @@ def test_missing_queries_are_named(tmp_path: Path) -> None:
     assert missing_queries(a, a) == ""
     assert missing_queries(a, b) == f"{b.path} lacks 7 of the queries of {a.path}: 'q1', 'q2', 'q3', 'q4', 'q5', …."
     assert missing_queries(b, a) == f"{a.path} lacks 1 of the queries of {b.path}: 'q9'."
+
+
+def test_copies_of_one_result_count_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = figures_result({"q1": 0.5})
+    first = keep(tmp_path / "a", result)
+    again = replace(result, provenance={"time": "later"}, cost=replace(result.cost, seconds=2.0))
+    second = keep(tmp_path / "b", again)
+    assert [one.path for one in read_kept(tmp_path)[0]] == [first]
+    assert read_kept(tmp_path)[1] == []
+    assert read_results([tmp_path / "a", tmp_path / "b"]) == [result]
+    assert f"{second} is a copy of {first} and counts once." in capsys.readouterr().err
+    keep(tmp_path / "b", figures_result({"q1": 0.7}))
+    assert len(read_results([tmp_path])) == 2  # for the table to refuse: which of the two is meant?
+
+
+def test_rerankers_of_one_name_are_paired_by_fingerprint(tmp_path: Path) -> None:
+    def seeds(side: str, *fingerprints: str) -> list[Kept]:
+        for number, fingerprint in enumerate(fingerprints):
+            result = figures_result({"q1": 0.5, "q2": number / 10})
+            keep(tmp_path / side / str(number), replace(result, reranker=Card("random", fingerprint, "order-only")))
+        kept, problems = read_kept(tmp_path / side)
+        assert problems == []
+        return kept
+
+    one, two, other = seeds("one", "seed 0"), seeds("two", "seed 1", "seed 0"), seeds("other", "seed 7")
+
+    def paired(a: list[Kept], b: list[Kept]) -> tuple[list[str], int, int]:
+        found = pair(a, b, lambda kept: kept.task_and_reranker)
+        fingerprints = [y.result.reranker.fingerprint for _, y in found.pairs]
+        return fingerprints, len(found.clashes), len(found.only_b)
+
+    assert paired(one, two) == (["seed 0"], 0, 1)
+    assert paired(two, two) == (["seed 1", "seed 0"], 0, 0)
+    assert paired(one, other) == (["seed 7"], 0, 0)  # the code of one reranker has changed
+    assert paired(other, two) == ([], 1, 2)  # which of the two is it?
+    # One state on two devices: each goes with its own; on a third device there is none to prefer.
+    both = [replace(one[0], result=_on(one[0].result, device)) for device in ("cpu", "cuda")]
+    assert [y.identity[1] for _, y in pair(both, both[::-1], lambda kept: kept.task_and_reranker).pairs] == [
+        "cpu",
+        "cuda",
+    ]
+    third = [replace(one[0], result=_on(one[0].result, "mps"))]
+    assert len(pair(third, both, lambda kept: kept.task_and_reranker).clashes) == 1
+
+
+def _on(result: Result, device: str) -> Result:
+    return replace(result, reranker=replace(result.reranker, device=device))

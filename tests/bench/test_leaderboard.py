@@ -7,9 +7,10 @@ import pytest
 from bench import published
 from bench.errors import BenchError
 from bench.leaderboard import Leaderboard, Section, build
-from bench.results import Candidates, Result
-from bench.suites import tasks
-from tests.bench.factories import figures_result
+from bench.results import Candidates, Result, read_result, result_paths
+from bench.suites import find, tasks
+from tests.bench.factories import figures_result, whole
+from tests.conftest import ROOT
 
 MANY = 60
 
@@ -148,7 +149,7 @@ def test_gain_interval_is_of_paired_differences():
     section = only(build([result("beir/nfcorpus", "first-stage", *first), result("beir/nfcorpus", "a", *better)]))
     row, stage = section.rows
     assert row.cells[0] is not None
-    assert row.cells[0].gain_interval == pytest.approx((0.1, 0.1))  # the same for every query: nothing is unsure
+    assert row.cells[0].gain_interval == pytest.approx((0.1 - 0.016816, 0.1 + 0.016816), abs=1e-6)
     low, high = row.cells[0].interval
     assert low < row.cells[0].score < high
     assert stage.cells[0] is not None
@@ -312,9 +313,59 @@ def test_tasks_over_different_first_stages_share_no_mean():
     ]
 
 
-def test_a_reranker_that_stands_twice_is_refused():
-    with pytest.raises(BenchError, match="a stands twice on beir/nfcorpus under the protocol bm25@100-"):
+def test_a_reranker_that_stands_twice_with_different_figures_is_refused():
+    message = (
+        r"a stands twice on beir/nfcorpus under the protocol bm25@100-\w+, with different figures: 50.00 and 60.00"
+    )
+    with pytest.raises(BenchError, match=message):
         build([result("beir/nfcorpus", "a", 0.5), result("beir/nfcorpus", "a", 0.6)])
+
+
+def test_a_result_that_two_folders_hold_counts_once():
+    one = result("beir/nfcorpus", "a", 0.5)
+    again = replace(one, cost=replace(one.cost, seconds=9.0), provenance={"time": "later"})
+    others = [result("beir/scifact", "a", 0.1), result("beir/nfcorpus", "b", 0.2), result("beir/scifact", "b", 0.2)]
+    section = only(build([one, again, *others]))
+    assert scores(section, "a") == {"mean of 2": 0.3, "nfcorpus": 0.5, "scifact": 0.1}
+    assert section.rows[0].cost.seconds == 2.0  # the same measurement is not paid twice
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        ([{"dtype": "float32"}, {"dtype": "bfloat16"}], ["a (precision bfloat16)", "a (precision float32)"]),
+        ([{"settings": {"seed": 1}}, {"settings": {"seed": 2}}], ["a (seed 2)", "a (seed 1)"]),
+        ([{"device": "cpu"}, {"device": "cuda"}], ["a (device cuda)", "a (device cpu)"]),
+        ([{"dtype": "float32"}, {"dtype": ""}], ["a (1dead0)", "a (precision float32, 0dead0)"]),
+        (
+            [
+                {"device": "cpu", "dtype": "half"},
+                {"device": "cuda", "dtype": "half"},
+                {"device": "cpu", "dtype": "full"},
+            ],
+            ["a (precision full, device cpu)", "a (precision half, device cuda)", "a (precision half, device cpu)"],
+        ),
+    ],
+)
+def test_rerankers_of_one_name_are_told_apart_by_the_setting_that_differs(
+    changes: list[dict[str, object]], names: list[str]
+):
+    results = [result("beir/nfcorpus", "a", 0.1 * n) for n in range(len(changes))]
+    cards = [replace(each.reranker, fingerprint=f"{n}dead0") for n, each in enumerate(results)]
+    made = [
+        replace(each, reranker=replace(card, **change))
+        for each, card, change in zip(results, cards, changes, strict=True)
+    ]
+    assert [row.name for row in only(build(made)).rows] == names
+
+
+def test_one_checkpoint_on_two_devices_has_a_row_each():
+    made = [result("beir/nfcorpus", "a", figure) for figure in (0.5, 0.6)]
+    made = [
+        replace(each, reranker=replace(each.reranker, device=device))
+        for each, device in zip(made, ("cpu", "cuda"), strict=True)
+    ]
+    assert [row.name for row in only(build(made)).rows] == ["a (device cuda)", "a (device cpu)"]
 
 
 def test_two_states_of_a_reranker_have_a_row_each():
@@ -328,6 +379,67 @@ def test_other_queries_under_the_same_protocol_are_refused():
     changed = replace(result("beir/nfcorpus", "b", 0.5, 0.5), per_query={"q0": 0.5, "other": 0.5})
     with pytest.raises(BenchError, match="b on beir/nfcorpus was measured on other queries"):
         build([result("beir/nfcorpus", "a", 0.5, 0.5), changed])
+
+
+SUBSET = "by hash of the id"
+
+
+def test_tasks_over_a_part_of_their_queries_have_a_mean_with_those_that_have_no_more():
+    section = only(
+        build(
+            [
+                result("beir/trec-covid", "a", 0.2, queries=50),
+                result("beir/nfcorpus", "a", 0.6, queries=50, query_subset=SUBSET),
+            ]
+        )
+    )
+    assert scores(section, "a") == {"mean of 2": 0.4, "trec-covid": 0.2, "nfcorpus": 0.6}
+    assert [(column.queries, column.partial) for column in section.columns] == [
+        ("", True), ("50 queries", False), ("50 of 323 queries", True)
+    ]  # fmt: skip
+
+
+def test_a_task_over_two_parts_of_its_queries_has_a_part_in_two_means():
+    results = [
+        result(f"beir/{task}", "a", figure, queries=queries, query_subset=subset)
+        for task, figure, queries, subset in (
+            ("nfcorpus", 0.2, 323, "all"), ("nfcorpus", 0.4, 50, SUBSET),
+            ("scifact", 0.6, 300, "all"), ("scifact", 0.8, 50, SUBSET),
+        )
+    ]  # fmt: skip
+    section = only(build(results, mixed=True, figures=[figure("nfcorpus", 37.0), figure("mean", 50.0)]))
+    means = {
+        column.partial: cell.score
+        for column, cell in zip(section.columns, section.rows[0].cells, strict=True)
+        if column.kind == "mean" and cell
+    }
+    assert means == pytest.approx({False: 0.4, True: 0.6})
+
+
+def test_no_published_figure_stands_under_a_part_of_the_queries():
+    figures = [figure("nfcorpus", 37.0), figure("scifact", 76.0)]
+    part = result("beir/scifact", "a", 0.5, queries=50, query_subset=SUBSET)
+    section = only(build([whole(result("beir/nfcorpus", "a", 0.5)), part], figures=figures))
+    assert section.published is not None
+    assert section.published.columns == ("nfcorpus",)
+    assert only(build([part], figures=figures)).published is None
+    fewer = result("beir/scifact", "a", 0.5, queries=299)  # whatever the file says of its subset
+    assert only(build([fewer], figures=figures)).published is None
+
+
+def test_kept_results_have_a_mean_wherever_their_tasks_share_the_conditions():
+    results = [read_result(path) for path in result_paths([ROOT / "results"])]
+    found: dict[tuple[str, bool], set[str]] = {}
+    for each in results:
+        task = find(each.task)
+        found.setdefault((each.task.partition("/")[0], task is not None and task.embedded), set()).add(each.task)
+    means = {
+        (section.suite, section.embedded): len(columns[0].over)
+        for section in build(results, mixed=True).sections
+        if (columns := [column for column in section.columns if column.kind == "mean"])
+    }
+    assert means == {key: len(of_section) for key, of_section in found.items() if len(of_section) > 1}
+    assert len(means) >= 3
 
 
 def test_suites_and_their_embedded_samples_have_sections_of_their_own():
@@ -361,7 +473,9 @@ def test_cost_adds_up_over_tasks():
     cost = only(build([first, second])).rows[0].cost
     assert cost.documents_per_second == 100
     assert cost.tokens_per_second == 250
-    assert cost.peak_memory_bytes == 9
+    assert cost.peak_memory_bytes == 0  # on a CPU, the process's high-water mark is not the reranker's
+    on_gpu = [replace(each, cost=replace(each.cost, device="cuda:0")) for each in (first, second)]
+    assert only(build(on_gpu)).rows[0].cost.peak_memory_bytes == 9
     free = replace(first, cost=replace(first.cost, seconds=0.0))
     assert only(build([free])).rows[0].cost.documents_per_second is None
 
@@ -372,7 +486,7 @@ def figure(task: str, value: float, suite: str = "beir", measure: str = "nDCG@10
 
 def test_published_figures_stand_apart_and_concern_the_tasks_shown():
     board = build(
-        [result("beir/nfcorpus", "a", 0.2), result("beir/scifact", "a", 0.2)],
+        [whole(result("beir/nfcorpus", "a", 0.2)), whole(result("beir/scifact", "a", 0.2))],
         figures=[
             figure("nfcorpus", 99.0),
             figure("nq", 98.0),
@@ -392,11 +506,11 @@ def test_published_figures_stand_apart_and_concern_the_tasks_shown():
 
 def test_a_published_mean_stands_under_ours_where_both_are_over_the_suites_own_tasks():
     thirteen = [task.id for task in tasks("beir") if task.default and not task.embedded]
-    board = build([result(task, "a", 0.2) for task in thirteen], figures=[figure("mean of 13", 61.85)])
+    board = build([whole(result(task, "a", 0.2)) for task in thirteen], figures=[figure("mean of 13", 61.85)])
     section = only(board)
     assert section.published is not None
     assert section.published.columns == ("mean of 13",)
-    twelve = build([result(task, "a", 0.2) for task in thirteen[1:]], figures=[figure("mean of 13", 61.85)])
+    twelve = build([whole(result(task, "a", 0.2)) for task in thirteen[1:]], figures=[figure("mean of 13", 61.85)])
     assert only(twelve).published is None
 
 

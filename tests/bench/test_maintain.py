@@ -61,6 +61,15 @@ def test_a_folder_of_the_users_is_built_from_data(beir_folder: Callable[..., Pat
     assert "nDCG@10 100.00" in line
 
 
+@pytest.mark.parametrize(("name", "message"), [("file", "is not a folder"), ("x" * 300, "File name too long")])
+def test_a_place_that_cannot_be_a_folder_is_refused_before_anything_is_built(tmp_path: Path, name: str, message: str):
+    (tmp_path / "file").touch()
+    steps = Steps()
+    with pytest.raises(BenchError, match=message):
+        list(build_bundled(SAMPLES, None, "", tmp_path / name, steps))
+    assert steps.labels == []
+
+
 def test_what_is_not_bundled_is_said():
     assert check_bundled(by_ids(["beir/scidocs"]), None, "") == ["beir/scidocs: no run is bundled."]
 

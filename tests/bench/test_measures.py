@@ -88,6 +88,42 @@ def test_a_negative_judgement_is_not_relevant_and_costs_nothing(measure: str, ex
     assert figure(measure, {"a": -1, "b": 1}, ["a", "b"]) == figure(measure, {"a": 0, "b": 1}, ["a", "b"])
 
 
+@pytest.mark.parametrize("grade", [-2, -3, -1_000, -(2**31), -(2**63), -(2**70)])
+def test_a_query_judged_below_0_alone_counts_as_0(grade: int):
+    # The measure library makes room for the best grade plus one, and writes there: below -1 it crashed.
+    judgements = {"q1": {"d1": 2, "d4": 1}, "q2": {"d2": grade}, "q3": {"d3": 1}}
+    ranking = {"q1": ["d1", "d2", "d3", "d4"], "q2": ["d2", "d1"], "q3": ["d3"]}
+    for measure in STANDARD[:-1]:
+        figures = per_query(judgements, ranking, [measure])[measure]
+        assert figures == per_query(judgements | {"q2": {"d2": 0}}, ranking, [measure])[measure]
+        assert (figures["q2"], figures["q3"]) == (0, pytest.approx(figures["q3"]))
+
+
+def test_a_judgement_below_0_is_a_judgement():
+    assert figure("judged@10", {"a": -1, "b": -2}, ["a", "b", "c"]) == pytest.approx(2 / 3)
+
+
+def test_a_grade_beyond_what_the_library_can_count_is_refused():
+    with pytest.raises(BenchError, match="grade is 2147483647: give grades up to 1,000"):
+        figure("nDCG@10", {"a": 2**31 - 1}, ["a"])
+
+
+@pytest.mark.parametrize("identifier", ["a\0b", "\ud800", "", " ", "x" * 100_000])
+def test_an_id_may_be_any_text(identifier: str):
+    # As C text, ids would end at their first NUL, and be one.
+    grades = {identifier: 1, f"{identifier}c": 0, "a": 0}
+    ndcg = Measure.parse("nDCG@10")
+    found = per_query({identifier: grades, "q": {"d": 1}}, {identifier: [f"{identifier}c", identifier]}, [ndcg])[ndcg]
+    assert found == {identifier: pytest.approx(1 / log2(3)), "q": 0}
+
+
+def test_nothing_judged_and_nothing_ranked_is_0():
+    ndcg, judged = Measure.parse("nDCG@10"), Measure.parse("judged@10")
+    assert per_query({}, {"q": ["a"]}, [ndcg]) == {ndcg: {}}
+    assert per_query({"q": {}}, {"q": ["a"]}, [ndcg, judged]) == {ndcg: {"q": 0}, judged: {"q": 0}}
+    assert per_query({"q": {}}, {}, [ndcg]) == {ndcg: {"q": 0}}
+
+
 def test_every_judged_query_counts():
     ndcg = Measure.parse("nDCG@10")
     judgements = {"found": {"a": 1}, "no candidates": {"a": 1}, "empty list": {"a": 1}, "nothing relevant": {"a": 0}}
@@ -151,7 +187,21 @@ def test_a_measure_prints_as_it_parses(text: str):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "nDCG", "MAP@10", "nDCG@0", "nDCG@-1", "nDCG@010", "nDCG@10 ", "ndcg@10", "nDCG@ten", "judged", "NDCG@1@2"],
+    [
+        "",
+        "nDCG",
+        "MAP@10",
+        "nDCG@0",
+        "nDCG@-1",
+        "nDCG@010",
+        "nDCG@10 ",
+        "nDCG@1000000000",
+        "nDCG@１",
+        "ndcg@10",
+        "nDCG@ten",
+        "judged",
+        "NDCG@1@2",
+    ],
 )
 def test_a_measure_that_is_not_known_is_named(text: str):
     with pytest.raises(BenchError, match="Unknown measure") as caught:

@@ -23,8 +23,9 @@ def result(task: str, figure: float = 0.25, reranker: str = "mine", **protocol: 
 def test_mteb_reads_a_task_it_knows(tmp_path: Path):
     from mteb.results import TaskResult
 
-    (path,) = write([result("beir/nfcorpus")], tmp_path)
-    assert path == tmp_path / "results" / "mine" / "fingerprint__bm25@100" / "NFCorpus.json"
+    made = result("beir/nfcorpus")
+    (path,) = write([made], tmp_path)
+    assert path == tmp_path / "results" / "mine" / f"fingerprint_-{made.reranker_id}_bm25@100" / "NFCorpus.json"
     read = TaskResult.from_disk(path, load_historic_data=False)
     assert (read.task_name, read.get_score(), read.languages) == ("NFCorpus", 0.25, ["eng"])
     assert read.dataset_revision == read.task.metadata.revision
@@ -63,12 +64,13 @@ def test_success_is_mtebs_hit_rate(tmp_path: Path):
 def test_a_task_that_mteb_does_not_have_keeps_its_own_name(tmp_path: Path):
     from mteb.results import TaskResult
 
-    (path,) = write([result("folder/../../mine <x>")], tmp_path)
-    assert path.parent == tmp_path / "results" / "mine" / "fingerprint__bm25@100"
+    made = result("folder/../../mine <x>")
+    (path,) = write([made], tmp_path)
+    assert path.parent == tmp_path / "results" / "mine" / f"fingerprint_-{made.reranker_id}_bm25@100"
     read = TaskResult.from_disk(path)
     assert read.get_score() == 0.25
     assert "/" not in read.task_name
-    assert read.dataset_revision == "00"
+    assert read.dataset_revision == "data of folder/../../mine <x>"
 
 
 def test_mtebs_cache_finds_the_models(tmp_path: Path):
@@ -83,8 +85,8 @@ def test_mtebs_cache_finds_the_models(tmp_path: Path):
         for model in loaded.model_results
     }
     assert found == {
-        ("mine", "fingerprint__bm25@100"): ["NFCorpus", "SciFact"],
-        ("org/model", "0a1b_bm25@100"): ["NFCorpus"],
+        ("mine", f"fingerprint_-{hub.reranker_id}_bm25@100"): ["NFCorpus", "SciFact"],
+        ("org/model", f"0a1b-{hub.reranker_id}_bm25@100"): ["NFCorpus"],
     }
 
 
@@ -94,6 +96,38 @@ def test_first_stages_lie_apart_and_other_protocols_are_refused(tmp_path: Path):
     caps = [result("beir/nfcorpus", max_doc_length=cap) for cap in (512, 2048)]
     with pytest.raises(BenchError, match="mine on beir/nfcorpus is there under two protocols, bm25@100-"):
         write(caps, tmp_path)
+
+
+def test_rerankers_of_one_model_have_files_of_their_own(tmp_path: Path):
+    made = result("beir/nfcorpus", reranker="minilm")
+    card = replace(made.reranker, model="org/model", revision="0a1b")
+    cards = [
+        card,
+        replace(card, name="fusion:minilm", family="fusion", fingerprint="other"),
+        replace(card, fingerprint="another window"),
+        replace(card, dtype="bfloat16"),
+        replace(card, device="cuda"),
+        replace(card, settings={"window": 128}),
+    ]
+    paths = write([replace(made, reranker=each) for each in cards], tmp_path)
+    assert len(set(paths)) == len(cards)
+    assert [path.parent.parent.name for path in paths] == ["org__model", "fusion_minilm", *["org__model"] * 4]
+
+
+def test_what_cannot_be_told_apart_is_named(tmp_path: Path):
+    with pytest.raises(BenchError, match="mine on folder/a b and mine on folder/a_b would be one mteb file"):
+        write([result("folder/a_b"), result("folder/a b")], tmp_path)
+    with pytest.raises(BenchError, match="mine on folder/a is there twice under the protocol bm25@100-"):
+        write([result("folder/a"), result("folder/a")], tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "模型" * 100, "caf\udce9"])
+def test_names_of_any_length_and_script_are_written(tmp_path: Path, name: str):
+    made = [result(f"folder/{task}", reranker=name, first_stage=name) for task in (name, f"{name}'")]
+    paths = write(made, tmp_path)
+    assert len(set(paths)) == 2
+    assert all(len(part.encode()) <= 140 for path in paths for part in path.relative_to(tmp_path).parts)
 
 
 def test_a_result_without_a_time_has_no_date(tmp_path: Path):

@@ -44,6 +44,16 @@ def test_the_id_changes_with_each_field(field: str):
     assert PROTOCOL.differences(changed) == [f"{field}: {value!r} and {getattr(changed, field)!r}"]
 
 
+SHARED = {"first_stage", "depth", "candidate_order", "max_query_length", "max_doc_length", "measure"}
+
+
+@pytest.mark.parametrize("field", [field.name for field in fields(Protocol)])
+def test_tasks_of_one_mean_share_what_does_not_belong_to_the_task(field: str):
+    value = getattr(PROTOCOL, field)
+    changed = replace(PROTOCOL, **{field: value + 1 if isinstance(value, int) else f"{value}2"})
+    assert (changed.condition != PROTOCOL.condition) == (field in SHARED)
+
+
 def test_a_protocol_does_not_differ_from_its_equal():
     assert PROTOCOL.differences(replace(PROTOCOL)) == []
     assert PROTOCOL.as_dict() == {"id": PROTOCOL.id} | {f.name: getattr(PROTOCOL, f.name) for f in fields(Protocol)}

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import shlex
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -19,7 +20,7 @@ from bench.render import FORMATS, render
 from bench.render.text import WIDTH
 from bench.results import Candidates, Result
 from bench.suites import tasks
-from tests.bench.factories import figures_result
+from tests.bench.factories import figures_result, whole
 
 HOSTILE = "<script>alert('x')</script>|&\"`[a](javascript:b) \x1b[31m\u202e\n@all =1+1 $x_1^2$ \\input{a} % # ~ **b** https://e.org"
 VOID = {"meta", "br", "line", "circle"}
@@ -53,7 +54,7 @@ def thirteen() -> Leaderboard:
     names = [task.id for task in tasks("beir") if task.default and not task.embedded]
     long = "jina-reranker-v2-base-multilingual"
     return build(
-        [result(task, name, 0.5, 0.2 + n / 10) for task in names for n, name in enumerate(("minilm", long))],
+        [whole(result(task, name, 0.5, 0.2 + n / 10)) for task in names for n, name in enumerate(("minilm", long))],
         figures=published.read_all(),
     )
 
@@ -133,7 +134,7 @@ def test_markdown_marks_and_letters():
     assert "| a | high | **70.00** <sup>b</sup> |" in page
     assert "| b | low | *20.00* <sup>a</sup> |" in page
     assert "|  | ceiling | 75.00 |" in page
-    assert "| a | high | 70.00 | 70.00–70.00 | +45.00 | – | b | 93.3% | 87.5% |" in page
+    assert "| a | high | 70.00 | 68.32–71.68 | +45.00 | – | b | 93.3% | 87.5% |" in page
 
 
 PAGE_COMMAND = "python -m bench leaderboard results --format markdown --output results/README.md"
@@ -144,7 +145,7 @@ def markdown_page(results, mixed=False):
 
 
 def test_markdown_page_says_how_it_was_made_and_is_always_the_same():
-    results = [result("beir/nfcorpus", name) for name in ("b", "a")]
+    results = [whole(result("beir/nfcorpus", name)) for name in ("b", "a")]
     page = markdown_page(results)
     assert page.startswith(f"# Leaderboard of rerankers\n\nThis page is made by\n\n    {PAGE_COMMAND}\n")
     assert "    python -m bench beir --reranker a\n    python -m bench beir --reranker b\n" in page
@@ -201,6 +202,55 @@ def test_csv_has_no_formula_and_no_line_end_inside_a_field():
         assert None not in line
         assert not str(line["reranker"]).startswith(tuple("=+-@"))
     assert {"'=1+1", "'+x", "'-x", "'@x", "a b", '"quoted", and "so"'} <= {line["reranker"] for line in lines}
+
+
+@pytest.mark.parametrize("sign", list("=+-@") + list("＝＋－＠﹦﹢﹣﹫⁼⁺⁻−"))
+@pytest.mark.parametrize("before", ["", " ", "\t", "\r", "\n", "\u00a0", "\u3000", " \t"])
+def test_csv_neutralises_every_form_of_a_formulas_first_character(sign: str, before: str):
+    text = render(build([result("folder/x", f"{before}{sign}1+1")]), "csv")
+    (line,) = csv.DictReader(io.StringIO(text))
+    assert line["reranker"].startswith("'")
+
+
+def test_csv_keeps_negative_figures_numbers():
+    made = replace(result(), candidates=Candidates(0.75, 1.0, 1.0))
+    (line,) = csv.DictReader(io.StringIO(render(build([made]), "csv")))
+    assert float(line["difference"]) == -0.375
+
+
+def test_csv_says_how_many_queries_a_task_has():
+    (line,) = csv.DictReader(io.StringIO(render(build([result()]), "csv")))
+    assert (line["queries"], line["queries_declared"]) == ("2", "323")
+
+
+def test_a_peak_memory_that_is_not_known_is_no_figure():
+    made = replace(result(), cost=replace(result().cost, peak_memory_bytes=0))
+    page = render(build([made]), "markdown")
+    assert "| a | minilm | – | 2.00 | – | – | 0 | 0 | 0 | cpu |" in page
+    (line,) = csv.DictReader(io.StringIO(render(build([made]), "csv")))
+    assert line["peak_memory_bytes"] == ""
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "latex", "html"])
+def test_a_part_of_the_queries_and_queries_without_candidates_are_told_in_every_format(form: str):
+    part = replace(result("beir/scifact"), cost=replace(result().cost, lists=1))
+    text = " ".join(render(build([part, whole(result())], figures=published.read_all()), form).split())
+    assert "2 of 300 queries" in text
+    assert "323 queries" in text
+    assert "scifact (2 of 300 queries)" in text.replace("\\", "")
+    assert "Queries without candidates, which count as 0: scifact 1 of 2." in text
+    assert "nothing of mean of 2, scifact compares with them" in text
+
+
+def test_text_continues_a_long_command_where_a_shell_does():
+    board = build([result()])
+    command = "python -m bench leaderboard " + " ".join(f"'a folder {n}'" for n in range(12))
+    lines = render(board, "text", command, width=60).splitlines()
+    start = lines.index("This page is made by") + 2
+    code = "\n".join(lines[start : lines.index("", start)])
+    assert code.count("\\\n") > 1
+    assert shlex.split(code.replace("\\\n", "")) == shlex.split(command)
+    assert max(map(len, code.splitlines())) <= 60
 
 
 def test_latex_escapes_what_comes_from_outside():
@@ -300,7 +350,9 @@ def test_any_name_leaves_every_format_whole(names: list[str]):
     Page(render(board, "html"))
     assert len(list(csv.DictReader(io.StringIO(render(board, "csv"))))) == len(names)
     assert max(map(cell_len, render(board, "text").splitlines())) <= WIDTH
-    rows = [line for line in render(board, "markdown").splitlines() if line.startswith("|  | reranker | x |")]
+    rows = [
+        line for line in render(board, "markdown").splitlines() if line.startswith("|  | reranker | x<br>2 queries |")
+    ]
     assert len(rows) == 1
     for form in FORMATS:
         render(board, form).encode()
@@ -318,3 +370,9 @@ def test_a_mixed_board_marks_its_columns_in_every_format():
 def test_an_unknown_format_is_refused():
     with pytest.raises(BenchError, match=r"'pdf'\. Known: text, markdown, csv, latex, html"):
         render(build([result()]), "pdf")
+
+
+@pytest.mark.parametrize(("queries", "few"), [(29, True), (30, False)])
+def test_few_queries_are_said_to_be_few(queries: int, few: bool):
+    page = render(build([result("beir/nfcorpus", "a", *[0.5] * queries)]), "markdown")
+    assert (", few queries" in page) == few

@@ -1,14 +1,20 @@
 """result.json: written whole, read back as it was, and refused by file and key where it is damaged."""
 
 import json
+import math
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bench.errors import BenchError
+from bench.paths import LENGTH, component
 from bench.protocol import Protocol
 from bench.rerankers.base import Card
 from bench.results import (
@@ -73,7 +79,8 @@ def change(path: Path, key: tuple[str, ...], *value: object) -> None:
 def test_a_result_is_read_as_it_was_written(tmp_path: Path):
     result = make_result()
     path = write_result(result, RUN, tmp_path)
-    assert path == tmp_path / "folder" / "small" / f"bm25@100-{result.protocol.id}" / "mine" / "result.json"
+    folder = tmp_path / "folder" / "small" / f"bm25-100-{result.protocol.id}" / f"mine-{result.reranker_id}"
+    assert path == folder / "result.json"
     assert read_result(path) == result
     assert read_run(path.with_name("run.trec.gz")) == RUN
     assert sorted(file.name for file in path.parent.iterdir()) == ["result.json", "run.trec.gz"]
@@ -88,22 +95,81 @@ def test_the_main_figure_is_the_protocols_measure():
     assert make_result().main == 0.1 + 0.2
 
 
+SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(?<![.])")
+DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+NAMES = [
+    "core:../../../elsewhere", "..", ".", "", "a/b", "a_b", "a-b", "a\\b", "core:my-checkpoint", "con", "CON.txt", "a.",
+    "a ", "-r", "x" * 300, "x" * 301, "caf\udce9", "模型", "modèle", "Mine", "mine", "result.json", "a\n", "a\0b", "~",
+    "*", "http://127.0.0.1:8000/rerank#m", "mine-01234567", "01234567",
+]  # fmt: skip
+
+
+def test_paths_are_safe_everywhere_whatever_the_names(tmp_path: Path):
+    folders = [make_result(name, f"folder/{task}", stage).folder for name in NAMES for task in NAMES for stage in NAMES]
+    for folder in folders:
+        assert len(folder.parts) == 4
+        for part in folder.parts:
+            assert SAFE.fullmatch(part), part
+            assert len(part) <= LENGTH, part
+            assert not DEVICES.fullmatch(part), part
+    assert len({str(folder).lower() for folder in folders}) == len(NAMES) ** 3
+
+
+@given(st.text(max_size=80), st.text(max_size=80))
+def test_two_texts_never_share_a_component(one: str, other: str):
+    # What was made of a text is itself a text that somebody may choose.
+    texts = {one, other, component(one), component(component(one))}
+    assert len({component(text).lower() for text in texts}) == len(texts)
+
+
 @pytest.mark.parametrize(
-    ("name", "first_stage", "task"),
+    "other",
+    [{"fingerprint": "abd"}, {"device": "cuda"}, {"dtype": "bfloat16"}, {"settings": {"seed": 2}}, {"name": "mine."},
+     {"settings": {"seed": 1, "scale": 0.5, "deep": 1, "prompt": "für …"}}],
+    ids=str,
+)  # fmt: skip
+def test_another_reranker_never_takes_a_results_place(tmp_path: Path, other: dict[str, Any]):
+    result = make_result()
+    another = replace(result, reranker=replace(result.reranker, **other))
+    paths = [write_result(each, RUN, tmp_path) for each in (result, another)]
+    assert [read_result(path) for path in paths] == [result, another]
+    assert len(set(paths)) == 2
+
+
+def test_the_same_reranker_measured_again_takes_the_results_place(tmp_path: Path):
+    result = make_result()
+    again = replace(result, measures={"nDCG@10": 0.5, "MAP": 0.5})
+    paths = {write_result(each, RUN, tmp_path) for each in (result, again)}
+    assert [read_result(path) for path in paths] == [again]
+
+
+@pytest.mark.parametrize(
+    ("part", "wrong", "key"),
     [
-        ("core:../../../elsewhere", "bm25", "folder/small"),
-        ("..", "bm25", "folder/small"),
-        (".", "bm25", "folder/small"),
-        ("mine", "../../../../elsewhere", "folder/small"),
-        ("mine", "anserini/bm25", "folder/small"),
+        ("cost", {"tokens": -1}, "cost.tokens"),
+        ("cost", {"lists": np.int64(1)}, "cost.lists"),
+        ("cost", {"seconds": math.nan}, "cost.seconds"),
+        ("cut", {"documents": -1}, "cut.documents"),
+        ("cut", {"tokens": 2**63}, "cut.tokens"),
+        ("protocol", {"depth": 10**19}, "protocol.depth"),
+        ("protocol", {"max_doc_length": 2**63}, "protocol.max_doc_length"),
+        ("protocol", {"first_stage": "caf\udce9"}, "protocol.first_stage"),
+        ("reranker", {"name": ""}, "reranker.name"),
+        ("reranker", {"name": "caf\udce9"}, "reranker.name"),
+        ("reranker", {"fingerprint": None}, "reranker.fingerprint"),
+        ("reranker", {"parameters": 1.5}, "reranker.parameters"),
+        ("reranker", {"settings": {"seed": [1]}}, "reranker.settings.seed"),
+        ("reranker", {"settings": {"seed": 2**63}}, "reranker.settings.seed"),
+        ("candidates", {"ceiling": "1"}, "candidates.ceiling"),
     ],
+    ids=str,
 )
-def test_names_from_elsewhere_stay_inside_the_output_folder(tmp_path: Path, name: str, first_stage: str, task: str):
-    output = tmp_path / "deep" / "out"
-    path = write_result(make_result(name, task, first_stage), RUN, output)
-    assert len(path.resolve().relative_to(output.resolve()).parts) == 5
-    assert list(tmp_path.iterdir()) == [tmp_path / "deep"]
-    assert list((tmp_path / "deep").iterdir()) == [output]
+def test_what_could_not_be_read_again_is_not_written(tmp_path: Path, part: str, wrong: dict[str, Any], key: str):
+    result = make_result()
+    damaged = replace(result, **{part: replace(getattr(result, part), **wrong)})
+    with pytest.raises(BenchError, match=re.escape(key)):
+        write_result(damaged, RUN, tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_utf8_cannot_hold_is_still_written(tmp_path: Path):
@@ -120,11 +186,34 @@ def test_every_missing_key_is_named(tmp_path: Path):
         change(path, key)
         with pytest.raises(BenchError) as caught:
             read_result(path)
-        named = (
-            "schema" if key == ("schema",) else "id" if key == ("protocol", "id") else f"'{'.'.join(key)}' is missing"
-        )
         assert str(path) in str(caught.value)
-        assert named in str(caught.value)
+        assert ("schema None" if key == ("schema",) else f"{'.'.join(key)}: Field required") in str(caught.value)
+
+
+def test_a_key_that_no_result_has_is_named(tmp_path: Path):
+    path = write_result(make_result(), RUN, tmp_path)
+    whole = path.read_text(encoding="utf-8")
+    for above in ((), ("protocol",), ("reranker",), ("candidates",), ("cut",), ("cost",)):
+        path.write_text(whole, encoding="utf-8")
+        change(path, (*above, "foreign"), 1)
+        with pytest.raises(BenchError, match=r"\.".join((*above, "foreign")) + ": Extra"):
+            read_result(path)
+
+
+def test_a_key_that_stands_twice_is_named(tmp_path: Path):
+    path = write_result(make_result(), RUN, tmp_path)
+    path.write_text(path.read_text(encoding="utf-8").replace('"MAP": 0.0', '"MAP": 0.0, "MAP": 0.9'), encoding="utf-8")
+    with pytest.raises(BenchError, match="'MAP' occurs twice"):
+        read_result(path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig", "cp1252"])
+def test_a_result_in_another_encoding_is_refused(tmp_path: Path, encoding: str):
+    result = replace(make_result(), per_query={"é": 0.0})
+    path = write_result(replace(result, reranker=replace(result.reranker, settings={})), RUN, tmp_path)
+    path.write_bytes(path.read_text(encoding="utf-8").encode(encoding))
+    with pytest.raises(BenchError, match=r"result\.json is not valid JSON"):
+        read_result(path)
 
 
 def test_every_value_of_the_wrong_type_is_named(tmp_path: Path):
@@ -144,14 +233,22 @@ def test_every_value_of_the_wrong_type_is_named(tmp_path: Path):
             assert ".".join(key) in str(caught.value)
 
 
-@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1e999", "1" + "0" * 400, '"0.5"', "true", "null"])
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
+def test_a_number_that_json_does_not_have_is_named(tmp_path: Path, value: str):
+    path = write_result(make_result(), RUN, tmp_path)
+    path.write_text(path.read_text(encoding="utf-8").replace('"MAP": 0.0', f'"MAP": {value}'), encoding="utf-8")
+    with pytest.raises(BenchError, match=rf"result\.json is not valid JSON: {value}"):
+        read_result(path)
+
+
+@pytest.mark.parametrize("value", ["1e999", "1" + "0" * 400, '"0.5"', "true", "null"])
 @pytest.mark.parametrize("key", ["measures", "per_query"])
 def test_a_figure_that_is_no_finite_number_is_refused(tmp_path: Path, key: str, value: str):
     path = write_result(make_result(), RUN, tmp_path)
     content = json.loads(path.read_text(encoding="utf-8"))
     content[key][next(iter(content[key]))] = "HERE"
     path.write_text(json.dumps(content).replace('"HERE"', value), encoding="utf-8")
-    with pytest.raises(BenchError, match=f"'{key}'"):
+    with pytest.raises(BenchError, match=rf"result\.json does not fit its format: {key}\."):
         read_result(path)
 
 
@@ -170,7 +267,7 @@ def test_a_protocol_changed_by_hand_is_refused(tmp_path: Path, field: str, value
         read_result(path)
 
 
-@pytest.mark.parametrize("schema", [SCHEMA + 1, 0, "1", None, 1.5])
+@pytest.mark.parametrize("schema", [SCHEMA + 1, 0, "1", None, 1.5, 1.0, True])
 def test_another_schema_is_named(tmp_path: Path, schema: object):
     path = write_result(make_result(), RUN, tmp_path)
     change(path, ("schema",), schema)

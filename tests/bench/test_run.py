@@ -5,12 +5,13 @@ import hashlib
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.errors import BenchError
-from bench.run import Run, rank_by_score, read_run, write_run
+from bench.run import Run, rank_by_score, read_run, strictly_decreasing, write_run
 
 
 def read(tmp_path: Path, text: str) -> Run:
@@ -69,7 +70,13 @@ def test_ids_in_any_script(tmp_path: Path):
     ("line", "reason"),
     [
         ("q Q0 d 1 2", "expected 6 fields .* found 5"),
-        ("q Q0 d 1 2 my run", "expected 6 fields .* found 7"),
+        ("q Q0 two words 1 2 r", "rank 'words'"),
+        ("q Q0 number 7 1 2 r", "found 7, the sixth being a number: does an id hold a blank"),
+        ("q Q0 d 1 1_0 r", "score '1_0'"),
+        ("q Q0 d 1_0 2 r", "rank '1_0'"),
+        ("q Q0 d 1 \u0661 r", "score '\u0661'"),
+        ("q Q0 d \uff11 2 r", "rank '\uff11'"),
+        ("q Q0 d 1 0x1p3 r", "score '0x1p3'"),
         ("q Q0 d 1 nan r", "finite"),
         ("q Q0 d 1 inf r", "finite"),
         ("q Q0 d 1 -inf r", "finite"),
@@ -77,13 +84,28 @@ def test_ids_in_any_script(tmp_path: Path):
         ("q Q0 d nan 2 r", "finite"),
         ("q Q0 d 1 high r", "score 'high'"),
         ("q Q0 d first 2 r", "rank 'first'"),
-        ("q Q0 known 2 1 r", "document 'known' stands twice for query 'q'"),
+        ("q Q0 known 2 1 r", "document 'known' occurs twice for query 'q'"),
     ],
 )
 def test_a_malformed_line_is_named(tmp_path: Path, line: str, reason: str):
     with pytest.raises(BenchError, match=reason) as caught:
         read(tmp_path, f"q Q0 known 1 3 r\n\n{line}\nq Q0 after 9 0 r\n")
     assert f"{tmp_path / 'some.trec'}, line 3: " in str(caught.value)
+
+
+def test_a_name_may_hold_blanks_as_trec_eval_reads_it(tmp_path: Path):
+    assert read(tmp_path, "q Q0 a 1 2 my  second run \r\nq Q0 b 2 1 my second run\n") == Run(
+        "my_second_run", {"q": [("a", 2.0), ("b", 1.0)]}
+    )
+
+
+def test_white_space_is_asciis_alone_as_trec_eval_reads_it(tmp_path: Path):
+    assert orders(read(tmp_path, "q\u00a01 Q0 a\u30001 1 2 r\n")) == {"q\u00a01": ["a\u30001"]}
+
+
+@pytest.mark.parametrize("number", ["1", "+1", "1.", ".5", "-1e3", "1E+2", "007", "0.1"])
+def test_numbers_as_other_tools_read_them(tmp_path: Path, number: str):
+    assert read(tmp_path, f"q Q0 a {number} {number} r\n").rankings == {"q": [("a", float(number))]}
 
 
 @pytest.mark.parametrize("text", ["", "\n \n\t\n"])
@@ -96,7 +118,7 @@ def test_a_torn_run_is_refused_and_not_read_in_part(tmp_path: Path):
     path = tmp_path / "torn.trec.gz"
     whole = gzip.compress("".join(f"q Q0 d{n} {n} {1000 - n} r\n" for n in range(1000)).encode())
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(BenchError, match=r"torn\.trec\.gz is torn"):
+    with pytest.raises(BenchError, match=r"torn\.trec\.gz is a damaged gzip file"):
         read_run(path)
 
 
@@ -166,3 +188,56 @@ def test_ranking_by_score_is_a_stable_sort(scores: list[float]):
     assert sorted(ranked) == sorted(zip(ids, scores, strict=True))
     places = [(-score, ids.index(document_id)) for document_id, score in ranked]
     assert places == sorted(places)
+
+
+ADVERSARIAL = st.lists(
+    st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc", "Zs", "Zl", "Zp"]), min_size=1, max_size=3),
+    min_size=1, max_size=12, unique=True,
+)  # fmt: skip
+NEAR = st.sampled_from(
+    [0.0, -0.0, 1.0, 1.0 + 1e-12, 1.0 - 1e-12, 0.1, 1e-45, -1e-45, 1e-300, 1e30, -1e30, 1e38, 3.4028235e38,
+     -3.4028235e38, 1e300, -1e300, 16777217.0, 16777216.0]
+)  # fmt: skip
+
+
+@given(data=st.data(), ids=ADVERSARIAL)
+@settings(deadline=None)
+def test_trec_tools_see_the_order_that_we_measured(data: st.DataObject, ids: list[str]):
+    import pytrec_eval
+
+    scores = data.draw(
+        st.lists(NEAR | st.floats(allow_nan=False, allow_infinity=False), min_size=len(ids), max_size=len(ids))
+    )
+    ranking = rank_by_score(ids, scores)
+    apart = strictly_decreasing(Run("r", {"q": ranking})).rankings["q"]
+    order = [document_id for document_id, _ in ranking]
+    assert [document_id for document_id, _ in apart] == order
+    evaluator = pytrec_eval.RelevanceEvaluator({"q": {order[-1]: 1}}, {"recip_rank"})
+    assert evaluator.evaluate({"q": dict(apart)})["q"]["recip_rank"] == 1 / len(order)
+    singles = np.array([score for _, score in apart], np.float32)
+    assert np.isfinite(singles).all()
+    assert (singles[1:] < singles[:-1]).all()
+    assert strictly_decreasing(Run("r", {"q": apart})).rankings["q"] == apart
+
+
+def test_scores_that_decrease_stay_and_ties_take_the_next_lower_number():
+    ranking = [("a", 2.0), ("b", 0.5), ("c", 0.5), ("d", 0.5 - 1e-12), ("e", 0.25), ("f", -0.0), ("g", 0.0)]
+    below = 0.5 - 2**-25  # the numbers below one half are 2 ** -25 apart in single precision
+    assert strictly_decreasing(Run("r", {"q": ranking, "p": []})).rankings == {
+        "q": [
+            ("a", 2.0),
+            ("b", 0.5),
+            ("c", below),
+            ("d", below - 2**-25),
+            ("e", 0.25),
+            ("f", -0.0),
+            ("g", -(2.0**-149)),
+        ],
+        "p": [],
+    }
+
+
+@pytest.mark.parametrize("scores", [(1e300, 1.0, 0.5), (1.0, 0.5, -1e39), (-3.4028234663852886e38,) * 3])
+def test_scores_beyond_single_precision_become_ranks(scores: tuple[float, ...]):
+    ranking = list(zip("abc", scores, strict=True))
+    assert strictly_decreasing(Run("r", {"q": ranking})).rankings == {"q": [("a", 3.0), ("b", 2.0), ("c", 1.0)]}

@@ -115,7 +115,7 @@ def test_a_built_run_is_kept_and_found_again(folder: Path, cache: Path):
     one = declared(folder)
     read: list[int] = []
     built = first_stage(one, "bm25", 2, read.append)
-    (kept,) = [path for path in cache.rglob("*") if path.is_file()]
+    (kept,) = cache.rglob("*.trec.gz")
     assert read_run(kept).rankings == {query: ranking for query, ranking in built.rankings.items() if ranking}
     read.clear()
     again = first_stage(one, "bm25", 2, read.append)
@@ -138,22 +138,139 @@ def test_whatever_decides_a_run_makes_it_another(folder: Path, cache: Path, beir
         (declared(folder, drop_identical_ids=True), 2),
         (declared(beir_folder(CORPUS, QUERIES.replace("zebra", "kind"), QRELS, name="other")), 2),
         (declared(beir_folder(CORPUS + " d5 | | sea sea", QUERIES, QRELS, name="another")), 2),
+        (declared(beir_folder(CORPUS.replace("sea is salt", "sea is Salt"), QUERIES, QRELS, name="edited")), 2),
     ]
     for number, (one, depth) in enumerate(others, start=2):
         run = first_stage(one, "bm25", depth)
-        assert len([path for path in cache.rglob("*") if path.is_file()]) == number
+        assert len(list(cache.rglob("*.trec.gz"))) == number
         assert orders(first_stage(one, "bm25", depth)) == {
             query: order for query, order in orders(run).items() if order
         }
 
 
-def test_a_damaged_kept_run_is_named(folder: Path, cache: Path):
+def test_candidates_from_the_cache_are_told(folder: Path, cache: Path, capsys: pytest.CaptureFixture[str]):
     first_stage(declared(folder), "bm25", 2)
-    (kept,) = [path for path in cache.rglob("*") if path.is_file()]
-    kept.write_bytes(kept.read_bytes()[:-10])
-    with pytest.raises(BenchError, match="torn") as caught:
-        first_stage(declared(folder), "bm25", 2)
-    assert str(kept) in str(caught.value)
+    assert capsys.readouterr().err == ""
+    first_stage(declared(folder), "bm25", 2)
+    (kept,) = cache.rglob("*.trec.gz")
+    assert capsys.readouterr().err == f"beir/small: candidates from the cache: {kept}\n"
+
+
+def swapped(path: Path) -> None:
+    """Two documents of a kept run change places, and their scores with them."""
+    lines = gzip.decompress(path.read_bytes()).decode().splitlines(keepends=True)
+    first, second = lines[0].split(), lines[1].split()
+    first[2], second[2] = second[2], first[2]
+    path.write_bytes(gzip.compress("".join([" ".join(first) + "\n", " ".join(second) + "\n", *lines[2:]]).encode()))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(path.read_bytes()[:-10]),
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()).splitlines(True)[0])),
+        swapped,
+        lambda path: path.with_name(path.name.replace(".trec.gz", ".sha256")).unlink(),
+        lambda path: path.with_name(path.name.replace(".trec.gz", ".sha256")).write_bytes(b"\xff"),
+    ],
+    ids=["cut", "empty", "a line left", "edited", "no checksum", "damaged checksum"],
+)
+def test_a_damaged_run_of_the_cache_is_built_again(
+    folder: Path, cache: Path, capsys: pytest.CaptureFixture[str], damage: Callable[[Path], object]
+):
+    expected = first_stage(declared(folder), "bm25", 2)
+    (kept,) = cache.rglob("*.trec.gz")
+    damage(kept)
+    assert first_stage(declared(folder), "bm25", 2) == expected
+    told = capsys.readouterr().err
+    assert "the run in the cache cannot be used, and is built again" in told
+    assert str(kept.parent) in told
+    # It was repaired, not only gone round.
+    first_stage(declared(folder), "bm25", 2)
+    assert "candidates from the cache" in capsys.readouterr().err
+
+
+def test_a_cache_that_cannot_be_written_stops_nothing(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("RERANK_BENCH_CACHE", str(tmp_path / "file"))
+    assert orders(first_stage(declared(folder), "bm25", 2))["q2"] == ["d2"]
+    assert "beir/small: the run could not be kept in the cache for the next command" in capsys.readouterr().err
+
+
+def test_an_edited_corpus_has_candidates_of_its_own(folder: Path, cache: Path):
+    # The words of d1 and d2 change places: the same ids, counts, queries and judgements as before.
+    assert orders(first_stage(declared(folder), "bm25", 2))["q2"] == ["d2"]
+    path = folder / "corpus.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    rows[0]["_id"], rows[1]["_id"] = rows[1]["_id"], rows[0]["_id"]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert orders(first_stage(declared(folder), "bm25", 2))["q2"] == ["d1"]
+
+
+def bundle(collection: Collection, folder: Path, **changes: object) -> Run:
+    """Bundle a run that BM25 does not give: d4 for every query."""
+    run = Run("bm25", {query_id: [("d4", 1.0)] for query_id in collection.queries})
+    write_bundled(collection.task, run, replace(describe(collection, run, 100), **changes), folder)
+    return run
+
+
+@pytest.fixture
+def bundled_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in the place of the package's bundled runs."""
+    place = tmp_path / "bundled"
+    monkeypatch.setattr("bench.first_stage.runs.BUNDLED", place)
+    for function in (read_manifests, bundled_path, write_bundled):
+        monkeypatch.setattr(function, "__defaults__", (place,))
+    return place
+
+
+def test_a_bundled_run_is_used_for_the_texts_it_was_made_from(
+    folder: Path, cache: Path, bundled_here: Path, capsys: pytest.CaptureFixture[str]
+):
+    bundled = bundle(declared(folder), bundled_here)
+    assert first_stage(declared(folder), "bm25", 2) == bundled
+    assert capsys.readouterr().err == ""
+    path = folder / "corpus.jsonl"
+    path.write_text(path.read_text().replace("onion", "ONION"))
+    built = first_stage(declared(folder), "bm25", 2)
+    assert orders(built) == {"d3": ["d3", "d1"], "q2": ["d2"], "q3": []}
+    assert f"the bundled run was made from other texts than {folder} has; BM25 is built" in capsys.readouterr().err
+
+
+def test_a_bundled_run_of_unknown_texts_is_used_and_said_to_be_unchecked(
+    folder: Path, cache: Path, bundled_here: Path, capsys: pytest.CaptureFixture[str]
+):
+    bundled = bundle(declared(folder), bundled_here, texts=None)
+    assert first_stage(declared(folder), "bm25", 2) == bundled
+    assert "bundled run; the corpus' texts could not be checked" in capsys.readouterr().err
+
+
+ADD_ROWS = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from bench.first_stage.runs import read_manifests, write_bundled
+from bench.run import Run
+from bench.task import Task
+
+(row,) = read_manifests(Path(sys.argv[1])).values()
+for number in range(10):
+    write_bundled(Task("beir", f"{sys.argv[3]}-{number}"), Run("bm25", {"q": [("d", 1.0)]}), row, Path(sys.argv[2]))
+"""
+
+
+def test_commands_that_bundle_at_once_lose_no_row(collection: Collection, environment: dict[str, str], tmp_path: Path):
+    one = tmp_path / "one"
+    write_bundled(Task("beir", "small"), Run("bm25", {}), describe(collection, Run("bm25", {}), 100), one)
+    command = [sys.executable, "-c", ADD_ROWS, str(one), str(tmp_path / "into")]
+    running = [subprocess.Popen([*command, name], env=environment) for name in "abcd"]
+    assert [each.wait(timeout=60) for each in running] == [0, 0, 0, 0]
+    assert read_manifests(tmp_path / "into").keys() == {
+        f"beir/{name}-{number}" for name in "abcd" for number in range(10)
+    }
 
 
 @pytest.mark.parametrize(
@@ -171,7 +288,7 @@ def test_the_users_cache_folder(
     for name, value in variables.items():
         monkeypatch.setenv(name, value.format(tmp_path))
     first_stage(declared(folder), "bm25", 2)
-    assert len(list((tmp_path / expected).iterdir())) == 1
+    assert len(list((tmp_path / expected).glob("*.trec.gz"))) == 1
 
 
 def test_a_manifest_is_read_as_it_was_written(collection: Collection, tmp_path: Path):
@@ -193,7 +310,7 @@ def test_a_manifest_is_read_as_it_was_written(collection: Collection, tmp_path: 
 def test_a_damaged_manifest_is_named(tmp_path: Path, content: str):
     path = tmp_path / "manifest.json"
     path.write_bytes(content.encode(errors="surrogateescape"))
-    with pytest.raises(BenchError, match="is damaged") as caught:
+    with pytest.raises(BenchError, match=r"is not valid JSON|does not fit its format") as caught:
         read_manifests(tmp_path)
     assert str(path) in str(caught.value)
 

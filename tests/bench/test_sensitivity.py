@@ -33,7 +33,7 @@ class Quiet:
 
     @contextmanager
     def step(self, label: str, total: int | None) -> Iterator[Callable[[int], None]]:
-        yield lambda units: None
+        yield lambda units, *, restored=False: None
 
 
 class Texts:
@@ -246,12 +246,13 @@ def folder_plan(folder: Path, reranker: str = "sensitivity_own:Own") -> Plan:
 
 
 def test_measuring_writes_its_file_and_recomputes_nothing_that_was_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "sensitivity_own.py").write_text(
         "from bench.rerankers.base import Scored\n"
         "from pathlib import Path\n"
         "class Own:\n"
+        "    fingerprint = '1'\n"
         "    def score(self, lists):\n"
         "        with Path('asked').open('a') as log:\n"
         "            for each in lists:\n"
@@ -264,7 +265,10 @@ def test_measuring_writes_its_file_and_recomputes_nothing_that_was_kept(
     found, path = measure(plan, 3, Quiet())
     asked = len((tmp_path / "asked").read_text().splitlines())
     assert asked == 2 * (1 + 3 + 1 + 1 + 2)
+    capsys.readouterr()
     again, _ = measure(plan, 3, Quiet())
+    said = capsys.readouterr().err
+    assert f"sensitivity_own:Own: {asked} lists from the score cache in {plan.output}/scores.sqlite" in said
     assert len((tmp_path / "asked").read_text().splitlines()) == asked
     assert again == found
     content = json.loads(path.read_text())

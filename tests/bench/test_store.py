@@ -2,14 +2,15 @@
 
 import dataclasses
 import fcntl
-import logging
 import os
 import random
 import shutil
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ def test_a_second_command_gets_the_same_answers_and_seconds_without_the_reranker
     assert reranker.asked == ["q0-2", "q0-1", "q0-0"]
     assert [answer.query_id for answer in again.answers] == ["q0-0", "q0-1", "q0-2"]
     assert repr(again.answers) == repr(fresh.answers)
-    assert (fresh.kept, again.kept) == (False, True)
+    assert (fresh.kept, again.kept) == ("", STORE)
     assert again.seconds == pytest.approx(fresh.seconds)
     assert (first.lists, second.lists) == (3, 3)
 
@@ -189,7 +190,8 @@ def test_an_answer_that_is_refused_is_not_kept(tmp_path: Path, scores: tuple[flo
 
     work = chunks(1)
     store = Store(tmp_path / STORE)
-    KeptScores(store, Wrong(), OPTIONS)(work[0])
+    with pytest.raises(BenchError, match="made gave"):
+        KeptScores(store, Wrong(), OPTIONS)(work[0])
     assert store.lists == 0
     store.close()
     _, asked = ask_all(tmp_path / STORE, work)
@@ -209,7 +211,7 @@ DAMAGE = {
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_row_is_reported_and_its_chunk_scored_again(
-    tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, work = tmp_path / STORE, chunks(2)
     truth, _ = ask_all(path, work)
@@ -221,8 +223,9 @@ def test_a_damaged_row_is_reported_and_its_chunk_scored_again(
     answers, asked = ask_all(path, work)
     assert answers == truth
     assert sorted(asked) == ["q0-0", "q0-1", "q0-2"]
-    assert len(caplog.messages) == 1
-    assert "query 'q0-1'" in caplog.text
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "query 'q0-1'" in said
     assert ask_all(path, work) == (truth, [])
 
 
@@ -237,7 +240,7 @@ def damaged_copy(path: Path, folder: Path, content: bytes) -> Path:
 
 
 def test_a_truncated_file_is_set_aside_and_what_is_whole_carried_over(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, work = tmp_path / STORE, chunks(12, lists=30)
     truth, _ = ask_all(path, work)
@@ -256,11 +259,10 @@ def test_a_truncated_file_is_set_aside_and_what_is_whole_carried_over(
     ]
     scored = {}
     for length in lengths:
-        caplog.clear()
         copy = damaged_copy(path, tmp_path / f"to-{length}", content[:length])
         answers, asked = ask_all(copy, work)
         assert answers == truth
-        assert bool(caplog.messages) == (length > 1)  # SQLite takes a file of one byte for a new one
+        assert bool(capsys.readouterr().err) == (length > 1)  # SQLite takes a file of one byte for a new one
         assert ask_all(copy, work) == (truth, [])
         scored[length / len(content)] = len(asked)
     print("part of the file left: lists of 360 scored again:", {f"{part:.2f}": scored[part] for part in sorted(scored)})
@@ -298,7 +300,7 @@ def test_overwritten_pieces_never_give_a_wrong_score_or_a_traceback(tmp_path: Pa
         assert ask_all(copy, work)[0] == truth, (number, at, size)
 
 
-def test_a_schema_that_does_not_even_decode_is_damage(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_schema_that_does_not_even_decode_is_damage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path, work = tmp_path / STORE, chunks(2)
     truth, _ = ask_all(path, work)
     content = path.read_bytes()
@@ -306,7 +308,7 @@ def test_a_schema_that_does_not_even_decode_is_damage(tmp_path: Path, caplog: py
         content.replace(b"listslists", b"\xaf" * 10).replace(b"CREATE TABLE", b"CREATE \xaf\xaf\xaf\xaf\xaf")
     )
     assert ask_all(path, work)[0] == truth
-    assert "is damaged ('utf-8' codec can't decode" in caplog.text
+    assert "is damaged ('utf-8' codec can't decode" in capsys.readouterr().err
 
 
 def test_a_full_disk_while_a_damaged_file_is_replaced_loses_nothing(
@@ -329,6 +331,65 @@ def test_a_full_disk_while_a_damaged_file_is_replaced_loses_nothing(
     answers, asked = ask_all(path, work)
     assert answers == truth
     assert 0 < len(asked) < 100
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from bench import store
+
+events = iter(range(int(sys.argv[2])))
+KINDS = ("os.rename", "os.link", "os.remove", "sqlite3.connect", "shutil.copyfile", "insert", "inserted")
+
+def kill_at_the_last(event, arguments):
+    if event in KINDS and next(events, None) is None:
+        os._exit(9)
+
+def insert(database, rows, real=store._insert):
+    sys.audit("insert")
+    real(database, rows)
+    sys.audit("inserted")
+
+store._insert = insert
+sys.addaudithook(kill_at_the_last)
+store.Store(Path(sys.argv[1])).close()
+"""
+"""Opens a store, and is killed just before the event of a number: a rename, link, removal, connection or insertion."""
+
+
+@pytest.mark.parametrize("damage", ["header", "earlier repair"])
+def test_a_kill_at_any_step_of_a_repair_loses_no_row(tmp_path: Path, damage: str) -> None:
+    path, work = tmp_path / STORE, chunks(6, lists=5)
+    truth, _ = ask_all(path, work[:5])
+    store = Store(path)
+    truth.append(list(KeptScores(store, Made(), OPTIONS)(work[5]).answers))
+    content, log = path.read_bytes(), path.with_name(f"{STORE}-wal").read_bytes()
+    store.close()
+    whole = path.read_bytes()
+    path.with_name(f"{STORE}-wal").unlink(missing_ok=True)
+    killed = 0
+    for step in range(50):
+        if damage == "header":
+            copy = damaged_copy(path, tmp_path / str(step), whole[:60] + b"\xff" * 40 + whole[100:])
+        else:  # of which a torn file is left; the last chunk is in the log alone
+            copy = damaged_copy(path, tmp_path / str(step), content)
+            copy.with_name(f"{STORE}-wal").write_bytes(log)
+            copy.with_name(f"{STORE}.new").write_bytes(b"torn" * 1000)
+        ended = opened_and_killed(copy, step)
+        assert ask_all(copy, work) == (truth, []), f"killed at step {step}"
+        assert not list(copy.parent.glob("*.new*"))
+        if ended.returncode == 0:
+            assert "30 kept lists were whole" in ended.stderr
+            break
+        assert ended.returncode == 9, ended.stderr
+        killed += 1
+    assert killed >= 8
+
+
+def opened_and_killed(path: Path, step: int) -> "subprocess.CompletedProcess[str]":
+    environment = {**os.environ, "PYTHONPATH": str(Path(store_module.__file__).parents[1])}
+    command = [sys.executable, "-c", KILLED, str(path), str(step)]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
 
 
 def test_a_damaged_log_loses_at_most_what_stood_in_it(tmp_path: Path) -> None:
@@ -355,7 +416,7 @@ def test_a_damaged_log_loses_at_most_what_stood_in_it(tmp_path: Path) -> None:
 
 
 def test_a_file_of_another_kind_is_set_aside_under_a_free_name(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, work = tmp_path / STORE, chunks(2)
     for number in (1, 2):
@@ -363,11 +424,11 @@ def test_a_file_of_another_kind_is_set_aside_under_a_free_name(
         _, asked = ask_all(path, work)
         assert len(asked) == 6
         assert path.with_name(f"{STORE}.damaged-{number}").read_text().startswith("not a database")
-    assert "0 kept lists were whole" in caplog.text
+    assert "0 kept lists were whole" in capsys.readouterr().err
 
 
 def test_damage_that_shows_while_a_command_runs_is_set_aside_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = Store(tmp_path / STORE)
     reranker = Made()
@@ -383,7 +444,7 @@ def test_damage_that_shows_while_a_command_runs_is_set_aside_too(
 
     monkeypatch.setattr(store_module, "_insert", fails_once)
     kept([made_list("new")])
-    assert "9 kept lists were whole" in caplog.text
+    assert "9 kept lists were whole" in capsys.readouterr().err
     assert [list(kept(chunk).answers) for chunk in work] == truth
     assert len(reranker.asked) == 10
     store.close()
@@ -391,7 +452,7 @@ def test_damage_that_shows_while_a_command_runs_is_set_aside_too(
 
 def test_a_folder_in_the_files_place_is_an_error_that_says_so(tmp_path: Path) -> None:
     (tmp_path / STORE).mkdir()
-    with pytest.raises(BenchError, match=r"Cannot keep scores in .*scores.sqlite: unable to open"):
+    with pytest.raises(BenchError, match=r"Cannot keep scores in .*scores.sqlite: unable to open.* choose another"):
         Store(tmp_path / STORE)
 
 
@@ -399,18 +460,19 @@ def test_a_file_that_another_program_holds_is_an_error_and_not_damage(tmp_path: 
     ask_all(tmp_path / STORE, chunks(1))
     other = sqlite3.connect(tmp_path / STORE, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
-    with pytest.raises(BenchError, match="database is locked"):
+    with pytest.raises(BenchError, match=r"database is locked.*End the program that has the file open"):
         Store(tmp_path / STORE)
     other.close()
     assert ask_all(tmp_path / STORE, chunks(1))[1] == []
 
 
-def test_the_second_command_names_the_first(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_second_command_names_the_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     refused = pytest.raises(BenchError, match=rf"being written by another command \(process {os.getpid()}\)")
     with locked(tmp_path), refused, locked(tmp_path, patience=0.3):
         pass
-    assert len(caplog.messages) == 1
-    assert "waiting" in caplog.text
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "waiting" in said
 
 
 def test_the_second_command_goes_on_when_the_first_lets_go(tmp_path: Path) -> None:
@@ -433,14 +495,14 @@ def test_the_second_command_goes_on_when_the_first_lets_go(tmp_path: Path) -> No
 
 
 def test_a_file_system_without_locks_is_said_and_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def no_locks(*_: object) -> None:
         raise OSError(37, "No locks available")
 
     monkeypatch.setattr(fcntl, "flock", no_locks)
     with locked(tmp_path):
-        assert "cannot be locked (No locks available)" in caplog.text
+        assert "cannot be locked (No locks available)" in capsys.readouterr().err
 
 
 def test_an_output_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None:
@@ -457,7 +519,7 @@ def test_ctrl_c_says_what_is_kept_and_how_to_go_on(tmp_path: Path, monkeypatch: 
         raise KeyboardInterrupt
     assert "3 lists are kept in" in str(stopped.value)
     assert str(stopped.value).endswith("python -m bench folder 'my data' --output out")
-    with pytest.raises(Stopped, match="No list had been scored"), keeping(tmp_path):
+    with pytest.raises(Stopped, match="No list is kept"), keeping(tmp_path):
         raise KeyboardInterrupt
 
 
@@ -477,7 +539,7 @@ class AnyDocuments:
         pass
 
 
-def test_a_resumed_results_cost_is_the_whole_cost(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_resumed_results_cost_is_the_whole_cost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     class Sleepy(Made):
         def score(self, lists: Sequence[CandidateList]) -> Iterator[Scored]:
             time.sleep(0.05)
@@ -500,4 +562,39 @@ def test_a_resumed_results_cost_is_the_whole_cost(tmp_path: Path, caplog: pytest
     assert resumed.cost.tokens == fresh.cost.tokens == 2100
     assert second_run.rankings == first_run.rankings
     assert (resumed.measures, resumed.cut) == (fresh.measures, fresh.cut)
-    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert capsys.readouterr().err == ""
+
+
+FOREIGN: dict[str, Callable[[Path, Path], object]] = {
+    "a symbolic link": lambda lock, valuable: lock.symlink_to(valuable),
+    "a link to nothing": lambda lock, valuable: lock.symlink_to("nothing"),
+    "another name of a file": lambda lock, valuable: lock.hardlink_to(valuable),
+    "a file of the user's": lambda lock, valuable: lock.write_text("mine"),
+    "a named pipe": lambda lock, valuable: os.mkfifo(lock),
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_a_lock_that_is_something_else_is_refused_and_not_written(tmp_path: Path, kind: str) -> None:
+    valuable = tmp_path / "valuable"
+    valuable.write_text("my only copy")
+    (tmp_path / "out").mkdir()
+    lock = tmp_path / "out" / LOCK
+    FOREIGN[kind](lock, valuable)
+    with pytest.raises(BenchError, match=r"\.lock is not a lock file of this program\. Remove it"), locked(lock.parent):
+        pass
+    assert valuable.read_text() == "my only copy"
+    assert kind != "a file of the user's" or lock.read_text() == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "valuable"]
+
+
+def test_what_a_kill_left_half_written_is_removed_at_the_next_start(tmp_path: Path) -> None:
+    result = tmp_path / "beir" / "scifact" / "bm25@100-12345678" / "random"
+    result.mkdir(parents=True)
+    left = [result / f".{name}.4711" for name in ("result.json", "run.trec.gz", "sensitivity.json")]
+    mine = [result / "result.json", result / ".result.json.old", tmp_path / ".result.json.4711", tmp_path / "notes.1"]
+    for path in (*left, *mine):
+        path.touch()
+    with locked(tmp_path):
+        assert not any(path.exists() for path in left)
+        assert all(path.exists() for path in mine)

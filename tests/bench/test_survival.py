@@ -36,6 +36,8 @@ from bench.rerankers.base import Scored
 class Slow:
     '''A score depends on the list's company too, so that scoring it in other company would show.'''
 
+    fingerprint = "1"
+
     def score(self, lists):
         company = ",".join(each.query_id for each in lists)
         assert len(lists) <= 5
@@ -240,6 +242,54 @@ def test_ctrl_c_is_heard_inside_one_long_call(place: Path) -> None:
     print(f"ended {took:.2f} s after Ctrl-C inside a call that takes a minute")
     assert (status, took < 3) == (130, True)
     assert f"Stopped. {3 * CHUNK} lists are kept in out/scores.sqlite." in said
+
+
+PRESSED_AT_IMPORT = """
+import os, runpy, signal, sys
+module, sys.argv = sys.argv[1], ["bench", *sys.argv[2:]]
+def press(event, arguments):
+    if event == "import" and arguments[0] == module:
+        os.kill(os.getpid(), signal.SIGINT)
+sys.addaudithook(press)
+runpy.run_module("bench", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["typer", "rich.console", "bench.cli.app", "bench.campaign", "numpy", "numpy.linalg", "sqlite3", "bench.store",
+     "torch", "sentence_transformers", "pytrec_eval"],
+)  # fmt: skip
+def test_ctrl_c_while_something_is_imported(place: Path, module: str) -> None:
+    (place / "slow.py").write_text("import sentence_transformers\n" + SLOW)
+    environment = {**os.environ, "PYTHONPATH": str(Path(bench.__file__).parents[1]), "SECONDS_A_LIST": "0"}
+    arguments = ["folder", "data", "-r", "slow:Slow", "--first-stage", "run.trec", "--output", "out"]
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", PRESSED_AT_IMPORT, module, *arguments],
+        cwd=place, env=environment, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    # Python itself ends by the signal where an import runs source text, which is 130 to a shell as well.
+    assert done.returncode in (130, -signal.SIGINT)
+    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("Stopped.")
+    assert not list((place / "out").rglob("result.json"))
+
+
+def test_ctrl_c_that_a_library_swallows_ends_the_command(place: Path) -> None:
+    swallow = "try:\n    os.kill(os.getpid(), signal.SIGINT); time.sleep(9)\nexcept BaseException:\n    pass\n"
+    (place / "slow.py").write_text(f"import os, signal, time\n{swallow}time.sleep(60)")
+    status, said = Command(place).end()
+    assert (status, said) == (130, "Stopped.\n")
+
+
+def test_ctrl_c_says_that_lists_without_a_fingerprint_are_lost(place: Path) -> None:
+    (place / "slow.py").write_text(SLOW.replace("fingerprint =", "version ="))
+    command = Command(place, seconds=0.05)
+    command.wait_for(13)
+    command.process.send_signal(signal.SIGINT)
+    status, said = command.end()
+    assert status == 130
+    assert re.search(r"Stopped\. No list is kept\. 1\d lists are lost: .* With --cache-id TEXT they are kept", said)
 
 
 def test_the_second_of_two_writers_waits_and_finds_all_done(place: Path) -> None:

@@ -43,7 +43,7 @@ def test_answers_are_found_in_their_own_passages(shared_data: Path, language: st
     texts |= {f"{key}-without": "Some say so, others not." for key in wanted}
     made = Collection(Task("mkqa", language), dict.fromkeys(wanted, ""), {}, HeldDocuments(texts), "", answers=wanted)
     run = Run("some", {key: [(f"{key}-with", 2.0), (f"{key}-without", 1.0)] for key in wanted})
-    grades = answer_judge(made)(run, made.documents)
+    grades = answer_judge(made.answers)(run, made.documents)
     assert not any(grades[key][f"{key}-without"] for key in wanted)
     missed = [wanted[key][-1] for key in wanted if not grades[key][f"{key}-with"]]
     assert [answer for answer in missed if clean(answer) == answer] == []

@@ -27,7 +27,7 @@ from bench.task import Counts, Task
 def collection(answers: dict[str, tuple[str, ...]], passages: dict[str, str]) -> Collection:
     queries = dict.fromkeys(answers, "a question")
     made = Collection(Task("mkqa", "some"), queries, {}, HeldDocuments(passages), "inline", answers=answers)
-    made.judge = answer_judge(made)
+    made.judge = answer_judge(made.answers)
     return made
 
 
@@ -194,7 +194,16 @@ def test_questions_whose_last_answer_is_short_are_kept(tmp_path: Path, name: str
         ({"example_id": 1}, "line 2: not a line of MKQA's release"),
         ([1], "line 2: not a line of MKQA's release"),
         (question(1, {"text": "Ottawa"}), "line 2: not a line of MKQA's release"),
-        (question(7, SHORT), "line 2: question '7' stands there twice"),
+        (
+            question(1, SHORT | {"aliases": 7}),
+            "line 2: not a line .*answers.en.0.aliases: Input should be a valid list",
+        ),
+        (question(1, SHORT | {"aliases": [7]}), "line 2: not a line .*answers.en.0.aliases.0: Input should be a valid"),
+        (question(1, SHORT | {"text": 7}), "line 2: not a line .*answers.en.0.text: Input should be a valid string"),
+        (question(1, SHORT) | {"example_id": 1.5}, "line 2: not a line .*example_id"),
+        (question(1, SHORT) | {"example_id": "a b"}, "line 2: the id 'a b' contains white space"),
+        (question(1, SHORT) | {"queries": {"ja": ["x"]}}, "line 2: not a line .*queries.ja"),
+        (question(7, SHORT), "line 2: question '7' occurs twice"),
         (question(1, SHORT) | {"queries": {"en": "a"}}, r"line 2: no question in 'ja'. There: en\."),
     ],
 )
@@ -288,3 +297,16 @@ def test_an_unreachable_host_names_the_other_ways(
     monkeypatch.setattr(mkqa, "URL", "http://127.0.0.1:9/mkqa.jsonl.gz")
     with pytest.raises(BenchError, match=r"could not be fetched from http://127.*--data DIR.*--embedded"):
         load_mkqa(small[0], None)
+
+
+@pytest.mark.parametrize("deep", ['{"a":' * 100_000, "[" * 100_000, '{"example_id": ' + "9" * 5_000])
+def test_a_line_beyond_what_json_can_hold_is_named(tmp_path: Path, deep: str) -> None:
+    (tmp_path / "mkqa.jsonl").write_text(f"{json.dumps(RELEASE[0])}\n{deep}\n")
+    with pytest.raises(BenchError, match="line 2: not a line of MKQA's release; it is not valid JSON"):
+        read_questions(tmp_path / "mkqa.jsonl", "ja")
+
+
+def test_a_file_of_questions_without_any_to_measure_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "mkqa.jsonl", [question(9, {"type": "binary", "text": "yes"})])
+    with pytest.raises(BenchError, match="no question with a short English answer"):
+        read_questions(tmp_path / "mkqa.jsonl", "ja")

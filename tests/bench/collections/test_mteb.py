@@ -12,6 +12,7 @@ from bench.collections.collection import Collection
 from bench.collections.functions import HeldDocuments
 from bench.collections.load import load
 from bench.collections.mteb import check_sources, differences, load_mteb
+from bench.collections.texts import hash_texts
 from bench.errors import BenchError
 from bench.suites import choose, declared, find
 from bench.task import Counts, Task
@@ -44,6 +45,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     import mteb
 
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    monkeypatch.setenv("RERANK_BENCH_CACHE", str(tmp_path / "rerank-bench"))
 
     def write(task: Task, configurations: dict[str, dict[str, list[dict[str, object]]]]) -> Task:
         folder = tmp_path / task.name
@@ -89,6 +91,8 @@ def test_a_task_loads_through_mtebs_own_class(hub, suite: str, name: str, config
     assert len(collection.documents) == 3
     assert collection.documents.texts(["d3", "d9", "d1"]) == {"d3": "", "d1": texts["d1"]}
     assert collection.documents.texts([]) == {}
+    assert collection.documents.lacking(["d3", "d9", "d1"]) == ["d9"]
+    assert collection.documents.texts_hash() == collection.documents.texts_hash() == hash_texts(texts.items())
     assert collection.source.startswith("mteb ")
     assert task.mteb in collection.source
     collection.documents.close()

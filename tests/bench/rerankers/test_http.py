@@ -12,6 +12,8 @@ import pytest
 from bench.errors import BenchError
 from bench.rerankers import http, load
 from bench.rerankers.base import CandidateList, Options
+from bench.rerankers.http_options import read_options
+from bench.resume import chunk_key
 
 KEY = "sk-very-secret-0123456789"
 THREE = CandidateList("q7", "why do tides rise", ("a", "b", "c"), (3.0, 2.0, 1.0), ("moon", "bread", "tea"))
@@ -45,7 +47,7 @@ class Server:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}/v1/rerank"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
     def stop(self):
         self._server.shutdown()
@@ -118,6 +120,108 @@ def test_text_embeddings_inference(server):
     assert len(server.requests) == 1 + 3 + 3
 
 
+def limited(most, status, message):
+    """A server that takes at most some documents a call, each scored by its number."""
+
+    def answer(body):
+        texts = body.get("documents") or body["texts"]
+        if len(texts) > most:
+            return status, {}, {"error": message}
+        rows = [{"index": index, "relevance_score": float(text)} for index, text in enumerate(texts)]
+        return 200, {}, {"results": rows, "usage": {"total_tokens": len(texts)}}
+
+    return answer
+
+
+def numbered(count):
+    texts = tuple(map(str, range(count)))
+    return CandidateList(f"q{count}", "query", texts, (0.0,) * count, texts)
+
+
+def sizes(server):
+    return [len(body.get("documents") or body.get("texts") or ()) for body, _, _ in server.requests]
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (413, "batch size 64 > maximum allowed batch size 20"),
+        (422, "inputs exceed max_client_batch_size"),
+        (400, "too many documents: at most 20"),
+    ],
+)
+def test_a_servers_batch_limit_is_found_and_obeyed(server, capsys, status, message):
+    lists = [numbered(100), numbered(100), numbered(20), numbered(17)]
+    answers = scored(server, limited(20, status, message), lists=lists)
+    assert [each.scores for each in answers] == [tuple(map(float, range(len(each.ids)))) for each in lists]
+    assert [each.tokens for each in answers] == [100, 100, 20, 17]
+    # 100, 64 and 32 are refused; the next list is sent in sixteens at once, and small lists stay whole.
+    assert sizes(server) == [100, 64, 32, *[16] * 6, 4, *[16] * 6, 4, 20, 17]
+    (said,) = capsys.readouterr().err.splitlines()
+    assert f"refuses 100 documents in one call ({json.dumps({'error': message})})" in said
+    assert "changes the scores of a listwise model" in said
+
+
+def test_how_a_list_is_divided_does_not_depend_on_those_before_it(server):
+    parts = {100: [32, 32, 32, 4], 40: [32, 8], 33: [33]}
+    for order in ([100, 40, 33], [33, 40, 100], [40, 100, 33]):
+        server.requests.clear()
+        scored(server, limited(35, 413, "batch size"), lists=list(map(numbered, order)))
+        assert [size for size in sizes(server) if size <= 35] == [size for count in order for size in parts[count]]
+
+
+def test_text_embeddings_inference_with_a_small_batch(server, capsys):
+    def answer(body):
+        if "texts" not in body:
+            return 422, {}, b"missing field `texts` at line 1 column 9"
+        return limited(5, 413, "batch size 32 > maximum allowed batch size 5")(body)
+
+    answers = scored(server, answer, lists=[numbered(10), numbered(10)])
+    assert [each.scores for each in answers] == [tuple(map(float, range(10)))] * 2
+    assert sizes(server) == [10, 10, 8, 4, 4, 2, 4, 4, 2]
+    assert capsys.readouterr().err == "", "each text is scored by itself, so no score changes"
+
+
+def test_a_refusal_of_one_document_is_an_error(server):
+    message = refused(server, limited(0, 413, "batch size"))
+    assert "HTTP status 413" in message
+    assert sizes(server) == [3, 2, 1]
+
+
+def test_options_reach_the_request_the_card_and_the_fingerprint(server):
+    given = read_options(["truncate_prompt_tokens=512", 'extra={"b": 1, "a": [true]}', "user=ann", "empty=null"])
+    server.answers[:] = [RIGHT]
+    reranker = load(f"http:{server.url}", Options(http_options=given))
+    list(reranker.score([THREE]))
+    sent = server.requests[0][0]
+    assert (sent["truncate_prompt_tokens"], sent["extra"], sent["user"]) == (512, {"a": [True], "b": 1}, "ann")
+    assert sent["empty"] is None
+    assert reranker.card.settings["option truncate_prompt_tokens"] == "512"
+    plain, other = (load(f"http:{server.url}", Options(http_options=each)) for each in ((), given[:1]))
+    assert len({each.card.fingerprint for each in (reranker, plain, other)}) == 3
+    assert chunk_key(plain.card, Options(), [THREE]) != chunk_key(plain.card, Options(http_options=given), [THREE])
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["truncate"], "is not an option. Write it as key=value"),
+        (["=1"], "is not an option"),
+        (["a=1", "a=2"], "a is given twice"),
+        (["documents=[]"], "documents cannot be set"),
+        (["top_n=3"], "top_n cannot be set"),
+        (["a=\udcff"], "is not an option"),
+    ],
+)
+def test_an_option_that_will_not_do(given, message):
+    with pytest.raises(BenchError, match=message):
+        read_options(given)
+
+
+def test_what_a_server_holds_is_unknown_so_nothing_is_kept_across_commands(server):
+    assert load(f"http:{server.url}", Options()).cacheable is False
+
+
 def test_an_empty_list_is_not_sent(server):
     (answer,) = scored(server, RIGHT, lists=[CandidateList("q", "query", (), ())])
     assert (answer.scores, server.requests) == ((), [])
@@ -176,7 +280,7 @@ def test_a_slow_answer_is_given_up_after_the_stated_time(server):
         return RIGHT
 
     message = refused(server, slow)
-    assert "ReadTimeout" in message
+    assert "No whole answer in time" in message
     assert "0.5 s for each answer" in message
     assert len(server.requests) == 3
 
@@ -197,25 +301,25 @@ def test_nobody_listens(server):
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        ((200, {}, b"<html>"), "is not JSON: '<html>'"),
-        ((200, {}, b"\xff\xfe"), "is not JSON"),
-        ((200, {}, {"answer": 1}), "no list of results"),
-        ((200, {}, 3), "no list of results"),
+        ((200, {}, b"<html>"), "is not valid JSON"),
+        ((200, {}, b"\xff\xfe"), "is not valid JSON"),
+        ((200, {}, {"answer": 1}), "holds no list of results"),
+        ((200, {}, 3), "holds no list of results"),
         (results((0, 1.0), (1, 1.0)), "2 scores for 3 documents"),
         (results((0, 1.0), (1, 1.0), (2, 1.0), (3, 1.0)), "4 scores for 3 documents"),
         (results((0, 1.0), (1, 1.0), (1, 1.0)), "document 1 twice"),
         (results((0, 1.0), (1, 1.0), (3, 1.0)), "document 3 where there are 3"),
-        (results((0, 1.0), (1, 1.0), (-1, 1.0)), "document -1 where there are 3"),
-        (results((0, 1.0), (1, 1.0), (2, float("nan"))), "document 2 a score that is not finite"),
-        (results((0, 1.0), (1, 1.0), (2, float("inf"))), "document 2 a score that is not finite"),
-        (results((0, 1.0), (1, 1.0), (2, None)), "without an index or a score"),
-        (results((0, 1.0), (1, 1.0), (2, "high")), "without an index or a score"),
-        (results((0, 1.0), (1, 1.0), ("2", 1.0)), "without an index or a score"),
-        (results((0, 1.0), (1, 1.0), (True, 1.0)), "without an index or a score"),
-        ((200, {}, {"results": [1, 2, 3]}), "without an index or a score"),
+        (results((0, 1.0), (1, 1.0), (-1, 1.0)), "2.index: Input should be greater than or equal to 0"),
+        (results((0, 1.0), (1, 1.0), (2, float("nan"))), "NaN is not a JSON number"),
+        (results((0, 1.0), (1, 1.0), (2, float("inf"))), "Infinity is not a JSON number"),
+        (results((0, 1.0), (1, 1.0), (2, None)), "2.relevance_score: Input should be a valid number"),
+        (results((0, 1.0), (1, 1.0), (2, "high")), "2.relevance_score: Input should be a valid number"),
+        (results((0, 1.0), (1, 1.0), ("2", 1.0)), "2.index: Input should be a valid integer"),
+        (results((0, 1.0), (1, 1.0), (True, 1.0)), "2.index: Input should be a valid integer"),
+        ((200, {}, {"results": [1, 2, 3]}), "0: Input should be a valid dictionary"),
         ((400, {}, b"no such model"), "HTTP status 400 (no such model)"),
         ((401, {}, b"who are you"), "Check RERANK_API_KEY"),
-        ((302, {"Location": "http://127.0.0.1:9/"}, b""), "HTTP status 302"),
+        ((302, {"Location": "http://127.0.0.1:9/"}, b""), "the server redirects to http://127.0.0.1:9/"),
         ((422, {}, b"query too long"), "HTTP status 422 (query too long)"),
     ],
 )

@@ -54,9 +54,9 @@ def test_importing_the_table_loads_no_model_library():
     assert answer.stdout.strip() == "[]"
 
 
-def test_a_folder_is_named_without_its_place(encoder, classifier, tmp_path, monkeypatch):
+def test_a_folder_is_named_without_its_place(encoder, minilm_folder, tmp_path, monkeypatch):
     """Folders of one name are told apart by their fingerprints."""
-    for place, target in (("a", encoder), ("b", classifier)):
+    for place, target in (("a", encoder), ("b", minilm_folder)):
         (tmp_path / place).mkdir()
         (tmp_path / place / "mine").symlink_to(target)
     options = Options(device="cpu")

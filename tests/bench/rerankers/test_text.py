@@ -39,6 +39,15 @@ def test_cut_keeps_the_start(byte_level, text, limit):
     assert text.startswith(cut.text)
 
 
+@mark.parametrize("limit", [0, 1, 7, 100, 101, 2000, 10_000])
+def test_a_long_text_is_cut_as_in_one_piece(byte_level, limit, monkeypatch):
+    texts = ["the moon pulls the water. Bread is baked " * 20, "short", "le pain est cuit au four; " * 60, ""]
+    expected = Cutter(byte_level, "tiny").cut(texts, limit)
+    monkeypatch.setattr("bench.rerankers.text.PIECE", 150)
+    monkeypatch.setattr("reranker.pieces.PIECE", 150)
+    assert Cutter(byte_level, "tiny").cut(texts, limit) == expected
+
+
 def test_the_models_own_tokenizer_settings_stay_out(wordpiece):
     cutter = Cutter(wordpiece, "tiny")
     wordpiece(["moon " * 100, "moon"], truncation=True, max_length=5, padding=True)

@@ -1,0 +1,103 @@
+"""Whether a checkpoint holds the tensors of the model that is made of it, all of them and no others.
+
+transformers fills up what is missing with random numbers and goes on, and ignores what it does not expect.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from transformers import PreTrainedModel
+
+from bench.errors import BenchError
+
+_BUFFERS = re.compile(r"(^|\.)(position_ids|token_type_ids|inv_freq|masked_bias|attn\.bias)$")
+"""Tensors that old versions of transformers stored, though they are computed."""
+
+_POOLER = re.compile(r"^(\w+\.)?pooler\.")
+"""BERT's layer for next-sentence prediction, which embeddings do not use: libraries store it or leave it out."""
+
+_LANGUAGE_HEAD = re.compile(
+    r"^(lm_head|cls|predictions|generator_predictions|generator_lm_head|mlm_head|head|decoder)\."
+)
+_STANFORD_PROJECTION = "linear.weight"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What transformers found when it loaded a model: tensors that the files lack, and those that it had no use for."""
+
+    kind: str
+    architecture: str
+    missing: frozenset[str]
+    unexpected: frozenset[str]
+
+    def check(self, model: str) -> None:
+        """Refuse a model of which a part is random, or whose files are those of another kind.
+
+        Raises:
+            BenchError: naming the tensors.
+        """
+        missing = [name for name in self.missing if not (self._is_bare and _POOLER.match(name))]
+        if missing:
+            raise BenchError(
+                f"{model} lacks tensors that {self.kind} needs: {_some(missing)}. They would be random numbers, and so "
+                "would the scores. Check that the files are whole and that the family is the right one."
+            )
+        unexpected = [name for name in self.unexpected if not self._is_harmless(name)]
+        if unexpected:
+            raise BenchError(
+                f"{model} holds tensors that {self.kind} has no use for: {_some(unexpected)}. "
+                "It is a checkpoint of another kind. Check the family."
+            )
+
+    @property
+    def _is_bare(self) -> bool:
+        """Whether the model gives a state for each token, and no more."""
+        return not re.search(r"For[A-Z]\w+$", self.kind)
+
+    def _is_harmless(self, name: str) -> bool:
+        if _BUFFERS.search(name):
+            return True
+        if not self._is_bare:
+            return False
+        is_language_model = self.architecture.endswith(("ForCausalLM", "ForMaskedLM", "LMHeadModel", "ForPreTraining"))
+        return bool(
+            _POOLER.match(name)
+            or (is_language_model and _LANGUAGE_HEAD.match(name))
+            or (self.architecture == "HF_ColBERT" and name == _STANFORD_PROJECTION)
+        )
+
+
+@contextmanager
+def reports() -> Iterator[list[Report]]:
+    """Collect a report of every model that transformers loads while the context is open.
+
+    transformers gives one to who calls ``from_pretrained``; here that is often sentence-transformers, which does not
+    ask for it.
+    """
+    collected: list[Report] = []
+    original = PreTrainedModel.__dict__["from_pretrained"]
+
+    def reporting(kind: type[PreTrainedModel], *given: Any, **options: Any) -> Any:
+        model, info = original.__func__(kind, *given, **options | {"output_loading_info": True})
+        names = getattr(model.config, "architectures", None) or [""]
+        collected.append(
+            Report(
+                type(model).__name__, str(names[0]), frozenset(info["missing_keys"]), frozenset(info["unexpected_keys"])
+            )
+        )
+        return model
+
+    PreTrainedModel.from_pretrained = classmethod(reporting)  # type: ignore[method-assign, assignment]
+    try:
+        yield collected
+    finally:
+        PreTrainedModel.from_pretrained = original  # type: ignore[method-assign]
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return ", ".join(sorted(names)[:4]) + more

@@ -1,0 +1,50 @@
+"""Walks a folder and leaves nothing out in silence: links are followed, and what cannot be read is an error."""
+
+import stat
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.errors import BenchError
+
+
+def files_below(root: Path) -> Iterator[Path]:
+    """The files below a folder. Each folder is read once, under its own name rather than a link's where it has one.
+
+    Raises:
+        BenchError: for a folder that cannot be listed, and a link that leads nowhere.
+    """
+    seen: set[tuple[int, int]] = set()
+    folders, links = [root], deque[Path]()
+    while folders or links:
+        folder = folders.pop() if folders else links.popleft()
+        try:
+            status = folder.stat()
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            entries = sorted(folder.iterdir())
+        except OSError as error:
+            raise BenchError(f"Cannot read {folder}: {error.strerror or error}.") from error
+        for entry in entries:
+            found_folder = is_folder(entry)
+            if found_folder:
+                (links if entry.is_symlink() else folders).append(entry)
+            elif found_folder is not None:
+                yield entry
+            elif entry.is_symlink():
+                raise BenchError(f"Cannot read {entry}: the link leads nowhere. Restore what it led to, or remove it.")
+
+
+def is_folder(path: Path) -> bool | None:
+    """Whether a path is a folder; None where nothing is there.
+
+    Raises:
+        BenchError: where that cannot be told.
+    """
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise BenchError(f"Cannot read {path}: {getattr(error, 'strerror', None) or error}.") from error

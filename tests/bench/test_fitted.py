@@ -1,0 +1,153 @@
+"""Tables in a narrow terminal: no figure is broken, no line is too long, and what is left out is told."""
+
+import io
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from bench import compare, gate, gate_power, published, report, reproduce, sensitivity
+from bench.first_stage.runs import read_manifests
+from bench.flips import Flips
+from bench.leaderboard import build
+from bench.listing import rerankers_table, runs_table, tasks_table
+from bench.render import render
+from bench.render.fitted import Fitted, Head
+from bench.results import Result, read_result, result_paths
+from bench.sensitivity import Sensitivity, Spread, Variant
+from bench.suites import declared
+from tests.bench.factories import figures_result, whole
+from tests.conftest import ROOT
+
+KEPT = ROOT / "results"
+
+
+def printed(table: Fitted, width: int) -> list[str]:
+    console = Console(file=io.StringIO(), width=width)
+    console.print(table)
+    assert isinstance(console.file, io.StringIO)
+    return [line.rstrip() for line in console.file.getvalue().splitlines()]
+
+
+HEADS = (Head("name\nof it", "name"), Head("kept"), Head("soon gone", drop=1), Head("first gone", drop=2))
+ROWS = (("a-rather-long-name-1", "1.00", "22.50", "+3.00 to +4.00"), None, ("b", "10.00", "2.50", "-3.00 to -4.00"))
+
+
+def test_all_is_shown_where_there_is_room():
+    assert printed(Fitted(HEADS, ROWS, title="T", captions=("C",)), 80) == [
+        "T",
+        "name",
+        "of it                  kept  soon gone      first gone",
+        "──────────────────────────────────────────────────────",
+        "a-rather-long-name-1   1.00      22.50  +3.00 to +4.00",
+        "",
+        "b                     10.00       2.50  -3.00 to -4.00",
+        "C",
+    ]
+
+
+def test_names_lose_their_middle_before_a_column_goes():
+    assert printed(Fitted(HEADS, ROWS), 46)[3:] == [
+        "a-r…g-name-1   1.00      22.50  +3.00 to +4.00",
+        "",
+        "b             10.00       2.50  -3.00 to -4.00",
+    ]
+
+
+def test_the_least_telling_column_goes_first_and_is_named():
+    lines = printed(Fitted(HEADS, ROWS), 36)
+    assert lines[1:6] == [
+        "of it                kept  soon gone",
+        "────────────────────────────────────",
+        "a-rat…-long-name-1   1.00      22.50",
+        "",
+        "b                   10.00       2.50",
+    ]
+    assert " ".join(lines[6:]) == "1 column not shown at 36 columns: first gone. To see more, use a wider terminal."
+
+
+def test_prose_goes_on_below_and_a_key_stays_whole():
+    heads = (Head("key", "key"), Head("note", "prose"))
+    lines = printed(Fitted(heads, [("core:checkpoint", "one two three four five six")]), 41)
+    assert lines[2:] == ["core:checkpoint  one two three four five", "                 six"]
+
+
+def test_texts_act_on_nothing():
+    shown = "\n".join(printed(Fitted((Head("a\x1b[2J", "name"),), [("[red]x\x1b[2J",)], title="\x1b]0;t\x07"), 80))
+    assert "\x1b" not in shown and "[red]x" in shown
+
+
+def kept(suite: str) -> list[Result]:
+    return [read_result(path) for path in result_paths([KEPT]) if read_result(path).task.startswith(suite)]
+
+
+def thirteen() -> list[Result]:
+    names = ("jina-reranker-v2-base-multilingual", "cross-encoder:BAAI/bge-reranker-v2-m3", "fusion:minilm")
+    ids = [task.id for task in declared("beir") if not task.embedded]
+    return [whole(figures_result({"a": 0.1, "b": n / 10}, task, name)) for n, name in enumerate(names) for task in ids]
+
+
+def of_sensitivity() -> Sensitivity:
+    made = figures_result({"a": 0.5})
+    flips = Flips(0.123, 0.045, 1.0)
+    variants = [Variant(group, f"{group} {n}", 0.5 + n / 10, flips, {"a": 0.5}, 0.25)
+                for group in ("random order", "depth", "block size", "distractor") for n in range(3)]  # fmt: skip
+    spreads = [Spread("random order", 3, 0.6, 0.1, 0.5, 0.7, 0.123, flips)]
+    return Sensitivity("beir/nfcorpus", made.reranker, made.protocol, 0, 0.55, variants, spreads, ("A note.",))
+
+
+Show = Callable[[Console], None]
+
+
+def to(write: Callable[[int], str]) -> Show:
+    return lambda console: console.file.write(write(console.width)) and None
+
+
+def after_run(results: list[Result]) -> Show:
+    return lambda console: report.show(results, console)
+
+
+def outputs() -> Iterator[tuple[str, Show]]:
+    paths = {(one.task, one.reranker.name): path for path in result_paths([KEPT]) for one in [read_result(path)]}
+    two = [paths["beir/embedded-claims", name] for name in ("minilm", "embedded")]
+    folder = two[0].parents[3]  # results of BEIR's embedded sample
+    board = build([*kept("beir"), *kept("mkqa"), *thirteen()], mixed=True, figures=published.read_all())
+    for suite in ("beir/embedded", "miracl", "mkqa", "coir"):
+        yield f"run {suite}", after_run(kept(suite))
+    yield "run beir", after_run(thirteen())
+    yield "leaderboard", to(lambda width: render(board, "text", "", width))
+    yield "reproduce", to(lambda width: reproduce.text(reproduce.paper(kept("beir")), width))
+    yield "gate", lambda console: gate.render(console, gate.gate(folder, folder))
+    yield "compare two", lambda console: compare.render(console, compare.compare(*two))
+    yield "compare all", lambda console: compare.render(console, compare.compare(folder, folder))
+    yield "sensitivity", lambda console: sensitivity.render(of_sensitivity(), console)
+    yield "tasks", lambda console: console.print(tasks_table(declared()))
+    yield "rerankers", lambda console: console.print(rerankers_table())
+    yield "runs", lambda console: console.print(runs_table(read_manifests()))
+    yield "power", lambda console: gate_power.main([*map(str, two), "--trials", "20"], console) and None
+
+
+def lines_of(show: Show, width: int) -> list[str]:
+    console = Console(file=io.StringIO(), width=width)
+    show(console)
+    assert isinstance(console.file, io.StringIO)
+    return [line.rstrip() for line in console.file.getvalue().splitlines()]
+
+
+def figures(lines: list[str]) -> set[str]:
+    """The words that are numbers, whole, without those that say what was left out."""
+    text = re.sub(r"\d+ [a-z ]*not shown at \d+ columns: .*? To see more", "", " ".join(" ".join(lines).split()))
+    return {word for word in text.split() if re.fullmatch(r"[+-]?\d[\d,]*(\.\d+)?%?[.,;]?", word)}
+
+
+@pytest.mark.parametrize("width", [80, 60])
+@pytest.mark.parametrize(("name", "show"), [pytest.param(name, show, id=name) for name, show in outputs()])
+def test_no_line_is_longer_than_the_terminal_and_no_figure_is_broken(name: str, show: Show, width: int):
+    narrow = lines_of(show, width)
+    # A command is not broken inside a word: it could not be copied.
+    long = [line for line in narrow if cell_len(line) > width and len(line.removesuffix("\\").split()) > 1]
+    assert long == []
+    assert figures(narrow)
+    assert figures(narrow) <= figures(lines_of(show, 400))
