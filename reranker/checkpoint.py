@@ -207,7 +207,8 @@ def find(name_or_folder: str | Path, revision: str | None = None) -> Checkpoint:
     Raises:
         CheckpointError: there is none, or files of it are missing or damaged.
     """
-    folder = _folder(name_or_folder) or _from_hub(str(name_or_folder), revision)
+    folder = Path(__file__).parent / EMBEDDED if name_or_folder == EMBEDDED else local_folder(name_or_folder)
+    folder = folder or _from_hub(str(name_or_folder), revision)
     config = declared.config(_file(folder, CONFIG))
     capacity = declared.capacity(_file(folder, TOKENIZER_CONFIG), config.get("max_position_embeddings", _NO_BLOCKS))
     if config.get("backbone"):
@@ -216,10 +217,8 @@ def find(name_or_folder: str | Path, revision: str | None = None) -> Checkpoint:
     return Checkpoint(folder, config, _weight_files(folder), capacity)
 
 
-def _folder(name: str | Path) -> Path | None:
+def local_folder(name: str | Path) -> Path | None:
     """The folder of that name, or None where there is none."""
-    if name == EMBEDDED:
-        return Path(__file__).parent / EMBEDDED
     try:
         folder = Path(name).expanduser()
         return folder if folder.is_dir() else None

@@ -23,6 +23,7 @@ Factor = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
 Whole = Annotated[float, Field(ge=1, le=1)]
 TokenId = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Marker = Annotated[str, Field(min_length=1, max_length=200)]
+Label = Annotated[str, Field(max_length=100, pattern=r"^[\w.+-]*$")]
 Word = Annotated[str, Field(max_length=10_000)]
 ShardName = Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\.safetensors$")]
 RopeType = Literal["default", "linear", "yarn", "llama3"]
@@ -73,7 +74,7 @@ class _BackboneFile(BaseModel):
 
 
 class _Config(_Declared):
-    """`config.json`: the architecture's sizes and numbers, and our own keys."""
+    """`config.json`: the architecture's sizes and numbers, our own keys, and what other tools want to know."""
 
     model_type: Literal["qwen3", "llama"]
     vocab_size: Annotated[int, Field(ge=1, le=2**22)]
@@ -103,6 +104,13 @@ class _Config(_Declared):
     query_marker: Marker | None = None
     max_doc_length: Length | None = None
     backbone: _BackboneFile | None = None
+    architectures: list[Label] | None = None
+    dtype: Label | None = None
+    torch_dtype: Label | None = None
+    transformers_version: Label | None = None
+    bos_token_id: TokenId | None = None
+    eos_token_id: TokenId | list[TokenId] | None = None
+    pad_token_id: TokenId | None = None
 
     @model_validator(mode="after")
     def _fits_itself(self) -> Self:
@@ -120,7 +128,10 @@ class _Config(_Declared):
         return self
 
 
-_OWN_KEYS = {"document_marker", "query_marker", "max_doc_length", "backbone"}
+_NOT_BUILT_FROM = {
+    *("document_marker", "query_marker", "max_doc_length", "backbone"),
+    *("architectures", "dtype", "torch_dtype", "transformers_version", "bos_token_id", "eos_token_id", "pad_token_id"),
+}
 
 
 class _TokenizerConfig(_Declared):
@@ -183,7 +194,7 @@ def config(path: Path) -> dict[str, Any]:
 
 def architecture(config: dict[str, Any]) -> dict[str, Any]:
     """The part of such a config that transformers builds a backbone from."""
-    return {key: value for key, value in config.items() if key not in _OWN_KEYS}
+    return {key: value for key, value in config.items() if key not in _NOT_BUILT_FROM}
 
 
 def capacity(path: Path, longest: int) -> int:

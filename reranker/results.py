@@ -25,8 +25,7 @@ class ListScores:
     """The scores of one list, in its documents' order, and what they cost and left out.
 
     `index` is the list's place in the input. `tokens` counts all prompts that the list took. `documents_cut` and
-    `tokens_lost` count what the cap on a document removed (of a document longer than `tokens.MOST_CHARACTERS`, what is
-    known of it: the rest is not tokenised); `query_cut` says whether the cap on the query did.
+    `tokens_lost` count what the cap on a document removed; `query_cut` says whether the cap on the query did.
     """
 
     index: int

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from reranker import hub
+from reranker.checkpoint import local_folder
 from reranker.errors import CheckpointError
 from reranker.packages import PACKAGE, named_folder
 from reranker.schema import read_json, read_model
@@ -76,9 +77,7 @@ def find(model: str) -> Path:
     if model.startswith(PACKAGE):
         folder = named_folder(model)
     else:
-        folder = Path(model).expanduser()
-        if not folder.is_dir():
-            folder = hub.fetch(model, "", _WANTED).folder
+        folder = local_folder(model) or hub.fetch(model, "", _WANTED).folder
     path = folder / "modules.json"
     if path.is_file():
         places = [folder / row.path for row in read_model(path, list[_Module], CheckpointError)]
@@ -93,7 +92,10 @@ def find(model: str) -> Path:
 
 
 def _check_weights(folder: Path) -> None:
-    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    try:
+        names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    except OSError as error:
+        raise CheckpointError(f"{folder} cannot be read: {error.strerror}") from error
     pickled = sorted(name for name in names if name.endswith(_PICKLES))
     if pickled and not any(name.endswith(".safetensors") for name in names):
         raise CheckpointError(

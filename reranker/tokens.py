@@ -25,14 +25,12 @@ import numpy.typing as npt
 from tokenizers import AddedToken, Tokenizer
 from tokenizers.models import BPE, WordPiece
 
+from reranker import pieces
 from reranker.errors import CheckpointError
 from reranker.prompt import BODY_START, CLOSING, Markers, between, body, head, render, tail, without_markers
 
 Ids = npt.NDArray[np.int32]
 
-MOST_CHARACTERS = 1_000_000
-"""Characters of a text that are tokenised, unless its cap asks for more: what follows took 160 bytes a character."""
-_CHARACTERS_A_TOKEN = 16  # more than a token of any language has on average
 _CACHED_UNITS = 32_000_000  # tokens plus characters kept: about 100 MB for English
 QWEN_PIECES = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
@@ -55,8 +53,7 @@ _PLAIN_ADDED_TOKEN = re.compile(r'<[^<>"\s]+>|[^<>"\s]+')
 class Cut:
     """A text as the prompt takes it: within its cap and without marker strings.
 
-    `length` counts the tokens of the raw text up to the cap, `lost` those beyond it, of a text longer than
-    `MOST_CHARACTERS` those of its beginning.
+    `length` counts the tokens of the raw text up to the cap, `lost` those beyond it.
     """
 
     text: str
@@ -183,6 +180,12 @@ class PromptTokens:
         return int(number)
 
     def _ids(self, texts: Sequence[str]) -> list[Ids]:
+        return [ids for batch in pieces.batches(texts) for ids in self._batch_ids(batch)]
+
+    def _batch_ids(self, texts: Sequence[str]) -> list[Ids]:
+        if len(texts) == 1 and len(texts[0]) > pieces.PIECE:  # at once, it would take 160 bytes a character
+            parts = [encoding.ids for _, encoding in pieces.encodings(self._tokenizer, texts[0])]
+            return [np.concatenate([np.array(ids, dtype=np.int32) for ids in parts])]
         encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         return [np.array(encoding.ids, dtype=np.int32) for encoding in encodings]
 
@@ -191,16 +194,12 @@ class PromptTokens:
 
         A text of `cap` tokens or more is decoded from its first `cap`, as the published code does.
         """
-        read = [_beginning(text, cap) for text in texts]
-        return [self._cut(*parts, cap) for parts in zip(texts, read, self._ids(read), strict=True)]
+        return [self._cut(text, ids, cap) for text, ids in zip(texts, self._ids(texts), strict=True)]
 
-    def _cut(self, whole: str, read: str, ids: Ids, cap: int) -> Cut:
-        """The cut of a whole text, of which a beginning was read as these ids."""
-        text = read
+    def _cut(self, text: str, ids: Ids, cap: int) -> Cut:
         if len(ids) >= cap:
             text = self._tokenizer.decode(ids[:cap].tolist(), skip_special_tokens=False)
-        lost = max(len(ids) - cap, 0 if len(read) == len(whole) else 1)
-        return Cut(without_markers(text, self.markers), min(len(ids), cap), lost)
+        return Cut(without_markers(text, self.markers), min(len(ids), cap), max(len(ids) - cap, 0))
 
     def documents(self, texts: Iterable[str], cap: int) -> dict[str, Document]:
         """Each distinct text as a document of at most `cap` tokens."""
@@ -214,13 +213,12 @@ class PromptTokens:
             return found
 
     def _tokenise(self, texts: Sequence[str], cap: int) -> list[Document]:
-        read = [_beginning(text, cap) for text in texts]
-        raw = self._ids(read)
-        cuts = [self._cut(*parts, cap) for parts in zip(texts, read, raw, strict=True)]
+        raw = self._ids(texts)
+        cuts = [self._cut(text, ids, cap) for text, ids in zip(texts, raw, strict=True)]
         if not self.by_pieces:
             return [Document(cut, None) for cut in cuts]
         # What was tokenised to be measured need not be tokenised again, if it is the text that the prompt takes.
-        same = [cut.text == text and _starts_a_token(text) for cut, text in zip(cuts, read, strict=True)]
+        same = [cut.text == text and _starts_a_token(text) for cut, text in zip(cuts, texts, strict=True)]
         others = iter(self._ids([body(cut.text) for cut, kept in zip(cuts, same, strict=True) if not kept]))
         return [
             Document(cut, np.concatenate((self._body_start, ids)) if kept else next(others))
@@ -282,11 +280,6 @@ class PromptTokens:
 
 
 _NOTHING: Ids = np.empty(0, dtype=np.int32)
-
-
-def _beginning(text: str, cap: int) -> str:
-    """As much of a text as is tokenised."""
-    return text[: max(MOST_CHARACTERS, _CHARACTERS_A_TOKEN * cap)]
 
 
 def _starts_a_token(text: str) -> bool:

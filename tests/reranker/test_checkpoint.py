@@ -12,6 +12,7 @@ from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 
 from reranker import CheckpointError, Reranker, checkpoint, hub
+from reranker.merge import merge
 from reranker.plain import PlainReranker
 from tests.hub import NAME, failing, serving
 
@@ -96,6 +97,19 @@ def test_other_backbones_score_as_transformers_runs_them(kind: str, make_checkpo
     lists = [LIST, ("another", LIST[1] * 4)]
     for scores, one in zip(load(folder).score(lists), lists, strict=True):
         assert scores == pytest.approx(plain.score(*one), abs=1e-5)
+
+
+def test_a_checkpoint_written_anew_keeps_what_other_tools_want_to_know(editable: Path, tmp_path: Path) -> None:
+    edit_json(editable / "config.json", attn_implementation="evil/kernel@main", eos_token_id=[5, 6])
+    merge([editable], [1.0], tmp_path / "merged")
+    written = json.loads((tmp_path / "merged" / "config.json").read_text())
+    assert (written["architectures"], written["dtype"], written["eos_token_id"]) == (
+        ["JinaForRanking"],
+        "float16",
+        [5, 6],
+    )
+    assert "attn_implementation" not in written
+    assert load(tmp_path / "merged").score([LIST]) == load(editable).score([LIST])
 
 
 def test_markers_of_the_config_are_read(editable: Path) -> None:

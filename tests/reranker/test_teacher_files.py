@@ -112,6 +112,12 @@ def test_a_module_that_is_not_the_librarys_own_is_refused(row: Any, teacher: Pat
         Teacher(str(teacher))
 
 
+@pytest.mark.parametrize("name", ["nowhere", "a" * 300, "~nobody-here/x", "a/b/c", "../x", "a\0b", "x/" + "y" * 300])
+def test_a_name_of_no_teacher_is_refused(name: str) -> None:
+    with pytest.raises(CheckpointError):
+        Teacher(name)
+
+
 def test_a_teacher_that_lacks_a_tensor_is_refused(teacher: Path) -> None:
     tensors = load_file(teacher / "model.safetensors")
     lacking = {name: tensor for name, tensor in tensors.items() if not name.endswith("layer.0.output.dense.weight")}

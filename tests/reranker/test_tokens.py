@@ -1,18 +1,22 @@
 """Tokenising in pieces gives the ids of the whole prompt, whatever the texts."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer
 
+from reranker import pieces
 from reranker import tokens as tokens_module
 from reranker.checkpoint import EMBEDDED, find
 from reranker.errors import CheckpointError
 from reranker.prompt import Markers, well_formed, without_markers
-from reranker.tokens import MOST_CHARACTERS, Block, Cut, PromptTokens, pieces_are_exact
+from reranker.tokens import Block, Cut, PromptTokens, pieces_are_exact
 
 SPEC = json.loads((Path(__file__).parent / "data/tiny-checkpoint/tokenizer.json").read_text(encoding="utf-8"))
 QWEN = Tokenizer.from_str(json.dumps(SPEC))
@@ -198,22 +202,40 @@ def test_cut_counts_what_it_removes(tokenizer: Tokenizer) -> None:
     assert tokens.cut(["12345", "123", "1234"], 4) == [Cut("1234", 4, 1), Cut("123", 3, 0), Cut("1234", 4, 0)]
 
 
-@pytest.mark.parametrize("by_pieces", [None, False])
-def test_of_a_very_long_text_the_beginning_alone_is_tokenised(by_pieces: bool | None, tokenizer: Tokenizer) -> None:
-    tokens = PromptTokens(tokenizer, Markers(), by_pieces)
-    long, short = "7" * (MOST_CHARACTERS + 50_000), "7" * MOST_CHARACTERS  # a digit is a token
-    found = tokens.documents([long, short], 4)
-    assert found[long].cut == found[short].cut == Cut("7777", 4, MOST_CHARACTERS - 4)
-    assert tokens.cut([long], 4) == [found[long].cut]
+@pytest.mark.parametrize("text", ["a tide 12 ", "7", "\n", "漢字 "])
+def test_long_texts_have_the_tokens_of_the_whole(
+    text: str, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [text * 900, "short", text * 500, "", text * 100]
+    whole = PromptTokens(tokenizer, Markers()).documents(texts, 40)
+    monkeypatch.setattr(pieces, "PIECE", 1000)
+    calls = 0
+    real = pieces.encodings
+
+    def counted(*arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return real(*arguments)
+
+    monkeypatch.setattr(pieces, "encodings", counted)
+    cut = PromptTokens(tokenizer, Markers()).documents(texts, 40)
+    assert calls == sum(len(one) > 1000 for one in texts)
+    assert {key: one.cut for key, one in cut.items()} == {key: one.cut for key, one in whole.items()}
 
 
-def test_what_is_not_tokenised_counts_as_lost(tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reranker.tokens.MOST_CHARACTERS", 26)
-    monkeypatch.setattr("reranker.tokens._CHARACTERS_A_TOKEN", 1)
-    tokens = PromptTokens(tokenizer, Markers())
-    word = "<|endoftext|>"  # a token of 13 characters
-    assert tokens.cut([4 * word, 2 * word], 9) == [Cut(2 * word, 2, 1), Cut(2 * word, 2, 0)]
-    assert tokens.cut(["7" * 200, "7" * 8], 9) == [Cut("7" * 9, 9, 26 - 9), Cut("7" * 8, 8, 0)]
+def test_memory_does_not_grow_with_a_documents_length(tiny_folder: Path) -> None:
+    """5 MB took 800 MB more than 5 KB."""
+    code = (
+        "import resource, sys\nfrom reranker import Reranker\n"
+        "one = Reranker.from_pretrained(sys.argv[1], device='cpu')\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "one.rerank('q', ['the tide turns. ' * 300])\nbefore = peak()\n"
+        "one.rerank('q', ['the tide turns. ' * 300_000])\nprint(peak() - before)"
+    )
+    command = [sys.executable, "-c", code, str(tiny_folder)]
+    root = Path(__file__).parents[2]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 300 * 1024  # KiB
 
 
 def test_the_markers_of_a_checkpoint_may_be_others(tokenizer: Tokenizer) -> None:
