@@ -1,15 +1,19 @@
 """``python -m bench``."""
 
-import signal
 import sys
 
-from bench.errors import Stopped
-from bench.interrupt import interruptible
 from bench.ours import forget_working_folder
 
 
 def run() -> None:
     """Run the command line; Ctrl-C ends it at any moment, while it is being imported too."""
+    forget_working_folder()
+    # Only now: a `signal.py` of the user's would be taken for the library's.
+    import signal
+
+    from bench.errors import Stopped
+    from bench.interrupt import interruptible
+
     sys.unraisablehook = _without_interrupts
     try:
         with interruptible():
@@ -31,5 +35,4 @@ def _without_interrupts(unraisable: "sys.UnraisableHookArgs") -> None:
 
 
 if __name__ == "__main__":
-    forget_working_folder()
     run()

@@ -1,28 +1,27 @@
 """Imports of our own packages and libraries, safe from files of the working folder that have the same names."""
 
+# What is imported here is looked for in the working folder too, so it may only be what Python has already imported.
+import os
 import sys
 from importlib import import_module
-from pathlib import Path
 
-_HOME = Path(__file__).resolve().parents[1]
+_HOME = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120
 """The folder that holds the packages ``bench`` and ``reranker``."""
 
 
 def forget_working_folder() -> None:
-    """Take the folder of the user's files out of the places where imports look; for ``python -m`` alone.
+    """Take the folder of the user's files out of the places where imports look.
 
-    That puts the working folder first, so that a ``torch.py`` or ``typing.py`` of the user's would take the
-    library's place. The user's own rerankers are looked up there by `bench.rerankers.own`. A checkout of ours stays:
-    it may be all that is installed.
+    The user's own rerankers are looked up there by `bench.rerankers.own`.
     """
-    if not sys.flags.safe_path and Path(sys.path[0]).resolve() != _HOME:
-        del sys.path[0]
+    import_reranker()
+    import_module("reranker.startup").forget_working_folder()
 
 
 def import_reranker() -> None:
     """Import our package ``reranker``, which is next to ``bench``, whatever else has that name."""
-    sys.path.insert(0, str(_HOME))
+    sys.path.insert(0, _HOME)
     try:
         import_module("reranker")
     finally:
-        sys.path.remove(str(_HOME))
+        sys.path.remove(_HOME)

@@ -9,10 +9,10 @@ Importing the package loads neither torch nor transformers; using `Reranker` doe
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from reranker.errors import CheckpointError, ListTooLongError, NonFiniteScoreError, RerankerError
 
+TYPE_CHECKING = False  # not from typing, for which `python -m` looks in the working folder first
 if TYPE_CHECKING:
     from reranker.rerank import Reranker
     from reranker.results import ListScores, Ranked
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Load the heavy parts when they are first named."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

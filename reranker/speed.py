@@ -4,6 +4,11 @@ Both ways score the same lists in turn, in one process, a group of lists at a ti
 falls on both. The ratio is taken group by group. The plain way is in `reranker.plain`.
 """
 
+from reranker.startup import forget_working_folder
+
+if __name__ == "__main__":
+    forget_working_folder()  # before the imports that a file in it could take the place of
+
 import argparse
 import ctypes
 import gc

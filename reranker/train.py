@@ -4,6 +4,11 @@ The output folder is a checkpoint that holds the best weights so far by dev nDCG
 A training that was killed goes on from its last saved step when the same command is given again.
 """
 
+from reranker.startup import forget_working_folder
+
+if __name__ == "__main__":
+    forget_working_folder()  # before the imports that a file in it could take the place of
+
 import argparse
 import ctypes
 import hashlib

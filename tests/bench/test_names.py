@@ -16,7 +16,7 @@ class Mine:
         for each in lists:
             yield Scored(each.query_id, [len(text) for text in each.texts])
 """
-SCRIPT = "import sys; from bench.cli import main; sys.argv[0] = 'rerank-bench'; main()"
+SCRIPT = "import sys; from bench.__main__ import run; sys.argv[0] = 'rerank-bench'; run()"
 """What the installed command ``rerank-bench`` runs; a script's folder, not the working one, is on its path."""
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -110,3 +110,17 @@ def test_our_packages_are_those_of_one_checkout(place: Path, environment: dict[s
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert done.stdout.splitlines()[-1] == str(ROOT / "reranker" / "__init__.py")
+
+
+@pytest.mark.parametrize(("way", "first"), [("module", ""), ("script", ""), ("module", "/proc/self/cwd")])
+def test_no_file_of_the_working_folder_is_run_for_a_library(
+    place: Path, command: Command, way: str, first: str
+) -> None:
+    """With an empty entry in PYTHONPATH, or the folder itself, Python looks there before anywhere else, twice."""
+    shadows = ("signal", "enum", "re", "html", "shlex", "threading", "pathlib", "typing", "typer", "torch", "pydantic")
+    for name in (*shadows, "transformers", "sentence_transformers", "kernels", "reranker"):
+        (place / f"{name}.py").write_text("open('it-ran', 'a').write(__name__)")
+    path = os.pathsep.join([first, str(ROOT)])
+    done = command(way, "folder", "data", "-r", "minilm", PYTHONPATH=path)
+    assert done.returncode == 0, done.stderr
+    assert not (place / "it-ran").exists(), (place / "it-ran").read_text()

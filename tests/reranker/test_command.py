@@ -63,3 +63,18 @@ def test_what_the_user_can_mend_is_one_line(error: Exception, capsys: pytest.Cap
 
     assert command.run(work) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("first", [[], [""]])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_file_of_the_working_folder_is_run_for_a_library(name: str, first: list[str], tmp_path: Path) -> None:
+    """`python -m` looks in the working folder first, and an empty entry of PYTHONPATH has it look there once more."""
+    for shadow in ("typing", "argparse", "signal", "json", "torch", "transformers", "sentence_transformers", "peft"):
+        (tmp_path / f"{shadow}.py").write_text("open('it-ran', 'a').write(__name__)")
+    answer = subprocess.run(
+        [sys.executable, "-m", f"reranker.{name}", "--help"],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": os.pathsep.join([*first, str(ROOT)])}, capture_output=True,
+        text=True,
+    )  # fmt: skip
+    assert answer.returncode == 0, answer.stderr
+    assert not (tmp_path / "it-ran").exists(), (tmp_path / "it-ran").read_text()
