@@ -1,16 +1,15 @@
 """A teacher: a bi-encoder whose embeddings a training list's documents and query are to resemble."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from sentence_transformers import SentenceTransformer
 from torch import Tensor
 
 from reranker import teacher_files
 from reranker.errors import CheckpointError
 from reranker.examples import Example
+from reranker.loaded import reports
 from reranker.losses import Lesson
 
 _LENGTH = 48  # tokens: about what the pupil reads of a document
@@ -27,12 +26,14 @@ class Teacher:
         """
         folder = teacher_files.find(model)
         try:
-            self._model = SentenceTransformer(
-                str(folder), device="cpu", local_files_only=True, model_kwargs={"use_safetensors": True}
-            )
+            with reports() as loaded:
+                self._model = SentenceTransformer(
+                    str(folder), device="cpu", local_files_only=True, model_kwargs={"use_safetensors": True}
+                )
         except Exception as error:  # the libraries raise nothing narrower
             raise CheckpointError(f"the teacher {model} cannot be loaded: {error}") from error
-        _check_tensors(self._model, folder)
+        for report in loaded:
+            report.check(f"the teacher {model}", CheckpointError)
         if isinstance(self._model.max_seq_length, int):  # a static model reads texts of any length
             self._model.max_seq_length = _LENGTH
         self.width = self._model.get_embedding_dimension() or 0
@@ -56,28 +57,17 @@ class Teacher:
         return Lesson(torch.stack(documents), query, scores)
 
     def encode(self, texts: Sequence[str]) -> list[Tensor]:
-        """Embeddings of unit length."""
+        """Embeddings of unit length.
+
+        Raises:
+            CheckpointError: one is not a finite number.
+        """
         new = sorted({text for text in texts if text not in self._known})
         if new:
             encoded = self._model.encode(
                 new, batch_size=32, convert_to_tensor=True, normalize_embeddings=True, show_progress_bar=False
             )
+            if not bool(torch.isfinite(encoded).all()):
+                raise CheckpointError("the teacher gave an embedding that is not a finite number: check its weights")
             self._known |= {text: row.clone() for text, row in zip(new, encoded, strict=True)}
         return [self._known[text] for text in texts]
-
-
-def _check_tensors(model: SentenceTransformer, folder: Path) -> None:
-    """Refuse a teacher whose files lack tensors: the library would have filled them with random numbers.
-
-    A file may name a tensor with the names of what it is part of before it.
-    """
-    stored = set()
-    for path in folder.rglob("*.safetensors"):
-        with safe_open(path, "pt") as file:
-            stored |= {key.replace(".gamma", ".weight").replace(".beta", ".bias") for key in file.keys()}  # noqa: SIM118
-    ends = {".".join(parts[start:]) for parts in (key.split(".") for key in stored) for start in range(len(parts))}
-    for module in model:
-        inner = getattr(module, "auto_model", module)
-        missing = [name for name in inner.state_dict() if name not in ends and not name.startswith("pooler.")]
-        if missing:
-            raise CheckpointError(f"the teacher in {folder} lacks the tensor {missing[0]}: it is not whole")

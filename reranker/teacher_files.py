@@ -14,9 +14,11 @@ from reranker.checkpoint import local_folder
 from reranker.errors import CheckpointError
 from reranker.packages import PACKAGE, named_folder
 from reranker.schema import read_json, read_model
+from reranker.stored import check_stored
 
 _WANTED = ("*.json", "*.txt", "*.model", "*.safetensors")
 _PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".h5", ".msgpack")
+_WEIGHTS = re.compile(r"model(-[0-9]+-of-[0-9]+)?\.safetensors")
 _MODULES = ("Transformer", "Pooling", "Normalize", "Dense", "StaticEmbedding")
 _LIBRARY = re.compile(rf"sentence_transformers\.(?:[a-z_]+\.)*(?:{'|'.join(_MODULES)})")
 _LABEL = re.compile(r"[^\x00-\x1f]{0,1000}", re.DOTALL)
@@ -83,6 +85,7 @@ def find(model: str) -> Path:
         places = [folder / row.path for row in read_model(path, list[_Module], CheckpointError)]
     else:
         places = [folder]
+    _check_kind(folder, places)
     for place in {folder, *places}:
         _check_weights(place)
         for file in sorted(place.glob("*config*.json")) + sorted(place.glob("special_tokens_map.json")):
@@ -101,6 +104,26 @@ def _check_weights(folder: Path) -> None:
         raise CheckpointError(
             f"{folder / pickled[0]} may run code when it is read, and there is no safetensors file: convert it"
         )
+    check_stored(sorted(folder / name for name in names if _WEIGHTS.fullmatch(name)), CheckpointError)
+
+
+def _check_kind(folder: Path, places: list[Path]) -> None:
+    """Refuse a teacher of which a module is not listed, and what is no embedding model.
+
+    The library would leave the module out, or average the states of any model.
+    """
+    for path in sorted(folder.glob("*/config.json")):
+        if re.fullmatch(r"[0-9]+_\w+", path.parent.name) and path.parent not in places:
+            raise CheckpointError(f"{folder} has the module {path.parent.name}, which modules.json does not name")
+    if (folder / "modules.json").is_file():
+        return
+    if (folder / "config_sentence_transformers.json").is_file():
+        raise CheckpointError(f"{folder} has no modules.json, though sentence-transformers saved it: it is not whole")
+    config = read_json(folder / "config.json", CheckpointError) if (folder / "config.json").is_file() else {}
+    names = config.get("architectures") if isinstance(config, dict) else None
+    kind = str(names[0]) if isinstance(names, list) and names else ""
+    if re.search(r"For[A-Z]\w+$|^HF_ColBERT$", kind):
+        raise CheckpointError(f"{folder} is a {kind}, not an embedding model: it cannot be a teacher")
 
 
 def _check(settings: Any, path: Path) -> None:

@@ -17,7 +17,7 @@ from bench.rerankers.base import CandidateList, Card, Options, Reranker
 from bench.rerankers.checkpoint import Checkpoint, shown
 from bench.rerankers.options import check_options
 from bench.rerankers.rows import Row
-from bench.rerankers.tensors import reports
+from reranker.loaded import reports
 
 
 def device(options: Options) -> torch.device:
@@ -94,7 +94,7 @@ def loading(files: Checkpoint, what: str) -> Iterator[Path]:
         with staging.staged(files.folder) as folder, reports() as loaded:
             yield folder
         for report in loaded:
-            report.check(files.model)
+            report.check(files.model, BenchError)
 
 
 def tried(reranker: Reranker) -> Reranker:
@@ -136,10 +136,11 @@ def _explained(problem: str) -> Iterator[None]:
 
 @contextmanager
 def running(name: str) -> Iterator[None]:
-    """Turn an accelerator's running out of memory into an error that says what to do.
+    """Turn what a model raises while it scores into one message.
 
     Raises:
-        BenchError: where a batch does not fit.
+        BenchError: where a batch does not fit in memory, or a text does not fit the model: a token without an
+            embedding, a window longer than the positions that the model has.
     """
     try:
         yield
@@ -147,4 +148,10 @@ def running(name: str) -> Iterator[None]:
         raise BenchError(
             f"{name} does not fit in the accelerator's memory: {str(error).splitlines()[0]} "
             "Lower --max-doc-length, take '--dtype bfloat16', or '--device cpu'."
+        ) from error
+    except (IndexError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:500]
+        raise BenchError(
+            f"{name} failed on a text: {type(error).__name__}: {reason}. Check that its tokenizer and its window "
+            "belong to its weights."
         ) from error

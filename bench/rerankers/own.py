@@ -74,7 +74,10 @@ class OwnInBlocks(Own):
         """See `bench.variations.VariesBlocks`."""
         with _failures(f"{self.card.name} failed in 'with_block_size'"):
             varied = cast(Any, self.scorer).with_block_size(documents)
-        return _wrapped(f"{self.card.name} in blocks of {documents}", varied)
+        made = _wrapped(f"{self.card.name} in blocks of {documents}", varied)
+        # The class need not say so itself: scores of other blocks must never be taken for these.
+        fingerprint = hashlib.sha256(f"blocks {documents} {made.card.fingerprint}".encode()).hexdigest()
+        return replace(made, card=replace(made.card, fingerprint=fingerprint))
 
 
 def from_module(name: str, options: Options) -> Reranker:
@@ -195,7 +198,7 @@ def _made(name: str, kind: type, options: Options) -> Reranker:
     return _wrapped(name, scorer)
 
 
-def _wrapped(name: str, scorer: Any) -> Reranker:
+def _wrapped(name: str, scorer: Any) -> Own:
     """Give a user's object a card whose fingerprint covers its source files, its own fingerprint, and its own card."""
     with _failures(f"Cannot read the 'card' and 'fingerprint' of {name!r}"):
         card = getattr(scorer, "card", None)

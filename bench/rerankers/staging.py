@@ -14,15 +14,16 @@ from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
-from safetensors import SafetensorError, safe_open
 from typing_extensions import TypedDict
 
 from bench.errors import BenchError
 from bench.rerankers import settings
 from bench.rerankers.settings import MODULES, Clean, only
 from reranker.schema import read_json, read_model
+from reranker.stored import check_stored
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+_ADAPTER = "adapter_model.safetensors"
 _VOCABULARIES = ("vocab.txt", "merges.txt", "*.model")
 _TOKENIZER: dict[str, Clean] = {
     "tokenizer_config.json": settings.tokenizer_config,
@@ -138,6 +139,11 @@ def _stage(folder: Path, target: Path) -> None:
 def _stage_transformer(folder: Path, target: Path) -> None:
     if not (folder / "config.json").is_file():
         raise BenchError(f"{folder} has no config.json: it is no checkpoint of a model.")
+    if (folder / _ADAPTER).is_file():
+        raise BenchError(
+            f"{folder} has an {_ADAPTER}: its weights are to be read with an adapter (PEFT), which is not done here. "
+            "Merge the adapter into the weights and use that checkpoint."
+        )
     _rewrite(folder, target, "config.json", settings.model_config)
     _rewrite(folder, target, "sentence_bert_config.json", only(settings.ReaderConfig))
     for name, clean in _TOKENIZER.items():
@@ -177,12 +183,8 @@ def _stage_tokenizer(folder: Path, target: Path) -> None:
 
 def _stage_weights(folder: Path, target: Path) -> None:
     files = weight_files(folder)
+    check_stored(files, BenchError)
     for path in files:
-        try:
-            with safe_open(path, "pt") as opened:
-                opened.keys()
-        except (SafetensorError, OSError) as error:
-            raise BenchError(f"{path} cannot be read ({error}): the checkpoint is damaged. Fetch it again.") from error
         _link(path, target / path.name)
     if files and files[0].name != WEIGHTS:
         _rewrite(folder, target, INDEX, only(_Index), metadata={})

@@ -148,7 +148,8 @@ def _answers(
     """The output layer's rows for no and yes, shape (2, width).
 
     Raises:
-        BenchError: for a classifier that has not one output, or a vocabulary without the answers.
+        BenchError: for a classifier that has not one output, a vocabulary without the answers, or an output layer that
+            contradicts the config.
     """
     if isinstance(model, Qwen3ForSequenceClassification):
         # The conversion keeps the difference between the rows for yes and no.
@@ -158,6 +159,11 @@ def _answers(
         return torch.cat([torch.zeros_like(difference), difference])
     answers = cutter.ids([prompt.no, prompt.yes])
     rows = model.lm_head.weight.detach()
+    if model.config.tie_word_embeddings and not torch.equal(rows, model.get_input_embeddings().weight):
+        raise BenchError(
+            "The config says that the output layer is the embeddings (tie_word_embeddings), yet the files hold another "
+            "one: which of them scores is not certain. Remove lm_head.weight, or set tie_word_embeddings to false."
+        )
     if not all(ids and ids[0] < len(rows) for ids in answers):
         raise BenchError(
             f"The tokenizer has no tokens {prompt.no!r} and {prompt.yes!r} that the model can answer with."

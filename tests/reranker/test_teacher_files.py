@@ -122,5 +122,69 @@ def test_a_teacher_that_lacks_a_tensor_is_refused(teacher: Path) -> None:
     tensors = load_file(teacher / "model.safetensors")
     lacking = {name: tensor for name, tensor in tensors.items() if not name.endswith("layer.0.output.dense.weight")}
     save_file(lacking, teacher / "model.safetensors")
-    with pytest.raises(CheckpointError, match=r"lacks the tensor encoder\.layer\.0\.output\.dense\.weight"):
+    with pytest.raises(CheckpointError, match=r"lacks tensors .*encoder\.layer\.0\.output\.dense\.weight"):
+        Teacher(str(teacher))
+
+
+def renamed(tensors: dict[str, Any]) -> dict[str, Any]:
+    return {f"_orig_mod.{name}": tensor for name, tensor in tensors.items()}
+
+
+def quantised(tensors: dict[str, Any]) -> dict[str, Any]:
+    return {name: (100 * tensor).to(torch.int8) for name, tensor in tensors.items()}
+
+
+def not_finite(tensors: dict[str, Any]) -> dict[str, Any]:
+    return {name: tensor.float() * float("nan") for name, tensor in tensors.items()}
+
+
+def with_a_layer_more(tensors: dict[str, Any]) -> dict[str, Any]:
+    return tensors | {name.replace("layer.0", "layer.1"): tensor for name, tensor in tensors.items()}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (renamed, "lacks tensors"),
+        (quantised, "is of I8"),
+        (not_finite, "not a finite number"),
+        (with_a_layer_more, "has no use for"),
+    ],
+)
+def test_a_teacher_whose_tensors_are_others_is_refused(change: Any, message: str, teacher: Path) -> None:
+    path = teacher / "model.safetensors"
+    save_file({name: each.clone() for name, each in change(load_file(path)).items()}, path)
+    with pytest.raises(CheckpointError, match=message):
+        Teacher(str(teacher)).encode([TEXT])
+
+
+@pytest.mark.parametrize("place", ["old/model.safetensors", "whole.safetensors"])
+def test_tensors_in_a_file_that_is_not_loaded_count_for_nothing(place: str, teacher: Path) -> None:
+    path = teacher / "model.safetensors"
+    (teacher / place).parent.mkdir(exist_ok=True)
+    shutil.copy(path, teacher / place)
+    save_file({name: tensor for name, tensor in load_file(path).items() if "output.dense" not in name}, path)
+    with pytest.raises(CheckpointError, match="lacks tensors"):
+        Teacher(str(teacher))
+
+
+@pytest.mark.parametrize("architecture", ["BertForSequenceClassification", "Qwen3ForCausalLM", "HF_ColBERT"])
+def test_a_model_of_another_kind_is_no_teacher(architecture: str, teacher: Path) -> None:
+    for name in ("modules.json", "config_sentence_transformers.json"):
+        (teacher / name).unlink(missing_ok=True)
+    shutil.rmtree(teacher / "1_Pooling")
+    assert Teacher(str(teacher)).encode([TEXT])
+    edit(teacher / "config.json", architectures=[architecture])
+    with pytest.raises(CheckpointError, match=f"is a {architecture}, not an embedding model"):
+        Teacher(str(teacher))
+
+
+@pytest.mark.parametrize("rows", [None, 1])
+def test_a_teacher_of_which_a_module_is_not_listed_is_refused(rows: int | None, teacher: Path) -> None:
+    path = teacher / "modules.json"
+    listed = json.loads(path.read_text())
+    path.unlink()
+    if rows:
+        path.write_text(json.dumps(listed[:rows]))
+    with pytest.raises(CheckpointError, match="1_Pooling, which modules.json does not name"):
         Teacher(str(teacher))

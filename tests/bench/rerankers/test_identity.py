@@ -83,3 +83,16 @@ def test_a_damaged_index(index, copy, cpu):
     (folder / "model.safetensors.index.json").write_text(index)
     with pytest.raises(BenchError, match=r"index\.json"):
         load(f"bi-encoder:{folder}", cpu)
+
+
+def test_the_weights_of_a_module_behind_a_link_count(tmp_path, encoder):
+    """A library goes through a link to a folder, so the fingerprint does too."""
+    folder = Path(shutil.copytree(encoder, tmp_path / "copy"))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    tensors = load_file(folder / "model.safetensors")
+    save_file(tensors, elsewhere / "model.safetensors")
+    (folder / "2_Dense").symlink_to(elsewhere)
+    before = content_hash(folder)
+    save_file({name: tensor + 1 for name, tensor in tensors.items()}, elsewhere / "model.safetensors")
+    assert content_hash(folder) != before

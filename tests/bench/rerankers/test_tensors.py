@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, Qwen3Config, Qwen3ForSequenceClas
 
 from bench.errors import BenchError
 from bench.rerankers import load
-from bench.rerankers.base import Options
+from bench.rerankers.base import CandidateList, Options
 
 FOLDERS = {"bi-encoder": "encoder", "cross-encoder": "classifier", "late-interaction": "colbert", "yes-no": "qwen3"}
 INNER = {
@@ -207,3 +207,67 @@ def test_a_converted_qwen3_reranker_scores_as_the_original(converted, qwen3, lis
 def test_a_generators_classifier_is_not_given_texts_glued_together(converted, cpu):
     with pytest.raises(BenchError, match=r"made of the generator qwen3.*yes-no:"):
         load(f"cross-encoder:{converted}", cpu)
+
+
+@pytest.mark.parametrize("precision", [torch.int8, torch.uint8, torch.int64, torch.bool, torch.float8_e4m3fn])
+@pytest.mark.parametrize("family", FOLDERS)
+def test_weights_that_are_no_floating_point_numbers_are_refused(family, precision, copy, cpu):
+    folder = copy(family)
+    change(folder, lambda tensors: tensors | {INNER[family]: (100 * tensors[INNER[family]]).to(precision)})
+    with pytest.raises(BenchError, match=rf"the tensor {INNER[family]} is of \w+, as quantised weights are"):
+        load(f"{family}:{folder}", cpu)
+
+
+def test_a_quantised_module_is_refused(projecting, tmp_path, cpu):
+    folder = Path(shutil.copytree(projecting, tmp_path / "copy"))
+    change(folder / "2_Dense", lambda tensors: {name: (100 * each).to(torch.int8) for name, each in tensors.items()})
+    with pytest.raises(BenchError, match="as quantised weights are"):
+        load(f"bi-encoder:{folder}", cpu)
+
+
+def test_a_tensor_of_two_values_is_refused(copy, cpu):
+    folder = copy("bi-encoder")
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    name = INNER["bi-encoder"]
+    shards = {"model-1.safetensors": tensors, "model-2.safetensors": {name: tensors[name] + 1}}
+    for shard, held in shards.items():
+        save_file(held, folder / shard, {"format": "pt"})
+    index = {"weight_map": {each: "model-1.safetensors" for each in tensors} | {name: "model-2.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(BenchError, match=rf"{name}, which model-1.safetensors has too"):
+        load(f"bi-encoder:{folder}", cpu)
+
+
+def test_weights_with_an_adapter_beside_them_are_refused(copy, cpu):
+    folder = copy("cross-encoder")
+    save_file({"base_model.model.lora_A.weight": torch.zeros(2, 2)}, folder / "adapter_model.safetensors")
+    with pytest.raises(BenchError, match="Merge the adapter"):
+        load(f"cross-encoder:{folder}", cpu)
+
+
+def test_an_output_layer_that_contradicts_the_config_is_refused(copy, qwen3, lists, cpu):
+    folder = copy("yes-no")
+    embeddings = load_file(folder / "model.safetensors")["model.embed_tokens.weight"]
+    change(folder, lambda tensors: tensors | {"lm_head.weight": embeddings.clone()})
+    assert scores_of(f"yes-no:{folder}", lists) == scores_of(f"yes-no:{qwen3}", lists)
+    change(folder, lambda tensors: tensors | {"lm_head.weight": embeddings + 1})
+    with pytest.raises(BenchError, match="tie_word_embeddings"):
+        load(f"yes-no:{folder}", cpu)
+
+
+@pytest.mark.parametrize("family", ["bi-encoder", "cross-encoder", "late-interaction"])
+def test_a_token_without_an_embedding_is_one_message(family, copy, cpu):
+    """The last of the vocabulary is in no text that is tried when a model is loaded."""
+    folder = copy(family)
+    prefix = "" if family == "bi-encoder" else "bert."
+    name = f"{prefix}embeddings.word_embeddings.weight"
+    change(folder, lambda tensors: tensors | {name: tensors[name][:-1]})
+    config = json.loads((folder / "config.json").read_text())
+    config["vocab_size"] -= 1
+    (folder / "config.json").write_text(json.dumps(config))
+    vocabulary = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
+    last = max(vocabulary, key=vocabulary.__getitem__).removeprefix("##")
+    reranker = load(f"{family}:{folder}", cpu)
+    with pytest.raises(BenchError, match="failed on a text: .* Check that its tokenizer"):
+        list(reranker.score([CandidateList("q", "moon", ("d",), (1.0,), (last,))]))

@@ -11,10 +11,7 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
-from bench.errors import BenchError
-
-_BUFFERS = re.compile(r"(^|\.)(position_ids|token_type_ids|inv_freq|masked_bias|attn\.bias)$")
-"""Tensors that old versions of transformers stored, though they are computed."""
+from reranker.stored import BUFFERS
 
 _POOLER = re.compile(r"^(\w+\.)?pooler\.")
 """BERT's layer for next-sentence prediction, which embeddings do not use: libraries store it or leave it out."""
@@ -34,21 +31,25 @@ class Report:
     missing: frozenset[str]
     unexpected: frozenset[str]
 
-    def check(self, model: str) -> None:
+    def check(self, model: str, error: type[Exception]) -> None:
         """Refuse a model of which a part is random, or whose files are those of another kind.
 
+        Args:
+            model: What the message calls it.
+            error: What is raised.
+
         Raises:
-            BenchError: naming the tensors.
+            Exception: of the kind ``error``, naming the tensors.
         """
         missing = [name for name in self.missing if not (self._is_bare and _POOLER.match(name))]
         if missing:
-            raise BenchError(
+            raise error(
                 f"{model} lacks tensors that {self.kind} needs: {_some(missing)}. They would be random numbers, and so "
                 "would the scores. Check that the files are whole and that the family is the right one."
             )
         unexpected = [name for name in self.unexpected if not self._is_harmless(name)]
         if unexpected:
-            raise BenchError(
+            raise error(
                 f"{model} holds tensors that {self.kind} has no use for: {_some(unexpected)}. "
                 "It is a checkpoint of another kind. Check the family."
             )
@@ -59,7 +60,7 @@ class Report:
         return not re.search(r"For[A-Z]\w+$", self.kind)
 
     def _is_harmless(self, name: str) -> bool:
-        if _BUFFERS.search(name):
+        if BUFFERS.search(name):
             return True
         if not self._is_bare:
             return False
