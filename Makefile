@@ -1,16 +1,20 @@
 # make demo: the embedded collections by every offline reranker.   make test: checks and tests.   make check: ruff, mypy.
+# make fuzz: the long forms of the fuzz tests.
 # make gate: the embedded suites against the results kept in results/embedded.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test check gate format clean
+.PHONY: demo test fuzz check gate format clean
 
 demo: $(INSTALLED)
 	$(BIN)/python -m bench beir --embedded
 
 test: check
 	$(BIN)/python -m pytest
+
+fuzz: $(INSTALLED)
+	$(BIN)/python -m pytest -m fuzz
 
 # Figures are made anew: kept scores of an earlier call would hide what the code has become.
 gate: $(INSTALLED)

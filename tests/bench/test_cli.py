@@ -47,7 +47,11 @@ def watch(event, arguments):
         note = f"{event} {arguments[1] if event == 'socket.connect' else arguments[0]}"
     elif event == "open" and isinstance(arguments[0], (str, bytes)) and arguments[2] & writing:
         note = f"write {os.path.abspath(os.fsdecode(arguments[0]))}"
-    elif event in ("os.mkdir", "os.rename", "os.remove", "os.link", "os.symlink"):
+    elif event in ("os.link", "os.symlink"):  # what they are linked to stays as it is
+        note = f"write {os.path.abspath(os.fsdecode(arguments[1]))}"
+    elif event == "os.remove" and arguments[1] != -1:  # named from an open folder, as shutil.rmtree does
+        note = f"write {os.readlink(f'/proc/self/fd/{arguments[1]}')}/{arguments[0]}"
+    elif event in ("os.mkdir", "os.rename", "os.remove"):
         note = f"write {os.path.abspath(os.fsdecode(arguments[0]))}"
     else:
         return

@@ -162,7 +162,7 @@ def test_a_gzipped_file_with_pieces_changed(name: str, tmp_path: Path, data: st.
     survives(read, tmp_path / (f"{file}.gz" if data.draw(st.booleans()) else file), data.draw(mutated(content)))
 
 
-@pytest.mark.slow
+@pytest.mark.fuzz
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", READERS)
 @settings(FUZZ, max_examples=2_000)

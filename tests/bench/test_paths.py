@@ -73,8 +73,8 @@ def test_a_folder_of_any_name_is_measured(bench: Call, beir_folder: BeirFolder, 
     ("options", "key"),
     [
         (["--depth", 10**19], "depth"),
-        (["--max-doc-length", 2**63], "max_doc_length"),
-        (["--seed", 2**70, "-r", "random"], "settings.seed"),
+        (["--max-doc-length", 2**63], "--max-doc-length"),
+        (["--seed", 2**70, "-r", "random"], "--seed"),
     ],
 )
 def test_numbers_beyond_64_bits_are_refused_before_anything_is_scored(

@@ -70,7 +70,7 @@ def command(place: Path, environment: dict[str, str]) -> Command:
 
 
 def figure(printed: str) -> str:
-    found = re.search(r"folder/data *│ *2 *│ *([0-9.]+)", printed)
+    found = re.search(r"^\S+ +([0-9]+\.[0-9]{2}) ", printed, re.MULTILINE)  # the only reranker's row
     assert found, printed
     return found[1]
 

@@ -187,7 +187,7 @@ def test_every_value_that_verify_covers(place: Path) -> None:
         check_leaf(place, keys, changed)
 
 
-@pytest.mark.slow
+@pytest.mark.fuzz
 @pytest.mark.parametrize("way", WAYS[1:])
 def test_every_key_in_every_other_way(place: Path, way: Callable[[tuple[str, ...]], Edit]) -> None:
     for keys in LEAVES:

@@ -34,14 +34,14 @@ def test_some_mutants_of_the_embedded_checkpoint() -> None:
     fuzz(checkpoint.find("embedded").folder, 0, 20, 120)
 
 
-@pytest.mark.slow
+@pytest.mark.fuzz
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("first", range(1000, 5000, 500))
 def test_many_mutants_of_a_byte_level_checkpoint(first: int, tiny_folder: Path) -> None:
     fuzz(tiny_folder, first, 500, 600)
 
 
-@pytest.mark.slow
+@pytest.mark.fuzz
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("first", range(1000, 2000, 250))
 def test_many_mutants_of_the_embedded_checkpoint(first: int) -> None:

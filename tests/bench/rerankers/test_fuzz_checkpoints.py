@@ -131,7 +131,7 @@ def test_damaged_checkpoints(family: str, tmp_path: Path, request: pytest.Fixtur
     check(family, request.getfixturevalue(FAMILIES[family]), tmp_path, range(12))
 
 
-@pytest.mark.slow
+@pytest.mark.fuzz
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_many_damaged_checkpoints(family: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:

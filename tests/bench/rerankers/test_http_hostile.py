@@ -550,7 +550,7 @@ def test_changed_answers_are_scores_or_one_message(server: RawServer, monkeypatc
     fuzz(server, monkeypatch, 120)
 
 
-@pytest.mark.slow
+@pytest.mark.fuzz
 @pytest.mark.timeout(1800)
 def test_many_changed_answers_are_scores_or_one_message(server: RawServer, monkeypatch: pytest.MonkeyPatch) -> None:
     fuzz(server, monkeypatch, 6_000)
