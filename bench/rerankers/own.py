@@ -27,6 +27,9 @@ from bench.rerankers.sources import source_hash
 _ALIAS = "reranker_of_your_own_"
 """Put before the name of a user's module that another module has already."""
 
+_added: list[str] = []
+"""The folders of users' modules that imports look in last because of this module."""
+
 
 class Scorer(Protocol):
     """What a user's class must offer."""
@@ -89,6 +92,20 @@ def from_module(name: str, options: Options) -> Reranker:
     return _made(name, _class_of(name), options)
 
 
+@contextmanager
+def out_of_sight() -> Iterator[None]:
+    """Let no import look in the folder of a user's modules while a reranker of ours is imported and loaded.
+
+    Libraries look for optional packages, such as ``kernels``; a file of that name in the folder is none.
+    """
+    hidden = [place for place in _added if place in sys.path]
+    sys.path[:] = [place for place in sys.path if place not in hidden]
+    try:
+        yield
+    finally:
+        sys.path += hidden
+
+
 def module_card_name(name: str) -> str:
     """The name that the card of ``module:Class`` will have; imports the class, and makes no object of it.
 
@@ -143,6 +160,7 @@ def _file_behind(outermost: str) -> Path | None:
     here = Path.cwd()
     if str(here) not in sys.path:
         sys.path.append(str(here))
+        _added.append(str(here))
     for file in (here / outermost / "__init__.py", here / f"{outermost}.py"):
         if file.is_file():
             return file if _is_taken(outermost, file) else None

@@ -119,8 +119,9 @@ def _ready(row: Row, options: Options) -> str:
 
 def _build(row: Row, options: Options) -> Reranker:
     # A family is imported when it is first used, since most of them import torch.
-    module = import_module(f"bench.rerankers.{row.family.replace('-', '_')}")
-    return cast(Callable[[Row, Options], Reranker], module.build)(row, options)
+    with own.out_of_sight():
+        module = import_module(f"bench.rerankers.{row.family.replace('-', '_')}")
+        return cast(Callable[[Row, Options], Reranker], module.build)(row, options)
 
 
 def _fusion(reranker: Maker, options: Options) -> Reranker:

@@ -124,3 +124,15 @@ def test_no_file_of_the_working_folder_is_run_for_a_library(
     done = command(way, "folder", "data", "-r", "minilm", PYTHONPATH=path)
     assert done.returncode == 0, done.stderr
     assert not (place / "it-ran").exists(), (place / "it-ran").read_text()
+
+
+def test_no_optional_package_of_a_library_is_taken_from_the_folder_of_an_own_class(
+    place: Path, command: Command
+) -> None:
+    """transformers imports any `kernels` and the like that it finds, to see its version."""
+    for name in ("kernels", "hqq", "flash_attn", "optimum"):
+        (place / f"{name}.py").write_text("open('it-ran', 'a').write(__name__)")
+    (place / "mine.py").write_text(MINE)
+    done = command("module", "folder", "data", "-r", "mine:Mine", "-r", "minilm")
+    assert done.returncode == 0, done.stderr
+    assert not (place / "it-ran").exists(), (place / "it-ran").read_text()
