@@ -180,5 +180,5 @@ def test_a_teacher_of_which_a_module_is_not_listed_is_refused(rows: int | None, 
     path.unlink()
     if rows:
         path.write_text(json.dumps(listed[:rows]))
-    with pytest.raises(CheckpointError, match="1_Pooling, which modules.json does not name"):
+    with pytest.raises(CheckpointError, match=r"1_Pooling, which modules\.json does not name"):
         Teacher(str(teacher))

@@ -233,7 +233,7 @@ def test_a_tensor_of_two_values_is_refused(copy, cpu):
     shards = {"model-1.safetensors": tensors, "model-2.safetensors": {name: tensors[name] + 1}}
     for shard, held in shards.items():
         save_file(held, folder / shard, {"format": "pt"})
-    index = {"weight_map": {each: "model-1.safetensors" for each in tensors} | {name: "model-2.safetensors"}}
+    index = {"weight_map": dict.fromkeys(tensors, "model-1.safetensors") | {name: "model-2.safetensors"}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     with pytest.raises(BenchError, match=rf"{name}, which model-1.safetensors has too"):
         load(f"bi-encoder:{folder}", cpu)
@@ -269,5 +269,5 @@ def test_a_token_without_an_embedding_is_one_message(family, copy, cpu):
     vocabulary = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
     last = max(vocabulary, key=vocabulary.__getitem__).removeprefix("##")
     reranker = load(f"{family}:{folder}", cpu)
-    with pytest.raises(BenchError, match="failed on a text: .* Check that its tokenizer"):
+    with pytest.raises(BenchError, match=r"failed on a text: .* Check that its tokenizer"):
         list(reranker.score([CandidateList("q", "moon", ("d",), (1.0,), (last,))]))
