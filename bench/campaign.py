@@ -23,7 +23,7 @@ from bench.rerankers import check as check_reranker
 from bench.rerankers import load as load_reranker
 from bench.rerankers.base import Options
 from bench.rerankers.options import check_options
-from bench.results import Result, write_result
+from bench.results import Result, note_replaced, write_result
 from bench.resume import keeping, scorer
 from bench.run import Run
 from bench.store import Store
@@ -133,6 +133,7 @@ def _measured(
     for each, numbered in contests:
         with numbered.step(f"{each.protocol.task}  {name}", len(each.candidates.rankings)) as advance:
             result, reranked = evaluate(each, reranker, score, advance)
+        note_replaced(result, plan.output)
         write_result(result, reranked, plan.output)
         results.append(result)
     return results

@@ -19,7 +19,7 @@ PATIENCE = 5.0
 """Seconds that a second command waits for the first one's output folder."""
 
 _HOLDER = re.compile(rb"(\d+\n)?")
-_TEMPORARY = re.compile(r"\.(result\.json|run\.trec\.gz|sensitivity\.json)\.\d+")
+_TEMPORARY = re.compile(r"\.(result\.json|run\.trec\.gz|sensitivity(?:-\d+--?\d+)?\.json)\.\d+")
 
 
 @contextmanager

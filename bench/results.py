@@ -15,6 +15,7 @@ from typing import Annotated, Any, get_type_hints
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 
+from bench.console import note
 from bench.errors import BenchError
 from bench.files import write_together
 from bench.paths import component, short_hash, with_hash
@@ -127,6 +128,24 @@ def write_result(result: Result, run: Run, output: Path) -> Path:
     encoded = text.encode(errors="backslashreplace")
     write_together({path.with_name("run.trec.gz"): packed(run), path: encoded})
     return path
+
+
+def note_replaced(result: Result, output: Path) -> None:
+    """Say so where a result takes the place of one with another ranking.
+
+    By all that can be told it is the same reranker under the same protocol; a server's model, or that of a class
+    without a fingerprint, may yet be another one.
+    """
+    path = output / result.folder / "result.json"
+    try:
+        before = read_result(path) if path.is_file() else result
+    except BenchError:
+        return  # a damaged one is no loss
+    if before.run_sha256 != result.run_sha256:
+        note(
+            f"Note: {path} held {100 * before.main:.2f} and another ranking; it is replaced. If {result.reranker.name} "
+            "has another model now, give each an --output of its own."
+        )
 
 
 def check_writable(card: Card, protocol: Protocol) -> None:

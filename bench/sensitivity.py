@@ -106,7 +106,8 @@ def measure(plan: Plan, orders: int, progress: Progress) -> tuple[Sensitivity, P
             return scorer(store, each, plan.options, plan.cache_id)
 
         base, found = study(contest, reranker, orders, plan.options.seed, kept, progress)
-        path = plan.output / base.folder / "sensitivity.json"
+        # Everything else that the figures depend on is in the folder's name.
+        path = plan.output / base.folder / f"sensitivity-{orders}-{plan.options.seed}.json"
         write_whole(path, _as_json(found).encode())
         if store.found:
             note(f"{name}: {store.found:,} lists from the score cache in {store.path}")
@@ -166,7 +167,7 @@ def render(found: Sensitivity, console: Console) -> None:
             rows=rows,
             title=f"{found.task}  {found.reranker.name}  {found.protocol.label}, {queries_of(found.protocol)}",
             captions=_captions(found),
-            hint="use a wider terminal or see sensitivity.json",
+            hint="use a wider terminal or see the file of all figures",
         )
     )
 

@@ -10,7 +10,7 @@ import hashlib
 import inspect
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -24,6 +24,7 @@ from bench.errors import BenchError
 from bench.rerankers.base import CandidateList, Card, Options, Reranker, Scored
 from bench.rerankers.sources import source_hash
 
+_NEEDS = frozenset({"texts", "grades"})
 _ALIAS = "reranker_of_your_own_"
 """Put before the name of a user's module that another module has already."""
 
@@ -79,7 +80,8 @@ class OwnInBlocks(Own):
             varied = cast(Any, self.scorer).with_block_size(documents)
         made = _wrapped(f"{self.card.name} in blocks of {documents}", varied)
         # The class need not say so itself: scores of other blocks must never be taken for these.
-        fingerprint = hashlib.sha256(f"blocks {documents} {made.card.fingerprint}".encode()).hexdigest()
+        parts = f"blocks {documents} {self.card.fingerprint} {made.card.fingerprint}"
+        fingerprint = hashlib.sha256(parts.encode()).hexdigest()
         return replace(made, card=replace(made.card, fingerprint=fingerprint))
 
 
@@ -89,7 +91,7 @@ def from_module(name: str, options: Options) -> Reranker:
     Raises:
         BenchError: where the module or the class is missing, or it is no reranker.
     """
-    return _made(name, _class_of(name), options)
+    return _made(name, _class_of(name), name.partition(":")[0], options)
 
 
 @contextmanager
@@ -121,7 +123,7 @@ def from_entry_point(entry: EntryPoint, options: Options) -> Reranker:
     Raises:
         BenchError: where the package cannot be imported, or what it announces is no reranker.
     """
-    return _made(entry.name, _announced(entry), options)
+    return _made(entry.name, _announced(entry), entry.module, options)
 
 
 def entry_point_card_name(entry: EntryPoint) -> str:
@@ -209,24 +211,33 @@ def _card_name(name: str, kind: type) -> str:
     return card.name if isinstance(card, Card) else name
 
 
-def _made(name: str, kind: type, options: Options) -> Reranker:
+def _made(name: str, kind: type, module: str, options: Options) -> Reranker:
     make = cast(Callable[..., Any], kind)
     with _failures(f"Cannot make an object of {name!r}"):
         scorer = make(options) if inspect.signature(make).parameters else make()
-    return _wrapped(name, scorer)
+    return _wrapped(name, scorer, module)
 
 
-def _wrapped(name: str, scorer: Any) -> Own:
-    """Give a user's object a card whose fingerprint covers its source files, its own fingerprint, and its own card."""
+def _wrapped(name: str, scorer: Any, module: str = "") -> Own:
+    """Give a user's object a card whose fingerprint covers its source files, its own fingerprint, and its own card.
+
+    ``module`` is where the user named the class, which may have been made elsewhere.
+    """
     with _failures(f"Cannot read the 'card' and 'fingerprint' of {name!r}"):
-        card = getattr(scorer, "card", None)
-        own = getattr(scorer, "fingerprint", None)
+        card = _attribute(scorer, "card")
+        own = _attribute(scorer, "fingerprint")
         own = own() if callable(own) else own
     if not isinstance(card, Card | None):
         raise BenchError(f"{name!r} has a 'card' that is not a bench.rerankers.base.Card.")
+    if card and not (isinstance(card.needs, Set) and card.needs <= _NEEDS):
+        raise BenchError(f"{name!r} has a 'card' with the 'needs' {card.needs!r}: give a frozenset out of {_NEEDS}.")
     if own is not None and not (isinstance(own, str) and own):
         raise BenchError(f"{name!r} has a 'fingerprint' that is not a text: {own!r:.60}. Give a str that is not empty.")
-    parts = [_source(name, type(scorer), optional=card is not None), own or "", card.fingerprint if card else ""]
+    parts = [
+        _source(name, type(scorer), module, optional=card is not None),
+        own or "",
+        card.fingerprint if card else "",
+    ]
     cacheable = any(parts[1:])
     fingerprint = hashlib.sha256(f"own 2 {parts}".encode("utf-8", "surrogatepass")).hexdigest()
     card = replace(card, fingerprint=fingerprint) if card else Card(name=name, fingerprint=fingerprint, family="own")
@@ -234,8 +245,15 @@ def _wrapped(name: str, scorer: Any) -> Own:
     return wrapper(scorer, card, cacheable)
 
 
-def _source(name: str, kind: type, optional: bool) -> str:
+def _attribute(scorer: Any, name: str) -> Any:
+    """An attribute, or None where there is none; an AttributeError inside a property is an error like any other."""
+    return getattr(scorer, name) if hasattr(type(scorer), name) else getattr(scorer, name, None)
+
+
+def _source(name: str, kind: type, module: str, optional: bool) -> str:
     """Hash of the source that the class is made of, and of its name in it; "" where there is none and none is needed.
+
+    A class may come from another module than the one it is named in: a factory's, a decorator's. Both count.
 
     Raises:
         BenchError: where there is no source file, or one cannot be read.
@@ -249,8 +267,12 @@ def _source(name: str, kind: type, optional: bool) -> str:
             return ""
         raise BenchError(f"{name!r} has no source file to tell its versions apart by. Give the class a 'card'.")
     try:
-        module = kind.__module__.removeprefix(_ALIAS)
-        return f"{source_hash(Path(source), module)} {kind.__qualname__}"
+        home = kind.__module__.removeprefix(_ALIAS)
+        made = f"{source_hash(Path(source), home)} {kind.__qualname__}"
+        named = sys.modules.get(_ALIAS + module) or sys.modules.get(module)
+        if named is None or home == module or not getattr(named, "__file__", None):
+            return made
+        return f"{made} {source_hash(Path(str(named.__file__)), module)} {name}"
     except OSError as error:
         raise BenchError(f"Cannot read the source of {name!r}: {error}.") from error
 

@@ -253,3 +253,25 @@ def test_a_first_stage_that_is_no_file_is_named_before_anything_is_read(plan: Ca
     with pytest.raises(BenchError, match=r"Cannot read bm52: no such file\..* bm25, dense:MODEL"):
         run(plan("first-stage", first_stage="bm52"), steps)
     assert steps.steps == []
+
+
+def test_a_result_that_replaces_another_ranking_says_so(
+    plan: Callable[..., Plan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """A class without a fingerprint, as a server, may be another model in the next command."""
+    (tmp_path / "campaign_own.py").write_text(
+        "import os\n"
+        "from bench.rerankers.base import Scored\n"
+        "class Own:\n"
+        "    def score(self, lists):\n"
+        "        for each in lists:\n"
+        "            yield Scored(each.query_id, tuple(float(os.environ['SIGN']) * len(t) for t in each.texts))\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    said = []
+    for sign in ("1", "1", "-1"):
+        monkeypatch.setenv("SIGN", sign)
+        run(plan("campaign_own:Own"), Steps())
+        said.append("and another ranking; it is replaced" in capsys.readouterr().err)
+    assert said == [False, False, True]

@@ -135,7 +135,7 @@ def test_sensitivity_takes_a_folder_of_the_users(bench: Call, beir_folder: BeirF
     options = ["--split", "dev", "--analysis", "english", "--drop-identical-ids", "--orders", "2"]
     answer = bench("sensitivity", folder, "-r", "first-stage", *options)
     assert answer.returncode == 0, answer.stderr
-    (path,) = (tmp_path / "here" / "out" / "folder" / "small").rglob("sensitivity.json")
+    (path,) = (tmp_path / "here" / "out" / "folder" / "small").rglob("sensitivity-*.json")
     protocol = json.loads(path.read_text())["protocol"]
     assert (protocol["task"], protocol["split"], protocol["identical_ids"]) == ("folder/small", "dev", "dropped")
 

@@ -272,7 +272,11 @@ def test_measuring_writes_its_file_and_recomputes_nothing_that_was_kept(
     assert len((tmp_path / "asked").read_text().splitlines()) == asked
     assert again == found
     content = json.loads(path.read_text())
-    assert path.name == "sensitivity.json"
+    assert path.name == "sensitivity-3-0.json"
+    options = dataclasses.replace(plan.options, seed=-1)
+    others = {measure(plan, 2, Quiet())[1], measure(dataclasses.replace(plan, options=options), 3, Quiet())[1]}
+    assert len(others | {path}) == 3
+    assert json.loads(path.read_text()) == content
     assert content["base"] == found.base
     assert content["protocol"]["id"] == found.protocol.id
     assert [each["name"] for each in content["variants"]] == [each.name for each in found.variants]

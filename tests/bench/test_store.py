@@ -591,7 +591,8 @@ def test_a_lock_that_is_something_else_is_refused_and_not_written(tmp_path: Path
 def test_what_a_kill_left_half_written_is_removed_at_the_next_start(tmp_path: Path) -> None:
     result = tmp_path / "beir" / "scifact" / "bm25@100-12345678" / "random"
     result.mkdir(parents=True)
-    left = [result / f".{name}.4711" for name in ("result.json", "run.trec.gz", "sensitivity.json")]
+    names = ("result.json", "run.trec.gz", "sensitivity.json", "sensitivity-10--5.json")
+    left = [result / f".{name}.4711" for name in names]
     mine = [result / "result.json", result / ".result.json.old", tmp_path / ".result.json.4711", tmp_path / "notes.1"]
     for path in (*left, *mine):
         path.touch()

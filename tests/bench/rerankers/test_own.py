@@ -298,3 +298,53 @@ def test_numbers_of_every_library_are_taken(module, scores):
     assert answer == Scored("q", (1.0, 2.0), tokens=7, queries_cut=1)
     assert {type(score) for score in answer.scores} == {float}
     assert type(answer.tokens) is int
+
+
+MADE_ELSEWHERE = """
+from mine import Constant
+
+def maker(base, score):
+    class Made(base):
+        fingerprint = "weights 1"
+        value = score
+    return Made
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "changed"),
+    [
+        ("Made = maker(Constant, 1.0)", "Made = maker(Constant, 2.0)"),
+        ("Made = Constant; Made.value = 1.0", "Made = Constant; Made.value = 2.0"),
+    ],
+)
+def test_the_module_that_names_a_class_counts_though_another_makes_it(source, changed, module):
+    module.with_name("making.py").write_text(MADE_ELSEWHERE)
+    naming = module.with_name("naming.py")
+    fingerprints = set()
+    for each in (source, source, changed):
+        naming.write_text(f"from making import Constant, maker\n{each}\n")
+        for loaded in ("naming", "making", "mine"):
+            sys.modules.pop(loaded, None)
+        importlib.invalidate_caches()
+        fingerprints.add(load("naming:Made", Options()).card.fingerprint)
+    assert len(fingerprints) == 2
+
+
+def test_a_property_that_fails_is_not_taken_for_a_missing_one(module):
+    module.write_text(
+        SOURCE
+        + "\n\nclass Failing(Constant):\n    @property\n    def fingerprint(self):\n        return self.weights\n"
+    )
+    with pytest.raises(BenchError, match=r"Cannot read the 'card' and 'fingerprint' .* no attribute 'weights'"):
+        load("mine:Failing", Options())
+
+
+@pytest.mark.parametrize("needs", ['"texts"', 'frozenset({"text"})', "None"])
+def test_needs_are_a_set_of_known_words(needs, module):
+    card = f'Card("x", "1", "own", needs={needs})'
+    module.write_text(
+        f"{SOURCE}\n\nfrom bench.rerankers.base import Card\n\n\nclass Needy(Constant):\n    card = {card}\n"
+    )
+    with pytest.raises(BenchError, match="'needs'"):
+        load("mine:Needy", Options())
