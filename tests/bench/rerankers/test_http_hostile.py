@@ -363,7 +363,7 @@ def test_a_key_in_a_url_is_not_repeated(patience: None, url: str) -> None:
     with pytest.raises(BenchError) as caught:
         load(f"http:{url}", Options())
     with pytest.raises(BenchError):
-        check(f"http:{url}")
+        check(f"http:{url}", Options())
     assert "ecret" not in str(caught.value)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
