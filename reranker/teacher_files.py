@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from reranker import hub
+from reranker import declared, hub
 from reranker.errors import CheckpointError
-from reranker.packages import PACKAGE, named_folder
+from reranker.packages import FETCHING, PACKAGE, named_folder
 from reranker.schema import read_json, read_model
 
 _WANTED = ("*.json", "*.txt", "*.model", "*.safetensors")
@@ -73,23 +73,44 @@ def find(model: str) -> Path:
     Raises:
         CheckpointError: there is none, its weights are pickles, or a file is damaged or says what it may not.
     """
-    if model.startswith(PACKAGE):
-        folder = named_folder(model)
-    else:
-        folder = Path(model).expanduser()
-        if not folder.is_dir():
-            folder = hub.fetch(model, "", _WANTED).folder
+    folder = named_folder(model) if model.startswith(PACKAGE) else _folder(model)
     path = folder / "modules.json"
     if path.is_file():
         places = [folder / row.path for row in read_model(path, list[_Module], CheckpointError)]
     else:
         places = [folder]
+    _check_kind(folder, is_whole=path.is_file())
     for place in {folder, *places}:
         _check_weights(place)
         for file in sorted(place.glob("*config*.json")) + sorted(place.glob("special_tokens_map.json")):
-            if file.name != "data_config.json":  # a list of training data, which nothing reads
+            # The list of training data is read by nothing, and neither is what is no file.
+            if file.is_file() and file.name != "data_config.json":
                 _check(read_json(file, CheckpointError), file)
+        for index in place.glob("*.safetensors.index.json"):
+            declared.shards(index)
     return folder
+
+
+def _folder(model: str) -> Path:
+    try:
+        folder = Path(model).expanduser()
+        if folder.is_dir():
+            return folder
+    except (OSError, RuntimeError):  # a name too long for a file, or a home folder of nobody
+        pass
+    return hub.fetch(model, "", _WANTED).folder
+
+
+def _check_kind(folder: Path, is_whole: bool) -> None:
+    """Refuse what is no embedding model, of which the library would make one by averaging its states."""
+    path = folder / "config_sentence_transformers.json"
+    if not path.is_file():
+        return
+    kind = read_model(path, dict[str, Any], CheckpointError).get("model_type")
+    if kind not in (None, "SentenceTransformer"):
+        raise CheckpointError(f"{path} is that of a {kind!r}: a teacher is an embedding model, a SentenceTransformer")
+    if not is_whole:
+        raise CheckpointError(f"{folder} has no modules.json, though sentence-transformers saved it: it is not whole")
 
 
 def _check_weights(folder: Path) -> None:
@@ -104,6 +125,8 @@ def _check_weights(folder: Path) -> None:
 def _check(settings: Any, path: Path) -> None:
     if not isinstance(settings, dict):
         raise CheckpointError(f"{path} is not a JSON object")
+    if settings.get("model_type") in FETCHING:
+        raise CheckpointError(f"{path} is of a model that transformers fetches code from the hub for: take another")
     for key, value in settings.items():
         if value is None or isinstance(value, bool | int | float) or value in ([], {}):
             continue
