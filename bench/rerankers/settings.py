@@ -15,6 +15,7 @@ from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
 from bench.errors import BenchError
+from reranker.packages import FETCHING
 from reranker.schema import validate
 
 Json = dict[str, Any]
@@ -315,6 +316,11 @@ def _declared(model_type: Any, path: Path) -> frozenset[str]:
         raise BenchError(
             f"{path} has the model_type {model_type!r}, which transformers does not know. "
             "Use a conversion that it knows, or serve the model and rerank over http."
+        )
+    if model_type in FETCHING:
+        raise BenchError(
+            f"{path} is of a {model_type} model, for which transformers fetches code from the hub: it cannot be used "
+            "here. Serve the model and rerank over http."
         )
     kind = CONFIG_MAPPING[model_type]
     reads_text = (

@@ -31,12 +31,18 @@ class Cutter:
         """Copy a tokeniser of transformers or tokenizers.
 
         Raises:
-            BenchError: for one that is not backed by tokenizers, and so does not say where in a text a token ends.
+            BenchError: for one that is not backed by tokenizers, and so does not say where in a text a token ends, or
+                that splits texts by Python code.
         """
         backend = getattr(tokenizer, "backend_tokenizer", tokenizer)
         if not isinstance(backend, Tokenizer):
             raise BenchError(f"{model} has no tokenizer.json, by which its texts could be cut to a length.")
-        self._tokenizer = Tokenizer.from_str(backend.to_str())
+        try:
+            self._tokenizer = Tokenizer.from_str(backend.to_str())
+        except Exception as error:  # the library raises nothing narrower
+            raise BenchError(
+                f"{model} has a tokenizer that cannot be copied, and so not be cut by: {error}."
+            ) from error
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
 

@@ -1,6 +1,7 @@
 """A teacher's files: safetensors only, and no setting that names code."""
 
 import json
+import os
 import pickle
 import shutil
 from pathlib import Path
@@ -8,10 +9,11 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 
 from reranker import CheckpointError
-from reranker.packages import PACKAGE, named_folder
+from reranker.packages import FETCHING, PACKAGE, named_folder
 from reranker.teacher import Teacher
 
 TEXT = "The Moon raises the tides."
@@ -188,3 +190,47 @@ def test_a_teacher_of_which_a_module_is_not_listed_is_refused(rows: int | None, 
         path.write_text(json.dumps(listed[:rows]))
     with pytest.raises(CheckpointError, match=r"1_Pooling, which modules\.json does not name"):
         Teacher(str(teacher))
+
+
+def test_a_teacher_that_is_not_whole_or_of_another_kind_is_refused(teacher: Path) -> None:
+    """The library would make an embedding model of either, by the mean of its states."""
+    edit(teacher / "config_sentence_transformers.json", model_type="CrossEncoder")
+    with pytest.raises(CheckpointError, match="CrossEncoder"):
+        Teacher(str(teacher))
+    edit(teacher / "config_sentence_transformers.json", model_type="SentenceTransformer")
+    assert Teacher(str(teacher)).width == 384
+    (teacher / "modules.json").unlink()
+    with pytest.raises(CheckpointError, match=r"no modules\.json"):
+        Teacher(str(teacher))
+
+
+def test_a_model_whose_code_fetches_more_code_is_refused(teacher: Path) -> None:
+    edit(teacher / "config.json", model_type="yoso")
+    with pytest.raises(CheckpointError, match="fetches code"):
+        Teacher(str(teacher))
+
+
+def test_all_kinds_of_models_that_fetch_code_are_known() -> None:
+    """Those whose code in transformers loads a kernel from the hub; models for videos are refused for that alone."""
+    models = Path(transformers.__file__).parent / "models"
+    fetching = {path.parent.name for path in models.glob("*/modeling_*.py") if " get_kernel(" in path.read_text()}
+    assert fetching - {"sam3_video"} == FETCHING
+
+
+def test_a_shard_outside_the_folder_is_refused(teacher: Path) -> None:
+    (teacher / "model.safetensors").rename(teacher.parent / "moved.safetensors")
+    index = {"metadata": {}, "weight_map": {"embeddings.word_embeddings.weight": "../moved.safetensors"}}
+    (teacher / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(CheckpointError, match=r"index\.json does not fit"):
+        Teacher(str(teacher))
+
+
+@pytest.mark.parametrize("name", ["~nobody-at-all/x", "x" * 900])
+def test_a_name_that_no_folder_can_have_is_refused(name: str) -> None:
+    with pytest.raises(CheckpointError, match="neither a folder nor a hub id"):
+        Teacher(name)
+
+
+def test_a_pipe_among_the_settings_is_left_alone(teacher: Path) -> None:
+    os.mkfifo(teacher / "config_other.json")
+    assert Teacher(str(teacher)).width == 384

@@ -187,3 +187,12 @@ def test_a_quantised_checkpoint_is_refused(tmp_path, classifier, cpu):
     (folder / "config.json").write_text(json.dumps(content))
     with pytest.raises(BenchError, match="quantised weights"):
         load(f"cross-encoder:{folder}", cpu)
+
+
+@pytest.mark.parametrize("model_type", ["yoso", "mra", "rwkv"])
+def test_a_model_for_which_transformers_fetches_code_is_refused(model_type, tmp_path, encoder, cpu):
+    folder = Path(shutil.copytree(encoder, tmp_path / "fetching"))
+    content = json.loads((folder / "config.json").read_text()) | {"model_type": model_type, "architectures": []}
+    (folder / "config.json").write_text(json.dumps(content))
+    with pytest.raises(BenchError, match="fetches code"):
+        load(f"bi-encoder:{folder}", cpu)

@@ -1,7 +1,9 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pytest import mark
+from pytest import mark, raises
+from tokenizers import Tokenizer, models, pre_tokenizers
 
+from bench.errors import BenchError
 from bench.rerankers.text import Cut, Cutter, longest_first
 
 
@@ -59,3 +61,11 @@ def test_within():
     assert Cut("a b c", 3, 2).within(2) == Cut("a b c", 2, 3)
     assert Cut("a b c", 3).within(None) == Cut("a b c", 3)
     assert Cut("a b c", 3).within(-1) == Cut("a b c", 0, 3)
+
+
+def test_a_tokeniser_that_splits_by_python_code_is_refused():
+    """As transformers' tokenisers for Chinese and Japanese are, which need packages of their own."""
+    tokenizer = Tokenizer(models.WordLevel({"a": 0}, unk_token="a"))
+    tokenizer.pre_tokenizer = pre_tokenizers.PreTokenizer.custom(object())
+    with raises(BenchError, match="cannot be copied"):
+        Cutter(tokenizer, "roformer")
