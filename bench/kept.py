@@ -157,7 +157,7 @@ def pair(a: Sequence[Kept], b: Sequence[Kept], name: Callable[[Kept], Hashable])
     """Put together the results that share a name and a protocol, in the order of ``a``.
 
     Where a side has several rerankers of one name, such as two seeds, each goes with the one of its own identity, or
-    else with the only one of its own fingerprint.
+    else with the only one of its own fingerprint that is not another's.
     """
     pairing = Pairing()
     named = [_grouped(side, lambda kept: (name(kept), kept.result.protocol.id)) for side in (a, b)]
@@ -166,12 +166,7 @@ def pair(a: Sequence[Kept], b: Sequence[Kept], name: Callable[[Kept], Hashable])
         key = name(kept), kept.result.protocol.id
         here, there = (side.get(key, []) for side in named)
         rivals = [other for other in b if name(other) == name(kept)]
-        if len(here) == len(there) == 1:
-            chosen = there
-        else:
-            chosen = [each for each in there if each.identity == kept.identity] or [
-                each for each in there if each.identity[0] == kept.identity[0]
-            ]
+        chosen = there if len(here) == len(there) == 1 else _counterparts(kept, here, there)
         if len(chosen) == 1:
             pairing.pairs.append((kept, chosen[0]))
             partners.add(chosen[0].path)
@@ -196,6 +191,15 @@ def _grouped(
     for kept in side:
         groups.setdefault(key(kept), []).append(kept)
     return groups
+
+
+def _counterparts(kept: Kept, here: Sequence[Kept], there: Sequence[Kept]) -> list[Kept]:
+    """Those of another side that one of several results of a name may go with; no result goes with two."""
+    exact = [each for each in there if each.identity == kept.identity]
+    ours, theirs = ({each.identity for each in side} for side in (here, there))
+    rivals = [identity for identity in ours - theirs if identity[0] == kept.identity[0]]
+    spare = [each for each in there if each.identity[0] == kept.identity[0] and each.identity not in ours]
+    return exact or (spare if len(rivals) == 1 else [])
 
 
 def _ambiguous(kept: Kept, there: Sequence[Kept]) -> str:

@@ -31,6 +31,7 @@ from reranker.prompt import PROMPT_VERSION, Markers
 
 CONFIG, TOKENIZER, TOKENIZER_CONFIG = "config.json", "tokenizer.json", "tokenizer_config.json"
 WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
+FOREIGN_ADAPTER = "adapter_model.safetensors"
 EMBEDDED = "embedded"
 INCOMING = ".incoming"
 """A folder within a checkpoint's: files of a newer checkpoint, complete, on the way to their places."""
@@ -214,6 +215,11 @@ def find(name_or_folder: str | Path, revision: str | None = None) -> Checkpoint:
     if config.get("backbone"):
         return Checkpoint(folder, config, (_file(folder, adapter.FILE),), capacity)
     _file(folder, TOKENIZER)
+    if (folder / FOREIGN_ADAPTER).is_file():
+        raise CheckpointError(
+            f"{folder} has an {FOREIGN_ADAPTER}: its weights are to be read with an adapter (PEFT), which is not done "
+            "here. Merge the adapter into the weights and use that checkpoint"
+        )
     return Checkpoint(folder, config, _weight_files(folder), capacity)
 
 

@@ -121,7 +121,9 @@ def _check_kind(folder: Path, places: list[Path]) -> None:
     path = folder / "config_sentence_transformers.json"
     saved_as = read_model(path, dict[str, Any], CheckpointError).get("model_type") if path.is_file() else None
     if saved_as not in (None, "SentenceTransformer"):
-        raise CheckpointError(f"{path} is that of a {saved_as!r}: a teacher is an embedding model, a SentenceTransformer")
+        raise CheckpointError(
+            f"{path} is that of a {saved_as!r}: a teacher is an embedding model, a SentenceTransformer"
+        )
     if (folder / "modules.json").is_file():
         return
     if path.is_file():

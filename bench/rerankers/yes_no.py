@@ -159,8 +159,7 @@ def _answers(
         return torch.cat([torch.zeros_like(difference), difference])
     answers = cutter.ids([prompt.no, prompt.yes])
     rows = model.lm_head.weight.detach()
-    embeddings = model.get_input_embeddings().weight
-    if model.config.tie_word_embeddings and not (isinstance(embeddings, Tensor) and torch.equal(rows, embeddings)):
+    if model.config.tie_word_embeddings and not torch.equal(rows, model.model.embed_tokens.weight):
         raise BenchError(
             "The config says that the output layer is the embeddings (tie_word_embeddings), yet the files hold another "
             "one: which of them scores is not certain. Remove lm_head.weight, or set tie_word_embeddings to false."

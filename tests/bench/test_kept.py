@@ -143,6 +143,10 @@ def test_rerankers_of_one_name_are_paired_by_fingerprint(tmp_path: Path) -> None
     ]
     third = [replace(one[0], result=_on(one[0].result, "mps"))]
     assert len(pair(third, both, lambda kept: kept.task_and_reranker).clashes) == 1
+    # No result stands for two: neither for one that has a partner of its own, nor for two that have none.
+    for there, pairs, clashes in ((both[:1], 1, 1), (third, 0, 2)):
+        found = pair(both, there, lambda kept: kept.task_and_reranker)
+        assert (len(found.pairs), len(found.clashes)) == (pairs, clashes)
 
 
 def _on(result: Result, device: str) -> Result:

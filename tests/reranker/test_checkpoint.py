@@ -411,3 +411,10 @@ def test_the_fingerprint_tells_apart_what_scores_depend_on(tiny_folder: Path, ed
     weights = load(editable).fingerprint
     edit_json(editable / "tokenizer_config.json", model_max_length=4096)
     assert len({first, weights, load(editable).fingerprint}) == 3
+
+
+def test_weights_with_a_foreign_adapter_beside_them_are_refused(editable: Path) -> None:
+    """Without the adapter the scores would be another model's."""
+    (editable / "adapter_model.safetensors").touch()
+    with pytest.raises(CheckpointError, match="Merge the adapter"):
+        checkpoint.find(editable)
