@@ -4,6 +4,7 @@ Tables are rich's; their cells are ``Text(terminal(...))`` of `bench.escape`.
 """
 
 import logging
+import re
 import sys
 import traceback
 from pathlib import Path
@@ -12,6 +13,8 @@ from rich.console import Console
 from rich.text import Text
 
 from bench.escape import shell_word, terminal
+
+_LOGIN = re.compile(r"(:/{1,2})[^/\s@]+@")
 
 
 class Terminal(Console):
@@ -23,8 +26,11 @@ class Terminal(Console):
 
 
 def note(text: str) -> None:
-    """Print one line on standard error: what a reader of the figures must know, or why a command ended."""
-    Terminal(stderr=True, soft_wrap=True).print(Text(terminal(text)))
+    """Print one line on standard error: what a reader of the figures must know, or why a command ended.
+
+    A message may quote an argument, and an argument may be a URL with a password, which is not printed.
+    """
+    Terminal(stderr=True, soft_wrap=True).print(Text(terminal(_LOGIN.sub(r"\1***@", text))))
 
 
 def say(text: str) -> None:

@@ -12,9 +12,11 @@ import hashlib
 import json
 import os
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 
@@ -44,6 +46,8 @@ HOSTS: Mapping[str, Host] = {
 OWN_SERVER = Host(("RERANK_API_KEY",))
 
 PATIENCE = Patience()
+_SECRET = 8
+"""Characters from which a key is taken for a secret."""
 TEI_BATCH = 32
 """Texts that Text Embeddings Inference takes in a call unless told otherwise; it scores each by itself."""
 _TOO_MANY = re.compile(
@@ -150,7 +154,9 @@ def build(row: Row, options: Options) -> Reranker:
             or a key, proxy or certificate file that cannot be used.
     """
     url, _, model = row.model.partition("#")
-    host = host_of(url)
+    host = _host(url, model)
+    key = _key(host, httpx.URL(url).host)
+    _keep_from_results(key, [row.model, *(value for _, value in options.http_options), *sys.argv[1:]])
     fields = {name: json.loads(value) for name, value in options.http_options}
     settings: dict[str, str | float] = {"url": url, "timeout": PATIENCE.timeout, "lengths": "the server's own"}
     card = Card(
@@ -163,7 +169,7 @@ def build(row: Row, options: Options) -> Reranker:
         listwise=True,
         settings=settings | {f"option {name}": value for name, value in options.http_options},
     )
-    return Http(card, Caller(url, _key(host, httpx.URL(url).host), PATIENCE), host, fields)
+    return Http(card, Caller(url, key, PATIENCE), host, fields)
 
 
 def _fingerprint(url: str, model: str, options: Sequence[tuple[str, str]]) -> str:
@@ -172,17 +178,25 @@ def _fingerprint(url: str, model: str, options: Sequence[tuple[str, str]]) -> st
     return hashlib.sha256(f"http 1 {url} {model}{asked}".encode()).hexdigest()
 
 
-def host_of(url: str) -> Host:
-    """Whose server a URL is of.
+def _keep_from_results(key: str, written: Sequence[str]) -> None:
+    """Refuse a key in what is written into results: URL, model, options, the command itself.
 
-    Raises:
-        BenchError: for a URL that is none or carries a secret, which the message does not repeat.
+    A short key (``EMPTY``, ``token``) is part of any text, and no secret.
     """
+    if len(key) >= _SECRET and any(key in unquote(text) for text in written):
+        raise BenchError(
+            "The key in the environment is also on the command line or in the URL, which are written into results. "
+            "Leave it out there: it is sent in the header Authorization."
+        )
+
+
+def _host(url: str, model: str) -> Host:
+    """Whose server a URL is of. Messages do not repeat what may be a secret."""
     try:
         parsed = httpx.URL(url)
     except (httpx.InvalidURL, UnicodeError):
         raise BenchError("The reranker's URL cannot be read. Write it as http://host:port/rerank#MODEL.") from None
-    if parsed.userinfo or parsed.query:
+    if parsed.userinfo or parsed.query or "?" in model:
         raise BenchError(
             f"The URL of {parsed.host} must carry neither a password nor a query string, since it is written into "
             f"results. A key is taken from {' or '.join(OWN_SERVER.keys)} in the environment."

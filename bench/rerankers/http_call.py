@@ -31,6 +31,8 @@ _PASSING = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 """TLS errors of a connection that broke; all others are about certificates and versions, and stay."""
 _SHOWN = 300
 """Characters of a foreign text in a message."""
+_TOKEN = 12
+"""Characters from which a proxy's user may be a token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,9 @@ class Caller:
         self._patience = patience
         self._headers = {"Accept-Encoding": "gzip"} | ({"Authorization": f"Bearer {key}"} if key else {})
         self._proxy = _proxy(httpx.URL(url))
-        password = self._proxy.auth[1] if self._proxy and self._proxy.auth else ""
-        self._redact = Redaction(key, password)
+        user, password = self._proxy.auth or ("", "") if self._proxy else ("", "")
+        # Some proxies take a token as the user; a short name is no secret, and part of many a text.
+        self._redact = Redaction(key, password, user if len(user) >= _TOKEN else "")
         self._tls = _certificates()
         through = f" through the proxy {self._proxy.url}" if self._proxy else ""
         self.where = f"{url}{through}"

@@ -8,13 +8,16 @@ from reranker.schema import parse_json
 
 OURS = frozenset({"model", "query", "documents", "texts", "top_n", "top_k"})
 """Fields that the harness fills in itself."""
+_SECRETS = frozenset({"key", "apikey", "token", "accesstoken", "auth", "authorization", "bearer", "password", "secret"})
+"""What a field for a key is called, in lower case, without what joins words."""
 
 
 def read_options(given: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """Names and values, in the order of the names; a value is JSON text: what is no JSON is a string.
 
     Raises:
-        BenchError: for an option without a name or a value, given twice, or that the harness fills in itself.
+        BenchError: for an option without a name or a value, given twice, for a key, or that the harness fills in
+            itself.
     """
     options: dict[str, str] = {}
     for option in given:
@@ -23,6 +26,11 @@ def read_options(given: Sequence[str]) -> tuple[tuple[str, str], ...]:
             raise BenchError(f"--http-option {option!r} is not an option. Write it as key=value.")
         if name in OURS:
             raise BenchError(f"--http-option {name} cannot be set: the harness fills it in. Leave it out.")
+        if name.lower().replace("_", "").replace("-", "") in _SECRETS:
+            raise BenchError(
+                f"--http-option {name} is for a key, and options are written into results. Put the key into "
+                "RERANK_API_KEY in the environment: it is sent in the header Authorization."
+            )
         if name in options:
             raise BenchError(f"--http-option {name} is given twice. Give it once.")
         options[name] = json.dumps(_value(value), sort_keys=True)

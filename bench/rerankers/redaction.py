@@ -18,15 +18,18 @@ _SHORTEST = 4
 """Letters and digits below which a secret (``x``, ``no``) is part of any text, and only its exact forms are removed."""
 _ROUNDS = 4
 """How often a text is unescaped: JSON inside JSON, percent signs that were themselves quoted."""
-_CODE = re.compile(r"\\+(?:u\{?([0-9a-fA-F]{4})\}?|x([0-9a-fA-F]{2})|[abfnrtv0])")
+_CODE = re.compile(r"\\+(?:u\{?([0-9a-fA-F]{4})\}?|x([0-9a-fA-F]{2})|([0-7]{3})|[abfnrtv0])")
+_TAG = re.compile(r"<[^<>]{0,100}>")
+_BYTES = re.compile(r"\b[0-9]{2,3}(?:[\s,;]+[0-9]{2,3}){3,}\b")
+"""Numbers in a row, which may be the bytes of a text."""
 
 
 class Redaction:
     """Removes some secrets from texts.
 
     The usual forms of a secret (plain, as Python, JSON, HTML or a URL writes it, in base64) become ``***``. A text in
-    which it is then still recognisable (broken by blanks, escaped twice, encoded with other text, repeated in part) is
-    withheld as a whole.
+    which it is then still recognisable (broken by blanks or tags, escaped twice, encoded with other text, as a list of
+    bytes, backwards, repeated in part) is withheld as a whole.
     """
 
     def __init__(self, *secrets: str) -> None:
@@ -54,11 +57,12 @@ def _forms(secret: str) -> Iterator[str]:
 
 
 def _traces(secret: str) -> Iterator[str]:
-    """What gives a secret away in a squeezed text: its parts, as they are, in hexadecimal and in base64."""
+    """What gives a secret away in a squeezed text: its parts, as they are, backwards, in hexadecimal, in base64."""
     content = secret.encode()
     if len(_squeezed(secret)) < _SHORTEST:
         return
     yield from _windows(_squeezed(secret), _TRACE)
+    yield from _windows(_squeezed(secret)[::-1], _TRACE)
     yield from _windows(content.hex(), 2 * _TRACE)
     for offset, start in enumerate((0, 2, 3)):
         # Each of three phases in which base64 can meet the secret, without the characters that its neighbours decide.
@@ -72,16 +76,24 @@ def _windows(text: str, size: int) -> Iterator[str]:
 
 
 def _views(text: str) -> Iterator[str]:
-    """A text squeezed, then unescaped once, twice, and so on."""
+    """A text squeezed, without its tags, its numbers read as bytes; then unescaped once, twice, and so on."""
     for _ in range(_ROUNDS):
         yield _squeezed(text)
+        yield _squeezed(_TAG.sub("", text))
+        yield _squeezed(_BYTES.sub(_decoded, text))
         text = html.unescape(unquote_plus(_CODE.sub(_character, text)))
     yield _squeezed(text)
 
 
 def _character(match: re.Match[str]) -> str:
     code = match[1] or match[2]
+    if match[3]:
+        return chr(int(match[3], 8))
     return chr(int(code, 16)) if code else " "
+
+
+def _decoded(match: re.Match[str]) -> str:
+    return "".join(chr(int(number)) for number in re.findall("[0-9]+", match[0]))
 
 
 def _squeezed(text: str) -> str:

@@ -92,6 +92,9 @@ def _named(name: str) -> Named:
     if name in plug_ins():
         entry = plug_ins()[name]
         return Named(partial(own.from_entry_point, entry), lambda _: own.entry_point_card_name(entry))
+    if "://" in name or "@" in name:
+        # A mistyped URL: as such it is refused without being repeated, since it may hold a password.
+        return _of_family(Row(name, "http", name))
     if model and all(part.isidentifier() for part in family.split(".")):
         return Named(partial(own.from_module, name), lambda _: own.module_card_name(name))
     raise BenchError(_unknown(name))

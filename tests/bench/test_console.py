@@ -35,6 +35,15 @@ def test_lines(capsys: pytest.CaptureFixture[str]) -> None:
     assert shown.out == f"to out [red]{terminal(EVIL)} more {'x' * 300}\n"
 
 
+@pytest.mark.parametrize("url", ["http://me:{}@host/x", "HTTPS://{}@host", "http:/me:{}@host", "dense:ftp://a:{}@h"])
+def test_a_login_in_a_url_is_not_printed(capsys: pytest.CaptureFixture[str], url: str) -> None:
+    console.note(f"Cannot read {url.format('s3cret')}: no such file; ask me@host.")
+    printed = capsys.readouterr().err
+    assert "s3cret" not in printed
+    assert "***@h" in printed
+    assert "me@host." in printed
+
+
 def test_log_records_and_warnings(tmp_path: Path) -> None:
     script = (
         "import logging, warnings; from bench.console import log_to_stderr; log_to_stderr()\n"

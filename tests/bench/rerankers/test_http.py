@@ -211,11 +211,14 @@ def test_options_reach_the_request_the_card_and_the_fingerprint(server):
         (["documents=[]"], "documents cannot be set"),
         (["top_n=3"], "top_n cannot be set"),
         (["a=\udcff"], "is not an option"),
+        (["api_key=sk-1"], "api_key is for a key"),
+        (["Access-Token=t"], "Access-Token is for a key"),
     ],
 )
 def test_an_option_that_will_not_do(given, message):
-    with pytest.raises(BenchError, match=message):
+    with pytest.raises(BenchError, match=message) as caught:
         read_options(given)
+    assert "sk-1" not in str(caught.value)
 
 
 def test_what_a_server_holds_is_unknown_so_nothing_is_kept_across_commands(server):

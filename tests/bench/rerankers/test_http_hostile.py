@@ -293,6 +293,10 @@ ECHOES: dict[str, str] = {
     "escaped lines": json.dumps("\n".join(KEY)),
     "zero width": "\u200b".join(KEY),
     "full width": "".join(chr(ord(each) + 0xFEE0) for each in KEY),
+    "backwards": KEY[::-1],
+    "between tags": "<wbr>".join(KEY),
+    "octal": "".join(f"\\{ord(each):03o}" for each in KEY),
+    "a list of bytes": json.dumps(list(f"Bearer {KEY}".encode())),
     "a part": f"bad key {KEY[:18]}…",
     "the other part": f"bad key …{KEY[6:]}",
 }
@@ -315,6 +319,36 @@ def test_texts_without_the_key_are_shown_as_they_are() -> None:
     for text in ("no such model: jina-reranker-v3", "error 0123456", "very bad", '{"error": "batch size 64 > 32"}', ""):
         assert Redaction(KEY)(text) == text
         assert Redaction()(text) == text
+
+
+def test_a_key_is_not_written_into_results(server: RawServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RERANK_API_KEY", KEY)
+    monkeypatch.setattr("sys.argv", ["bench"])
+    for name, options in (
+        (f"{server.url}/{quote(KEY, safe='')}", ()),
+        (f"{server.url}#{KEY}", ()),
+        (server.url, (("user_id", json.dumps(KEY)),)),
+    ):
+        with pytest.raises(BenchError, match="also on the command line or in the URL"):
+            load(f"http:{name}", Options(http_options=options))
+    monkeypatch.setattr("sys.argv", ["bench", "folder", "x", "--cache-id", KEY])
+    with pytest.raises(BenchError, match="also on the command line or in the URL"):
+        load(f"http:{server.url}", Options())
+    monkeypatch.setenv("RERANK_API_KEY", "bench")
+    assert load(f"http:{server.url}#bench", Options()), "a dummy key is no secret"
+
+
+@pytest.mark.parametrize("name", ["HTTP://user:{}@host/x", " http://user:{}@host/x", "htp://{}@host/x", "user:{}@host"])
+def test_a_mistyped_url_is_not_repeated(name: str) -> None:
+    with pytest.raises(BenchError, match=r"http://host:port/rerank#MODEL|neither a password") as caught:
+        load(name.format("s3cret-passw0rd"), Options())
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_proxys_token_is_not_shown(server: RawServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", server.url.replace("://", "://tok-0123456789ab@"))
+    server.answer = answer(b"tok-0123456789ab: no such user", 407)
+    assert "status 407 (***: no such user)" in refused("http://host.test/rerank")
 
 
 def test_a_redirect_and_a_key_in_its_target(server: RawServer) -> None:
@@ -353,6 +387,7 @@ def test_a_key_that_no_header_can_carry_is_refused_at_once(
         f"http://user:{KEY}@host/rerank",
         f"http://{KEY.replace('/', '')}@host/rerank",
         f"http://host/rerank?key={KEY}",
+        f"http://host/rerank#model?key={KEY}",
         f"ftp://user:{KEY}@host/rerank",
         f"http://user:{KEY}@a..b/rerank",
         f"http://user:{KEY}@host:port/rerank",
