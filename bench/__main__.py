@@ -12,7 +12,7 @@ def run() -> None:
     import signal
 
     from bench.errors import Stopped
-    from bench.interrupt import interruptible
+    from bench.evaluation.interrupt import interruptible
 
     sys.unraisablehook = _without_interrupts
     try:

@@ -92,7 +92,7 @@ def interval(
     """Confidence interval of a mean; of paired differences' mean where these are given.
 
     A t-interval whose sum of squared deviations starts from `PRIOR_SQUARES` instead of 0; over several tasks with the
-    degrees of freedom of Welch and Satterthwaite. ``python -m bench.coverage`` simulates how often it holds.
+    degrees of freedom of Welch and Satterthwaite. ``python -m bench.comparison.coverage`` simulates how often it holds.
 
     Args:
         tasks: Per-query values of each task.

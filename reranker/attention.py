@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from reranker.products import STEP, filled, product
+from reranker.cpu import STEP, filled, product
 from reranker.workers import in_pieces
 
 # Keys that a block of queries meets at once, by products: a multiple of `STEP`.

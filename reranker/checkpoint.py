@@ -118,8 +118,8 @@ class Checkpoint:
     def _backbone(self, device: torch.device) -> Any:
         """The backbone without weights: they would only be initialised to be thrown away.
 
-        transformers' own attention is used by the plain way of `reranker.speed` alone; it is chosen here, since a
-        config could name one to be fetched and run.
+        transformers' own attention is used by the plain way of `reranker.speed.measure` alone; it is chosen here, since
+        a config could name one to be fetched and run.
         """
         where = self.folder / CONFIG
         try:

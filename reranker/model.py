@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from reranker.attention import causal, masked, pieces
-from reranker.products import STEP, linear
+from reranker.cpu import STEP, linear
 from reranker.workers import each, in_pieces
 
 # Rows of tokens that go through a layer's linear parts at once. In pieces for a CPU, their activations stay in its

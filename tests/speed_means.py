@@ -16,9 +16,10 @@ from unittest.mock import patch
 import torch
 from torch.nn.functional import linear
 
-from reranker import attention, engine, model, products, synthetic, tokens, workers
+from reranker import attention, cpu, engine, model, tokens, workers
 from reranker.prompt import Markers
 from reranker.rerank import Reranker
+from reranker.speed import synthetic
 from reranker.tokens import PromptTokens
 
 PAIRS = 5
@@ -63,12 +64,10 @@ def together(*parts: AbstractContextManager[Any]) -> AbstractContextManager[Any]
 MEANS: dict[str, Taken] = {
     "nothing taken away (the noise of this table)": lambda _: nullcontext(),
     "last layer at the markers alone": lambda _: patch.object(model, "_last_layer", whole_last_layer),
-    "products by oneDNN": lambda _: together(
-        *(patch.object(module, "product", linear) for module in (products, attention))
-    ),
+    "products by oneDNN": lambda _: together(*(patch.object(module, "product", linear) for module in (cpu, attention))),
     "pieces side by side, each on one thread": lambda _: patch.object(model, "each", one_after_another),
     "products and pieces, and attention made of them": lambda _: together(
-        *(patch.object(module, "in_pieces", lambda _: False) for module in (workers, model, products, attention))
+        *(patch.object(module, "in_pieces", lambda _: False) for module in (workers, model, cpu, attention))
     ),
     "prompts tokenised by pieces, each text once": lambda one: patch.object(one._engine._tokens, "by_pieces", False),
     "documents' tokens remembered from earlier lists": lambda _: patch.object(tokens, "_CACHED_UNITS", 0),

@@ -15,10 +15,10 @@ from pathlib import Path
 import typer
 
 from bench.cli import measuring, overview, results  # noqa: F401  (they register their commands)
-from bench.cli.app import app
+from bench.cli.options import app
 from bench.console import log_to_stderr, note, note_lines, note_traceback
 from bench.errors import BenchError, Stopped
-from bench.interrupt import interruptible
+from bench.evaluation.interrupt import interruptible
 
 
 def main() -> None:

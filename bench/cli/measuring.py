@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from bench.cli.app import (
+from bench.cli.options import (
     MOST,
     Analysis,
     CacheId,
@@ -29,12 +29,12 @@ from bench.cli.app import (
     Source,
     Split,
     app,
-)  # fmt: skip
+)
 from bench.console import say
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
-    from bench.campaign import Plan
+    from bench.evaluation.plan import Plan
 
 OFFLINE = ("first-stage", "random", "minilm", "oracle")
 """What is measured on a user's own folder where no reranker is named: nothing is downloaded, nothing takes long."""
@@ -63,7 +63,7 @@ def _suite_command(suite: str, about: str) -> None:
         output: Output = Path("out"),
         cache_id: CacheId = "",
     ) -> None:
-        from bench.campaign import Plan
+        from bench.evaluation.plan import Plan
         from bench.rerankers.base import Options
         from bench.rerankers.http_options import read_options
         from bench.suites import choose
@@ -110,7 +110,7 @@ def folder(
     cache_id: CacheId = "",
 ) -> None:
     """Measure rerankers on the user's own folders."""
-    from bench.campaign import Plan
+    from bench.evaluation.plan import Plan
     from bench.rerankers.base import Options
     from bench.rerankers.http_options import read_options
     from bench.suites.folder import folder_tasks
@@ -152,12 +152,12 @@ def sensitivity(
     cache_id: CacheId = "",
 ) -> None:
     """Measure one task again and again with one thing varied."""
-    from bench.campaign import Plan
+    from bench.evaluation.plan import Plan
+    from bench.evaluation.sensitivity import measure, render
     from bench.files import kind
-    from bench.report import Bar, stdout
+    from bench.leaderboard.summary import Bar, stdout
     from bench.rerankers.base import Options
     from bench.rerankers.http_options import read_options
-    from bench.sensitivity import measure, render
     from bench.suites import by_ids, find
     from bench.suites.folder import folder_tasks
 
@@ -184,9 +184,9 @@ def sensitivity(
 
 
 def _measure(plan: "Plan") -> None:
-    from bench.campaign import run
-    from bench.report import Bar, show, stdout
-    from bench.store import STORE
+    from bench.evaluation.plan import run
+    from bench.evaluation.store import STORE
+    from bench.leaderboard.summary import Bar, show, stdout
 
     results = run(plan, Bar(Console(stderr=True)))
     show(results, stdout(), plan.output / STORE)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bench.cli.app import Data, Source, TaskIds, app
+from bench.cli.options import Data, Source, TaskIds, app
 from bench.console import say
 
 runs = typer.Typer(help="List, build, check the bundled BM25 runs.", no_args_is_help=True)
@@ -17,8 +17,8 @@ app.add_typer(runs, name="runs")
 @app.command(help="List the tasks.")
 def tasks(suite: Annotated[str | None, typer.Argument(help="beir, miracl, mkqa or coir; all if none.")] = None) -> None:
     """List the declared tasks."""
-    from bench.listing import tasks_table
-    from bench.report import stdout
+    from bench.cli.listing import tasks_table
+    from bench.leaderboard.summary import stdout
     from bench.suites import declared
 
     stdout().print(tasks_table(declared(suite)))
@@ -27,8 +27,8 @@ def tasks(suite: Annotated[str | None, typer.Argument(help="beir, miracl, mkqa o
 @app.command(help="List the rerankers.")
 def rerankers() -> None:
     """List the known rerankers and families."""
-    from bench.listing import rerankers_table
-    from bench.report import stdout
+    from bench.cli.listing import rerankers_table
+    from bench.leaderboard.summary import stdout
 
     stdout().print(rerankers_table())
 
@@ -36,9 +36,9 @@ def rerankers() -> None:
 @runs.command("list", help="The bundled runs and what they score.")
 def list_runs() -> None:
     """List the bundled runs."""
+    from bench.cli.listing import runs_table
     from bench.first_stage.runs import read_manifests
-    from bench.listing import runs_table
-    from bench.report import stdout
+    from bench.leaderboard.summary import stdout
 
     stdout().print(runs_table(read_manifests()))
 
@@ -52,7 +52,7 @@ def build_runs(
 ) -> None:
     """Build runs by BM25."""
     from bench.first_stage.maintain import build_bundled
-    from bench.report import Bar
+    from bench.leaderboard.summary import Bar
     from bench.suites import by_ids
 
     for line in build_bundled(by_ids(ids), data, source, into, Bar(Console(stderr=True))):

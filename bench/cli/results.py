@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli.app import Format, Places, Source, app
+from bench.cli.options import Format, Places, Source, app
 from bench.console import note, say_page, say_path
 from bench.errors import BenchError
 
@@ -43,12 +43,13 @@ def leaderboard(
     ] = None,
 ) -> None:
     """Put kept results side by side."""
-    from bench import mteb_format, published
+    from bench import published
+    from bench.comparison.stored import read_results
     from bench.files import write_whole
-    from bench.kept import read_results
-    from bench.leaderboard import build
+    from bench.leaderboard import mteb_format
+    from bench.leaderboard.board import build
+    from bench.leaderboard.summary import terminal_width
     from bench.render import render
-    from bench.report import terminal_width
 
     results = read_results(places or [Path("out")])
     if form == "mteb":
@@ -70,9 +71,9 @@ def reproduce(
     places: Places = None,
 ) -> None:
     """Show published and measured figures of the same cells."""
-    from bench.kept import read_results
-    from bench.report import terminal_width
-    from bench.reproduce import paper, text
+    from bench.comparison.stored import read_results
+    from bench.leaderboard.reproduce import paper, text
+    from bench.leaderboard.summary import terminal_width
 
     if what != "paper":
         raise BenchError(f"Unknown {what!r}. Known: paper.")
@@ -94,9 +95,9 @@ def compare(
     source: Source = "",
 ) -> None:
     """Compare paired results."""
-    from bench.compare import compare, render
-    from bench.reload import Reload, data_places
-    from bench.report import stdout
+    from bench.comparison.compare import compare, render
+    from bench.comparison.reload import Reload, data_places
+    from bench.leaderboard.summary import stdout
 
     with closing(Reload(data_places(data or []), source)) as reload:
 
@@ -132,8 +133,8 @@ def gate(
     would have been found is named. Exit status 0: held or inconclusive, 1: regressed (with --strict: or inconclusive),
     2: could not compare. A Markdown summary goes to $GITHUB_STEP_SUMMARY where that is set.
     """
-    from bench import gate as gates
-    from bench.report import stdout
+    from bench.comparison import gate as gates
+    from bench.leaderboard.summary import stdout
 
     report = gates.gate(baseline, candidate, min_drop=min_drop, alpha=alpha, max_drop=max_drop, strict=strict)
     # Files first: whoever reads the screen may be gone, as `head` is after ten lines.
@@ -154,9 +155,9 @@ def verify(places: Places = None, data: DataPlaces = None, source: Source = "", 
     fingerprint and settings, times, tokens, and the rest of the provenance. Exit status 0: all is checked and right,
     1: some differ, 2: some could not be checked, such as candidates of a dense first stage.
     """
-    from bench.reload import Reload, data_places
-    from bench.report import stdout
-    from bench.verify import render, verify
+    from bench.comparison.reload import Reload, data_places
+    from bench.comparison.verify import render, verify
+    from bench.leaderboard.summary import stdout
 
     with closing(Reload(data_places(data or []), source, first_stage or [])) as reload:
         found = verify(places or [Path("out")], reload.collection, reload.first_stage)

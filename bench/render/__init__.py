@@ -5,7 +5,7 @@ from importlib import import_module
 from typing import cast
 
 from bench.errors import BenchError
-from bench.leaderboard import Leaderboard
+from bench.leaderboard.board import Leaderboard
 from bench.render.text import write as write_text
 
 FORMATS = ("text", "markdown", "csv", "latex", "html")

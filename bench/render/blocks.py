@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.leaderboard import Mark
+from bench.leaderboard.board import Mark
 
 _LINK = re.compile(r"(https://[A-Za-z0-9./_~%#?=&:+-]*[A-Za-z0-9/])(.*)", re.DOTALL)
 

@@ -6,8 +6,8 @@ import unicodedata
 from collections.abc import Iterator
 
 from bench import escape
-from bench.columns import Column, declared_queries
-from bench.leaderboard import Cell, Leaderboard, Row, Section
+from bench.leaderboard.board import Cell, Leaderboard, Row, Section
+from bench.leaderboard.columns import Column, declared_queries
 
 FIELDS = (
     "block", "suite", "embedded", "column", "kind", "over", "measure", "reranker", "letter", "mark", "score",

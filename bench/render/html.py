@@ -1,9 +1,9 @@
 """One self-contained page: no script, no font, no picture, nothing fetched; light or dark as the reader's system is."""
 
 from bench import escape
-from bench.leaderboard import Leaderboard
+from bench.leaderboard.board import Leaderboard
+from bench.leaderboard.layout import TITLE, page
 from bench.render.blocks import Block, Body, Bullets, Code, Entry, Grid, Heading, link
-from bench.render.layout import TITLE, page
 
 _MARKS = {"best": "<strong>{}</strong>", "second": "<em>{}</em>", "": "{}"}
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 from bench import escape
-from bench.leaderboard import Leaderboard
+from bench.leaderboard.board import Leaderboard
+from bench.leaderboard.layout import page
 from bench.render.blocks import Block, Body, Bullets, Code, Entry, Grid, Heading
-from bench.render.layout import page
 from bench.render.text import pieces
 
 WIDTH = 76

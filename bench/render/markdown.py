@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 
 from bench import escape
-from bench.leaderboard import Leaderboard
+from bench.leaderboard.board import Leaderboard
+from bench.leaderboard.layout import TITLE, page
 from bench.render.blocks import Block, Bullets, Code, Entry, Grid, Heading, link
-from bench.render.layout import TITLE, page
 
 _MARKS = {"best": "**", "second": "*", "": ""}
 

@@ -8,9 +8,9 @@ from itertools import zip_longest
 from rich.cells import cell_len, chop_cells
 
 from bench import escape
-from bench.leaderboard import Leaderboard
+from bench.leaderboard.board import Leaderboard
+from bench.leaderboard.layout import TITLE, page
 from bench.render.blocks import Block, Bullets, Code, Entry, Grid, Heading
-from bench.render.layout import TITLE, page
 
 WIDTH = 100
 WIDEST = 36

@@ -12,12 +12,12 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Transformer
 
 from bench.errors import BenchError
-from bench.rerankers import checkpoint, local
-from bench.rerankers.apart import Apart
 from bench.rerankers.base import Card, Options, Reranker
-from bench.rerankers.batching import Encoder, Vectors
+from bench.rerankers.local import checkpoint, loading
+from bench.rerankers.local.batching import Encoder, Vectors
+from bench.rerankers.local.embedding import Apart
+from bench.rerankers.local.truncation import Cutter
 from bench.rerankers.rows import Row
-from bench.rerankers.text import Cutter
 from reranker.prompt import well_formed
 
 CACHE_BYTES = 256 * 1024**2
@@ -32,7 +32,7 @@ class BiEncoder(Apart):
 
     def embed(self, texts: Sequence[str], is_query: bool) -> Vectors:
         """Unit vectors of at least one text, shape (texts, dimensions), each text cut to the model's own window."""
-        with local.running(self.card.name):
+        with loading.running(self.card.name):
             return np.stack(self._embed([well_formed(text) for text in texts], is_query))
 
     def _embed(self, texts: Sequence[str], is_query: bool) -> Sequence[Vectors]:
@@ -57,12 +57,12 @@ def build(row: Row, options: Options) -> Reranker:
     """
     files = checkpoint.find(row)
     _check_kind(files.folder, row.model)
-    with local.loading(files, "a sentence-transformers model") as folder:
-        model = SentenceTransformer(str(folder), **local.arguments(options, folder))
+    with loading.loading(files, "a sentence-transformers model") as folder:
+        model = SentenceTransformer(str(folder), **loading.arguments(options, folder))
     if model.tokenizer is None:
         raise BenchError(f"{row.model} does not read text.")
-    card = local.card(row, files, model, {"similarity": "cosine", "window": model.max_seq_length or 0})
-    return local.tried(BiEncoder(card, model, Cutter(model.tokenizer, row.model), options))
+    card = loading.card(row, files, model, {"similarity": "cosine", "window": model.max_seq_length or 0})
+    return loading.tried(BiEncoder(card, model, Cutter(model.tokenizer, row.model), options))
 
 
 def _check_kind(folder: Path, model: str) -> None:

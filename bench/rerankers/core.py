@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from bench.errors import BenchError
-from bench.rerankers import checkpoint
 from bench.rerankers.base import CandidateList, Card, Options, Reranker, Scored
+from bench.rerankers.local import checkpoint
 from bench.rerankers.options import check_options
 from bench.rerankers.rows import Row
 from reranker import Reranker as Model

@@ -12,11 +12,11 @@ from torch import nn
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 from bench.errors import BenchError
-from bench.rerankers import checkpoint, local
 from bench.rerankers.base import CandidateList, Card, Options, Reranker, Scored
-from bench.rerankers.pairwise import Pair, score_pairs
+from bench.rerankers.local import checkpoint, loading
+from bench.rerankers.local.pointwise import Pair, score_pairs
+from bench.rerankers.local.truncation import Cut, Cutter, longest_first
 from bench.rerankers.rows import Row
-from bench.rerankers.text import Cut, Cutter, longest_first
 
 BATCH = 32
 
@@ -33,7 +33,7 @@ class CrossEncoder:
 
     def score(self, lists: Sequence[CandidateList]) -> Iterator[Scored]:
         """Score the pairs of all lists, batched by length."""
-        with local.running(self.card.name):
+        with loading.running(self.card.name):
             yield from score_pairs(
                 lists, self._cutter, self._options, self._fit, self._predict, template_tokens=self._special_tokens
             )
@@ -67,12 +67,12 @@ def build(row: Row, options: Options) -> Reranker:
             f"A generator is reranked with as 'yes-no:{row.model}', an embedding model as 'bi-encoder:{row.model}'."
         )
     _check_reads_pairs(files.folder, row.model)
-    with local.loading(files, "a cross-encoder") as folder:
-        model = Model(str(folder), **local.arguments(options, folder))
+    with loading.loading(files, "a cross-encoder") as folder:
+        model = Model(str(folder), **loading.arguments(options, folder))
     if model.num_labels != 1:
         raise BenchError(f"{row.model} has {model.num_labels} outputs; a reranker has one, the relevance.")
-    card = local.card(row, files, model, {"score": "raw output", "window": model.max_seq_length or 0})
-    return local.tried(CrossEncoder(card, model, Cutter(model.tokenizer, row.model), options))
+    card = loading.card(row, files, model, {"score": "raw output", "window": model.max_seq_length or 0})
+    return loading.tried(CrossEncoder(card, model, Cutter(model.tokenizer, row.model), options))
 
 
 def _check_reads_pairs(folder: Path, model: str) -> None:

@@ -13,12 +13,12 @@ from sentence_transformers import MultiVectorEncoder
 from sentence_transformers.base.modules import Transformer
 
 from bench.errors import BenchError
-from bench.rerankers import checkpoint, local
-from bench.rerankers.apart import Apart
 from bench.rerankers.base import Card, Options, Reranker
-from bench.rerankers.batching import Encoder, Vectors
+from bench.rerankers.local import checkpoint, loading
+from bench.rerankers.local.batching import Encoder, Vectors
+from bench.rerankers.local.embedding import Apart
+from bench.rerankers.local.truncation import Cutter
 from bench.rerankers.rows import Row
-from bench.rerankers.text import Cutter
 
 CACHE_BYTES = 1024**3
 STANFORD = "HF_ColBERT"
@@ -76,13 +76,13 @@ def build(row: Row, options: Options) -> Reranker:
             f"{row.model} is a {kind} in neither of the two formats of ColBERT models, Stanford's (HF_ColBERT) and "
             f"PyLate's. Is it a 'bi-encoder:{row.model}'?"
         )
-    with local.loading(files, "a late-interaction model") as folder:
-        model = MultiVectorEncoder(str(folder), **local.arguments(options, folder))
+    with loading.loading(files, "a late-interaction model") as folder:
+        model = MultiVectorEncoder(str(folder), **loading.arguments(options, folder))
     query_window, document_window = windows(model)
     settings: dict[str, str | int | float | bool] = {
         "similarity": model.similarity_fn_name,
         "query_window": query_window,
         "document_window": document_window,
     }
-    card = local.card(row, files, model, settings)
-    return local.tried(LateInteraction(card, model, Cutter(model.tokenizer, row.model), options))
+    card = loading.card(row, files, model, settings)
+    return loading.tried(LateInteraction(card, model, Cutter(model.tokenizer, row.model), options))

@@ -13,9 +13,10 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import cast
 
 from bench.errors import BenchError
-from bench.rerankers import checkpoint, own
+from bench.rerankers import own
 from bench.rerankers.base import Options, Reranker
-from bench.rerankers.checkpoint import folder, shown
+from bench.rerankers.local import checkpoint
+from bench.rerankers.local.checkpoint import folder, shown
 from bench.rerankers.rows import ROWS, Row
 
 GROUP = "rerank_bench.rerankers"

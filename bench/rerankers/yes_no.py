@@ -18,11 +18,11 @@ from transformers import (
 )
 
 from bench.errors import BenchError
-from bench.rerankers import checkpoint, local
 from bench.rerankers.base import CandidateList, Card, Options, Reranker, Scored
-from bench.rerankers.pairwise import Pair, batches, score_pairs
+from bench.rerankers.local import checkpoint, loading
+from bench.rerankers.local.pointwise import Pair, batches, score_pairs
+from bench.rerankers.local.truncation import Cut, Cutter
 from bench.rerankers.rows import Row
-from bench.rerankers.text import Cut, Cutter
 
 WINDOW = 8192
 """Tokens of a prompt, as both models' published code caps it."""
@@ -98,7 +98,7 @@ class YesNo:
 
     def score(self, lists: Sequence[CandidateList]) -> Iterator[Scored]:
         """Score the pairs of all lists, batched by length."""
-        with local.running(self.card.name):
+        with loading.running(self.card.name):
             yield from score_pairs(
                 lists, self._cutter, self._options, self._fit, self._predict, template_tokens=self._template_tokens
             )
@@ -187,16 +187,16 @@ def build(row: Row, options: Options) -> Reranker:
             "(Qwen2ForCausalLM)."
         )
     kind, prompt = KNOWN[architecture]
-    with local.loading(files, "a causal language model") as folder:
+    with loading.loading(files, "a causal language model") as folder:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         model = kind.from_pretrained(
             folder,
             local_files_only=True,
             use_safetensors=True,
-            attn_implementation=local.attention(folder),
-            dtype=local.dtype(options),
+            attn_implementation=loading.attention(folder),
+            dtype=loading.dtype(options),
         )
-        model.to(local.device(options)).eval()
+        model.to(loading.device(options)).eval()
     settings: dict[str, str | int | float | bool] = {"yes": prompt.yes, "no": prompt.no, "window": WINDOW}
-    card = local.card(row, files, model, settings, str(prompt))
-    return local.tried(YesNo(card, model, Cutter(tokenizer, row.model), prompt, options))
+    card = loading.card(row, files, model, settings, str(prompt))
+    return loading.tried(YesNo(card, model, Cutter(tokenizer, row.model), prompt, options))

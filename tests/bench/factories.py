@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.collections.collection import Collection
-from bench.contest import contest
-from bench.evaluate import evaluate
+from bench.evaluation.evaluate import evaluate
+from bench.evaluation.prepare import contest
 from bench.protocol import Protocol
 from bench.rerankers.base import CandidateList, Card, Options, Scored
 from bench.results import Candidates, Cost, Cut, Result, write_result

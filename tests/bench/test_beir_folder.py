@@ -18,8 +18,8 @@ from bench.collections.beir_folder import FolderDocuments, load_folder, read_jud
 from bench.collections.collection import Collection, check_judged
 from bench.collections.load import load
 from bench.collections.texts import hash_texts
-from bench.contest import contest
 from bench.errors import BenchError
+from bench.evaluation.prepare import contest
 from bench.rerankers.base import Options
 from bench.run import Run
 from bench.suites.folder import folder_task

@@ -9,20 +9,20 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
 
-from bench.campaign import Plan, settled
 from bench.collections.beir_folder import load_folder
 from bench.collections.collection import Collection
-from bench.contest import contest
 from bench.errors import BenchError
-from bench.evaluate import evaluate
+from bench.evaluation.evaluate import evaluate
+from bench.evaluation.plan import Plan, settled
+from bench.evaluation.prepare import contest
 from bench.first_stage import dense
 from bench.first_stage.dense import dense_run
 from bench.first_stage.runs import first_stage
 from bench.progress import Advance
 from bench.rerankers import ROWS, load
 from bench.rerankers.base import Card, Options
-from bench.rerankers.batching import Vectors
-from bench.rerankers.checkpoint import locate
+from bench.rerankers.local.batching import Vectors
+from bench.rerankers.local.checkpoint import locate
 from bench.run import Run
 from bench.suites.folder import folder_task
 from bench.task import Task

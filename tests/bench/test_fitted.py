@@ -8,15 +8,18 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from bench import compare, gate, gate_power, published, report, reproduce, sensitivity
+from bench import published
+from bench.cli.listing import rerankers_table, runs_table, tasks_table
+from bench.comparison import compare, gate, power
+from bench.comparison.agreement import Flips
+from bench.evaluation import sensitivity
+from bench.evaluation.sensitivity import Sensitivity, Spread, Variant
 from bench.first_stage.runs import read_manifests
-from bench.flips import Flips
-from bench.leaderboard import build
-from bench.listing import rerankers_table, runs_table, tasks_table
+from bench.leaderboard import reproduce, summary
+from bench.leaderboard.board import build
 from bench.render import render
 from bench.render.fitted import Fitted, Head
 from bench.results import Result, read_result, result_paths
-from bench.sensitivity import Sensitivity, Spread, Variant
 from bench.suites import declared
 from tests.bench.factories import figures_result, whole
 from tests.conftest import ROOT
@@ -106,7 +109,7 @@ def to(write: Callable[[int], str]) -> Show:
 
 
 def after_run(results: list[Result]) -> Show:
-    return lambda console: report.show(results, console)
+    return lambda console: summary.show(results, console)
 
 
 def outputs() -> Iterator[tuple[str, Show]]:
@@ -126,7 +129,7 @@ def outputs() -> Iterator[tuple[str, Show]]:
     yield "tasks", lambda console: console.print(tasks_table(declared()))
     yield "rerankers", lambda console: console.print(rerankers_table())
     yield "runs", lambda console: console.print(runs_table(read_manifests()))
-    yield "power", lambda console: gate_power.main([*map(str, two), "--trials", "20"], console) and None
+    yield "power", lambda console: power.main([*map(str, two), "--trials", "20"], console) and None
 
 
 def lines_of(show: Show, width: int) -> list[str]:

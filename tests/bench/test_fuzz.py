@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from bench.collections.beir_folder import FolderDocuments, read_judgements, read_queries
 from bench.collections.collection import Collection
 from bench.collections.mkqa import read_questions
-from bench.contest import contest
 from bench.errors import BenchError
-from bench.evaluate import evaluate
+from bench.evaluation.evaluate import evaluate
+from bench.evaluation.prepare import contest
 from bench.first_stage.runs import read_manifests
 from bench.measures import STANDARD, per_query
 from bench.rerankers import load

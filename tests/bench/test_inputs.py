@@ -169,9 +169,9 @@ def test_a_folder_may_be_called_like_a_result(bench: Call, beir_folder: BeirFold
 FEW_FILES = """
 import resource, sys
 from pathlib import Path
-from bench.campaign import Plan, run
+from bench.evaluation.plan import Plan, run
 from bench.suites.folder import folder_tasks
-from tests.bench.test_campaign import Steps
+from tests.bench.evaluation.test_plan import Steps
 
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 folders = sorted(Path(sys.argv[1]).iterdir())

@@ -15,7 +15,7 @@ from rich.cells import cell_len
 
 from bench import published
 from bench.errors import BenchError
-from bench.leaderboard import Leaderboard, build
+from bench.leaderboard.board import Leaderboard, build
 from bench.render import FORMATS, render
 from bench.render.text import WIDTH
 from bench.results import Candidates, Result

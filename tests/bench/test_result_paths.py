@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.comparison.stored import orphan_runs
 from bench.errors import BenchError
-from bench.kept import orphan_runs
 from bench.results import result_paths
 from tests.bench.factories import figures_result, keep
 

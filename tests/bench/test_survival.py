@@ -21,9 +21,9 @@ from typing import Any
 import pytest
 
 import bench
+from bench.evaluation.store import STORE
 from bench.lock import PATIENCE
 from bench.results import result_paths
-from bench.store import STORE
 
 QUERIES = 160
 CHUNK = 5
@@ -257,8 +257,8 @@ runpy.run_module("bench", run_name="__main__", alter_sys=True)
 
 @pytest.mark.parametrize(
     "module",
-    ["typer", "rich.console", "bench.cli.app", "bench.campaign", "numpy", "numpy.linalg", "sqlite3", "bench.store",
-     "torch", "sentence_transformers", "pytrec_eval"],
+    ["typer", "rich.console", "bench.cli.options", "bench.evaluation.plan", "numpy", "numpy.linalg", "sqlite3",
+     "bench.evaluation.store", "torch", "sentence_transformers", "pytrec_eval"],
 )  # fmt: skip
 def test_ctrl_c_while_something_is_imported(place: Path, module: str) -> None:
     (place / "slow.py").write_text("import sentence_transformers\n" + SLOW)
@@ -339,8 +339,8 @@ BIG = """
 import random, resource, time
 from pathlib import Path
 from bench.collections.collection import Collection
-from bench.contest import contest
-from bench.evaluate import evaluate
+from bench.evaluation.prepare import contest
+from bench.evaluation.evaluate import evaluate
 from bench.rerankers import load
 from bench.rerankers.base import Options
 from bench.results import write_result

@@ -12,18 +12,18 @@ from typing import Any
 
 import pytest
 
-from bench.campaign import Plan, settled
+from bench.comparison.reload import Reload
+from bench.comparison.verify import Verification, verify
 from bench.errors import BenchError
-from bench.evaluate import evaluate
+from bench.evaluation.evaluate import evaluate
+from bench.evaluation.plan import Plan, settled
 from bench.protocol import Protocol
-from bench.reload import Reload
 from bench.rerankers import load
 from bench.rerankers.base import Options
 from bench.results import read_result, result_paths, write_result
 from bench.run import Run, read_run, write_run
 from bench.suites import choose
-from bench.verify import Verification, verify
-from tests.bench.test_campaign import Steps
+from tests.bench.evaluation.test_plan import Steps
 from tests.conftest import Call
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,7 +15,7 @@ from reranker import CheckpointError, Reranker, adapter, checkpoint
 from reranker.backbone import SMOLLM2, SMOLLM2_CONFIG
 from reranker.prompt import render
 from reranker.tokens import pieces_are_exact
-from reranker.trainable import Trainable
+from reranker.train.trainable import Trainable
 
 IDS = torch.tensor([3, 7, 1, 0, 7])
 

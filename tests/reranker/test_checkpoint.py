@@ -12,8 +12,8 @@ from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 
 from reranker import CheckpointError, Reranker, checkpoint, hub
-from reranker.merge import merge
-from reranker.plain import PlainReranker
+from reranker.speed.baseline import PlainReranker
+from reranker.train.merge import merge
 from tests.hub import NAME, failing, serving
 
 LIST = ("which tide", ["The tide turns twice a day.", "\nA glacier moves slowly.", "12 orbits"])

@@ -14,7 +14,7 @@ from reranker import RerankerError, command
 ROOT = Path(__file__).parents[2]
 COMMANDS = {
     "train": ["recipe.json", "--output", "out"],
-    "merge": ["nowhere", "--weights", "1", "--output", "out"],
+    "train.merge": ["nowhere", "--weights", "1", "--output", "out"],
     "speed": ["--lists", "100000"],
 }
 

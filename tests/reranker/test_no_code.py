@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModel
 
 from reranker import CheckpointError, Reranker, checkpoint
 from reranker.packages import PACKAGE
-from reranker.teacher import Teacher
+from reranker.train.teacher import Teacher
 
 LIST = ("which tide", ["The tide turns twice a day.", "A glacier moves slowly."])
 KERNEL = "evil/kernel@main"

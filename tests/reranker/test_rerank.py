@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from reranker import NonFiniteScoreError, Ranked, Reranker, RerankerError, checkpoint
-from reranker.plain import PlainReranker
+from reranker.speed.baseline import PlainReranker
 from reranker.tokens import PromptTokens
 
 DOCUMENTS = ["The tide turns twice a day.", "A glacier moves slowly.", "Copper wire conducts."]

@@ -62,12 +62,12 @@ def test_a_name_too_long_is_no_verdict(bench: Call, option: str) -> None:
 
 
 FAULT = """
-import bench.gate
+import bench.comparison.gate
 
 def gate(*arguments, **options):
     raise RuntimeError("a fault \\x1b[2J of ours")
 
-bench.gate.gate = gate
+bench.comparison.gate.gate = gate
 """
 
 

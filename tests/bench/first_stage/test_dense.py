@@ -104,7 +104,8 @@ def test_a_name_fit_for_a_run_file(compass):
 
 
 def test_a_folder_stands_in_the_name_without_its_place(tmp_path, monkeypatch):
-    from bench.rerankers import ROWS, checkpoint
+    from bench.rerankers import ROWS
+    from bench.rerankers.local import checkpoint
 
     folder = tmp_path / "my-encoder"
     folder.symlink_to(checkpoint.locate(ROWS["minilm"]).folder)

@@ -19,8 +19,9 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from bench.rerankers import ROWS, checkpoint
+from bench.rerankers import ROWS
 from bench.rerankers.base import CandidateList, Options, Reranker, Scored
+from bench.rerankers.local import checkpoint
 
 TEXTS = (
     "Tides rise and fall because the moon pulls the water of the oceans.",

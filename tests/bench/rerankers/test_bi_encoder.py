@@ -8,8 +8,8 @@ from transformers import AutoModel, AutoTokenizer
 
 from bench.errors import BenchError
 from bench.rerankers import load
-from bench.rerankers.apart import Cache
 from bench.rerankers.base import CandidateList, Options
+from bench.rerankers.local.embedding import Cache
 
 PROMPTS = {"query": "search: ", "document": "passage: "}
 

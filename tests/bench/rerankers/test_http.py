@@ -10,10 +10,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from bench.errors import BenchError
+from bench.evaluation.cache import chunk_key
 from bench.rerankers import http, load
 from bench.rerankers.base import CandidateList, Options
 from bench.rerankers.http_options import read_options
-from bench.resume import chunk_key
 
 KEY = "sk-very-secret-0123456789"
 THREE = CandidateList("q7", "why do tides rise", ("a", "b", "c"), (3.0, 2.0, 1.0), ("moon", "bread", "tea"))

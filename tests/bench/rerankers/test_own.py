@@ -4,10 +4,10 @@ import sys
 import pytest
 
 from bench.errors import BenchError
-from bench.evaluate import ask
+from bench.evaluation.evaluate import ask
+from bench.evaluation.variations import VariesBlocks
 from bench.rerankers import load, plug_ins
 from bench.rerankers.base import CandidateList, Options, Scored
-from bench.variations import VariesBlocks
 
 SOURCE = """
 from bench.rerankers.base import Card, Scored

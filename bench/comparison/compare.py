@@ -1,0 +1,342 @@
+"""Two rerankers side by side: the difference and how sure it is, how far orders agree, the queries that changed most.
+
+All differences are B minus A. The p-value is the paired randomisation test's, the interval a t-interval of the
+paired differences (`bench.statistics`); with several tasks the p-value corrected by Holm stands beside it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bench import statistics
+from bench.collections.collection import Collection
+from bench.comparison.agreement import TOP, Flips, flips
+from bench.comparison.stored import Kept, Pairing, missing_queries, pair, read_kept
+from bench.errors import BenchError
+from bench.escape import terminal
+from bench.render.fitted import Fitted, Head
+from bench.results import Result
+from bench.run import Run
+
+_WIDE = 200  # two top tens side by side
+
+LoadCollection = Callable[[Result], Collection | None]
+"""Gives the whole collection that a result was measured on, or None where it is not at hand. It stays the caller's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A document in a top ten. ``grade`` is None where it carries no judgement, or none were loaded."""
+
+    document_id: str
+    grade: int | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryComparison:
+    """One query under both rerankers: figures in the main measure, 0 to 1, and the first ten documents of each."""
+
+    query_id: str
+    text: str
+    a: float
+    b: float
+    top_a: tuple[Entry, ...]
+    top_b: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskComparison:
+    """One task under both rerankers, figures 0 to 1.
+
+    ``low`` and ``high`` bound the difference's 95% interval; ``p`` is of the task alone, ``p_holm`` corrected over the
+    tasks compared with it. ``wins`` counts the queries on which B is better.
+    ``flips`` says how B's orders differ from A's; None where no runs were looked at.
+    """
+
+    task: str
+    measure: str
+    reranker_a: str
+    reranker_b: str
+    a: float
+    b: float
+    low: float
+    high: float
+    p: float
+    p_holm: float
+    wins: int
+    ties: int
+    losses: int
+    flips: Flips | None
+    changed: tuple[QueryComparison, ...]
+
+    @property
+    def difference(self) -> float:
+        """B's mean less A's."""
+        return self.b - self.a
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it has few queries."""
+        return self.wins + self.ties + self.losses < statistics.FEW_QUERIES
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Everything that two places have in common, and what only one of them has. ``query`` is the one asked for."""
+
+    tasks: tuple[TaskComparison, ...]
+    only_a: tuple[str, ...]
+    only_b: tuple[str, ...]
+    query: str | None
+
+
+def compare(
+    a: Path,
+    b: Path,
+    load_collection: LoadCollection | None = None,
+    *,
+    query: str | None = None,
+    changes: int = 3,
+    resamples: int = statistics.RESAMPLES,
+    seed: int = 0,
+) -> Comparison:
+    """Compare two result files, or two folders of them.
+
+    Results belong together when task, reranker and protocol agree. Where each side holds results of a single reranker
+    its name does not matter, and where each side is a single result nothing but the protocol does.
+
+    Args:
+        a: A result.json or a folder.
+        b: Another.
+        load_collection: Where queries, texts and judgements come from; without it only ids are known.
+        query: The one query to look at, instead of those that changed most.
+        changes: How many of the most changed queries of each task to look at; 0 looks at no runs.
+        resamples: Of the test.
+        seed: Of the test.
+
+    Raises:
+        BenchError: for damaged files, different protocols (naming their fields), nothing in common, or a query that
+            no task has. Everything wrong is in the one message.
+    """
+    pairing = _paired(a, b)
+    differences = [statistics.differences(x.result.per_query, y.result.per_query) for x, y in pairing.pairs]
+    p_values = [statistics.p_value(values, resamples=resamples, seed=seed) for values in differences]
+    tasks = []
+    for (x, y), values, p, p_holm in zip(pairing.pairs, differences, p_values, statistics.holm(p_values), strict=True):
+        interval = statistics.interval(values)
+        task = _compared(x.result, y.result, values, interval, (p, p_holm))
+        if changes or query is not None:
+            runs = x.run(), y.run()
+            chosen = _chosen(x.result, values, query, changes)
+            changed = _queries(x, y, runs, chosen, load_collection) if chosen else []
+            task = replace(task, flips=flips(*runs), changed=tuple(changed))
+        tasks.append(task)
+    if query is not None and not any(task.changed for task in tasks):
+        raise BenchError(f"No task of {a} and {b} has a query {query!r}.")
+    only_a, only_b = (tuple(kept.label for kept in side) for side in (pairing.only_a, pairing.only_b))
+    return Comparison(tuple(tasks), only_a, only_b, query)
+
+
+def _compared(
+    a: Result,
+    b: Result,
+    values: statistics.Array,
+    interval: tuple[float, float],
+    p_values: tuple[float, float],
+) -> TaskComparison:
+    return TaskComparison(
+        task=a.task,
+        measure=a.protocol.measure,
+        reranker_a=a.reranker.name,
+        reranker_b=b.reranker.name,
+        a=a.main,
+        b=b.main,
+        low=interval[0],
+        high=interval[1],
+        p=p_values[0],
+        p_holm=p_values[1],
+        wins=int((values > 0).sum()),
+        ties=int((values == 0).sum()),
+        losses=int((values < 0).sum()),
+        flips=None,
+        changed=(),
+    )
+
+
+def _paired(a: Path, b: Path) -> Pairing:
+    """Read both places and put their results together; everything that is wrong is one error."""
+    (kept_a, problems_a), (kept_b, problems_b) = read_kept(a), read_kept(b)
+    if problems_a or problems_b:
+        raise BenchError("\n".join(problems_a + problems_b))
+    pairing = pair(kept_a, kept_b, _name(kept_a, kept_b))
+    problems = list(pairing.clashes)
+    for x, y in pairing.pairs:
+        problems += filter(None, (missing_queries(x, y), missing_queries(y, x)))
+    if problems:
+        raise BenchError("\n".join(problems))
+    if not pairing.pairs:
+        raise BenchError(
+            f"{a} and {b} have nothing in common. A holds {', '.join(kept.label for kept in kept_a)}; "
+            f"B holds {', '.join(kept.label for kept in kept_b)}."
+        )
+    return pairing
+
+
+def _name(a: Sequence[Kept], b: Sequence[Kept]) -> Callable[[Kept], tuple[str, ...]]:
+    """What results of two sides must share, beside their protocol, to belong together."""
+    if len(a) == len(b) == 1:
+        return lambda kept: ()
+    if all(len({kept.result.reranker.name for kept in side}) == 1 for side in (a, b)):
+        return lambda kept: (kept.result.task,)
+    return lambda kept: kept.task_and_reranker
+
+
+def _chosen(result: Result, values: statistics.Array, query: str | None, changes: int) -> list[str]:
+    """The query asked for, or those that changed most; equal changes keep the order of their ids."""
+    if query is not None:
+        return [query] if query in result.per_query else []
+    size = dict(zip(result.per_query, abs(values).tolist(), strict=True))
+    changed = sorted((key for key in size if size[key] > 0), key=lambda key: (-size[key], key))
+    return changed[:changes]
+
+
+def _queries(
+    a: Kept, b: Kept, runs: tuple[Run, Run], chosen: Sequence[str], load_collection: LoadCollection | None
+) -> list[QueryComparison]:
+    tops = [_tops(run, chosen) for run in runs]
+    collection = load_collection(a.result) if load_collection else None
+    if collection and collection.version != a.result.protocol.data:
+        raise BenchError(
+            f"{collection.task.id} from {collection.source} is not the data that {a.path} was measured on: its version "
+            f"is {collection.version}, the result's {a.result.protocol.data}."
+        )
+    entries = _entries(collection, tops, chosen)
+    return [
+        QueryComparison(
+            query_id=key,
+            text=collection.queries.get(key, "") if collection else "",
+            a=a.result.per_query[key],
+            b=b.result.per_query[key],
+            top_a=tuple(entries[key][document_id] for document_id in tops[0][key]),
+            top_b=tuple(entries[key][document_id] for document_id in tops[1][key]),
+        )
+        for key in chosen
+    ]
+
+
+def _tops(run: Run, chosen: Sequence[str]) -> dict[str, list[str]]:
+    return {key: [document_id for document_id, _ in run.rankings.get(key, [])[:TOP]] for key in chosen}
+
+
+def _entries(
+    collection: Collection | None, tops: Sequence[dict[str, list[str]]], chosen: Sequence[str]
+) -> dict[str, dict[str, Entry]]:
+    """What is known of every document that is shown: ``entries[query id][document id]``."""
+    shown = {key: list(dict.fromkeys(document_id for top in tops for document_id in top[key])) for key in chosen}
+    if collection is None:
+        return {key: {document_id: Entry(document_id) for document_id in ids} for key, ids in shown.items()}
+    judgements = collection.judged(Run("shown", {key: [(each, 0.0) for each in ids] for key, ids in shown.items()}))
+    entries = {}
+    for key, ids in shown.items():
+        texts, grades = collection.documents.texts(ids), judgements.get(key, {})
+        entries[key] = {each: Entry(each, grades.get(each), texts.get(each, "")) for each in ids}
+    return entries
+
+
+def render(console: Console, comparison: Comparison) -> None:
+    """Print a comparison: who is A and B, the table of tasks, then the chosen queries of each."""
+    for name, rerankers in (
+        ("A", sorted({task.reranker_a for task in comparison.tasks})),
+        ("B", sorted({task.reranker_b for task in comparison.tasks})),
+    ):
+        console.print(Text(terminal(f"{name}: {', '.join(rerankers)}")))
+    console.print(_tasks_table(comparison.tasks))
+    for label, task in zip(_labels(comparison.tasks), comparison.tasks, strict=True):
+        if task.flips:
+            console.print(Text(terminal(_agreement(label, task.flips))))
+    few = [label for label, task in zip(_labels(comparison.tasks), comparison.tasks, strict=True) if task.is_small]
+    if few:
+        text = f"Few queries (fewer than {statistics.FEW_QUERIES}), so that intervals are wide: {', '.join(few)}."
+        console.print(Text(terminal(text)))
+    for name, only in (("A", comparison.only_a), ("B", comparison.only_b)):
+        if only:
+            console.print(Text(terminal(f"Only in {name}: {', '.join(only)}.")))
+    for task in comparison.tasks:
+        for query in task.changed:
+            _render_query(console, task, query, whole=comparison.query is not None)
+
+
+def _agreement(label: str, found: Flips) -> str:
+    """A line such as ``beir/scifact: B replaces 1.0% of A's top ten, …``."""
+    return (
+        f"{label}: B replaces {found.replaced:.1%} of A's top ten, reverses {found.reversed:.1%} of the pairs in both, "
+        f"and puts another document first for {found.first:.1%} of the queries."
+    )
+
+
+def _labels(tasks: Sequence[TaskComparison]) -> list[str]:
+    """The tasks' names, with the reranker where there are several."""
+    several = len({(task.reranker_a, task.reranker_b) for task in tasks}) > 1
+    return [f"{task.task} by {task.reranker_b}" if several else task.task for task in tasks]
+
+
+def _tasks_table(tasks: Sequence[TaskComparison]) -> Fitted:
+    several = len(tasks) > 1
+    measures = ", ".join(sorted({task.measure for task in tasks}))
+    named = len({(task.reranker_a, task.reranker_b) for task in tasks}) > 1
+    heads = [
+        Head("task", "name"),
+        *((Head("reranker", "name"),) if named else ()),
+        *map(Head, ("A", "B", "B - A")),
+        Head("95%\ninterval", drop=2),
+        Head("p", drop=1),
+        *((Head("p,\nHolm", drop=0),) if several else ()),
+        Head("wins/\nties/\nlosses", drop=3),
+    ]
+    rows = []
+    for task in tasks:
+        cells = [
+            task.task,
+            *((task.reranker_b,) if named else ()),
+            f"{100 * task.a:.2f}",
+            f"{100 * task.b:.2f}",
+            f"{100 * task.difference:+.2f}",
+            f"{100 * task.low:+.2f} to {100 * task.high:+.2f}",
+            f"{task.p:.4f}",
+            *((f"{task.p_holm:.4f}",) if several else ()),
+            f"{task.wins}/{task.ties}/{task.losses}",
+        ]
+        rows.append(cells)
+    return Fitted(heads, rows, title=f"{measures} x 100, B - A")
+
+
+def _render_query(console: Console, task: TaskComparison, query: QueryComparison, whole: bool) -> None:
+    """Both top tens side by side: one line a document, or the whole texts."""
+    change = f"{100 * query.a:.2f} -> {100 * query.b:.2f} ({100 * (query.b - query.a):+.2f})"
+    console.print()
+    console.print(Text(terminal(f"{task.task}  query {query.query_id}  {change}"), style="bold"))
+    if query.text:
+        console.print(Text(terminal(query.text)))
+    table = Table(width=min(console.width, _WIDE), show_lines=whole)
+    table.add_column("", justify="right", no_wrap=True)
+    for side, reranker in (("A", task.reranker_a), ("B", task.reranker_b)):
+        table.add_column(Text(terminal(f"{side}: {reranker}")), ratio=1, no_wrap=not whole, overflow="ellipsis")
+    for rank in range(max(len(query.top_a), len(query.top_b))):
+        cells = (_cell(top[rank]) if rank < len(top) else Text() for top in (query.top_a, query.top_b))
+        table.add_row(str(rank + 1), *cells)
+    console.print(table)
+
+
+def _cell(entry: Entry) -> Text:
+    """``id [grade] text``; a relevant document stands out, one without judgement has no grade."""
+    cell = Text(terminal(entry.document_id))
+    if entry.grade is not None:
+        cell.append(f" [{entry.grade}]", style="bold green" if entry.grade > 0 else "red")
+    if entry.text:
+        cell.append(f" {terminal(entry.text)}", style="dim")
+    return cell

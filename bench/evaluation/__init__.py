@@ -1,0 +1,1 @@
+"""From a task to a result: plan, prepare, evaluate, cache. Open `plan.py` first."""

@@ -1,0 +1,163 @@
+"""The pipeline: rerank a contest's candidates, measure the new order."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from bench.collections.collection import Collection
+from bench.evaluation import memory
+from bench.evaluation.answers import checked
+from bench.evaluation.prepare import Contest
+from bench.measures import STANDARD, Measure, mean, per_query
+from bench.progress import Advance
+from bench.provenance import provenance
+from bench.rerankers.base import CandidateList, Reranker, Scored
+from bench.results import Cost, Cut, Result, check_writable
+from bench.run import Ranking, Run, rank_by_score, strictly_decreasing
+
+CHUNK_CHARACTERS = 100_000
+CHUNK_LISTS = 256
+
+
+def evaluate(
+    contest: Contest,
+    reranker: Reranker,
+    score: "ScoreLists | None" = None,
+    progress: Advance | None = None,
+) -> tuple[Result, Run]:
+    """Rerank a contest's candidates and measure the new order.
+
+    Args:
+        contest: What is reranked, and under which protocol.
+        reranker: Who reranks.
+        score: How a chunk of lists gets its scores; the reranker itself unless kept scores stand before it.
+        progress: Called with the number of lists finished since the last call, and whether they were restored.
+
+    Raises:
+        BenchError: where the reranker leaves a list out, or gives a score that is not finite; nothing is half-ranked.
+    """
+    check_writable(reranker.card, contest.protocol)
+    memory.reset(reranker.card)
+    started = time.perf_counter()
+    rankings: dict[str, Ranking] = {}
+    answers: list[Scored] = []
+    seconds = kept_seconds = 0.0
+    kept_lists, kept_in = 0, ""
+    for chunk in _chunks(_lists(contest, reranker)):
+        answered = score(chunk) if score else ask(reranker, chunk)
+        seconds += answered.seconds
+        if answered.kept:
+            kept_seconds += answered.seconds
+            kept_lists, kept_in = kept_lists + len(chunk), answered.kept
+        for candidates, answer in zip(chunk, answered.answers, strict=True):
+            answers.append(answer)
+            rankings[candidates.query_id] = rank_by_score(candidates.ids, answer.scores)
+        if progress:
+            progress(len(chunk), restored=bool(answered.kept))
+    run = strictly_decreasing(Run("_".join(reranker.card.name.split()), rankings))
+    figures = _measured(contest, run)
+    cost = Cost(
+        seconds=seconds,
+        harness_seconds=time.perf_counter() - started - (seconds - kept_seconds),
+        lists=len(answers),
+        documents=sum(len(answer.scores) for answer in answers),
+        tokens=sum(answer.tokens for answer in answers),
+        # Restored lists took no memory now, and the longest may be among them.
+        peak_memory_bytes=0 if kept_lists else memory.peak(reranker.card),
+        device=reranker.card.device,
+    )
+    result = Result(
+        task=contest.protocol.task,
+        reranker=reranker.card,
+        protocol=contest.protocol,
+        measures={str(measure): mean(of_query) for measure, of_query in figures.items()},
+        per_query=figures[Measure.parse(contest.protocol.measure)],
+        candidates=contest.about,
+        cut=_cut(answers),
+        cost=cost,
+        run_sha256=run.sha256,
+        provenance=provenance(contest.collection.source)
+        | {"analysis": contest.collection.task.analysis, "kept_lists": kept_lists, "kept_in": kept_in},
+    )
+    return result, run
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A chunk's checked answers, in the lists' order, and the seconds that the reranker took for them.
+
+    ``kept`` names the score cache that they come from, and is empty where the reranker was asked now.
+    """
+
+    answers: Sequence[Scored]
+    seconds: float
+    kept: str = ""
+
+
+ScoreLists = Callable[[Sequence[CandidateList]], Answered]
+
+
+def ask(reranker: Reranker, lists: Sequence[CandidateList]) -> Answered:
+    """Score a chunk and time it.
+
+    Raises:
+        BenchError: for answers that are not one finite score for each candidate of each list.
+    """
+    started = time.perf_counter()
+    answers = checked(reranker.card.name, reranker.score(lists), lists)
+    return Answered(answers, time.perf_counter() - started)
+
+
+def _lists(contest: Contest, reranker: Reranker) -> Iterator[CandidateList]:
+    """The candidates as lists that carry what the reranker's card asks for."""
+    needs = reranker.card.needs
+    for query_id, ranking in contest.candidates.rankings.items():
+        ids = tuple(document_id for document_id, _ in ranking)
+        grades = contest.judgements.get(query_id, {})
+        yield CandidateList(
+            query_id=query_id,
+            query=contest.collection.queries[query_id],
+            ids=ids,
+            first_stage_scores=tuple(value for _, value in ranking),
+            texts=_texts(contest.collection, ids) if "texts" in needs else (),
+            grades=tuple(grades.get(document_id, 0) for document_id in ids) if "grades" in needs else (),
+        )
+
+
+def _texts(collection: Collection, ids: tuple[str, ...]) -> tuple[str, ...]:
+    texts = collection.documents.texts(ids)
+    return tuple(texts[document_id] for document_id in ids)
+
+
+def _chunks(lists: Iterator[CandidateList]) -> Iterator[list[CandidateList]]:
+    """Cut the work where texts add up: a long list alone, many short ones together.
+
+    A chunk is what is scored at once and kept at once, so its borders depend on the lists alone: a command that was
+    stopped and takes up again gives every list the same company, and so the same scores to the last bit.
+    """
+    chunk: list[CandidateList] = []
+    characters = 0
+    for candidates in lists:
+        chunk.append(candidates)
+        characters += sum(map(len, candidates.texts))
+        if characters >= CHUNK_CHARACTERS or len(chunk) == CHUNK_LISTS:
+            yield chunk
+            chunk, characters = [], 0
+    if chunk:
+        yield chunk
+
+
+def _measured(contest: Contest, run: Run) -> dict[Measure, dict[str, float]]:
+    main = Measure.parse(contest.protocol.measure)
+    extra = map(Measure.parse, contest.collection.task.extra_measures)
+    measures = list(dict.fromkeys((main, *extra, *STANDARD)))
+    orders = {query_id: [document_id for document_id, _ in ranking] for query_id, ranking in run.rankings.items()}
+    return per_query(contest.judgements, orders, measures)
+
+
+def _cut(answers: Sequence[Scored]) -> Cut:
+    return Cut(
+        documents=sum(answer.documents_cut for answer in answers),
+        queries=sum(answer.queries_cut for answer in answers),
+        tokens=sum(answer.tokens_lost for answer in answers),
+    )

@@ -1,0 +1,157 @@
+"""Every task by every reranker: what the suite commands do.
+
+Names and options are checked before any data is read, and all tasks' data and candidates are settled before the first
+reranker loads, so that a mistake stops the command in its first second or minute and not in its tenth hour. Rerankers
+are loaded one after the other, since two may not fit.
+"""
+
+import gc
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.collections.load import load
+from bench.console import note
+from bench.errors import BenchError
+from bench.evaluation.cache import keeping, scorer
+from bench.evaluation.evaluate import evaluate
+from bench.evaluation.prepare import Contest, contest, without_candidates
+from bench.evaluation.store import Store
+from bench.first_stage.runs import first_stage, opened
+from bench.progress import Numbered, Progress
+from bench.rerankers import calls_server
+from bench.rerankers import check as check_reranker
+from bench.rerankers import load as load_reranker
+from bench.rerankers.base import Options
+from bench.rerankers.options import check_options
+from bench.results import Result, note_replaced, write_result
+from bench.run import Run
+from bench.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a suite command was asked for.
+
+    ``queries`` None measures what the task says, all judged ones as a rule. ``cache_id`` vouches for the rerankers that
+    have no fingerprint (`bench.evaluation.cache.scorer`).
+    """
+
+    tasks: Sequence[Task]
+    rerankers: Sequence[str]
+    output: Path
+    first_stage: str = "bm25"
+    depth: int = 100
+    queries: int | None = None
+    data: Path | None = None
+    source: str = ""
+    options: Options = field(default_factory=Options)
+    cache_id: str = ""
+
+    def __post_init__(self) -> None:
+        sample = next((task.id for task in self.tasks if task.embedded), "")
+        if sample and (self.data or self.source):
+            raise BenchError(
+                f"{sample} comes with the package, so that --data and --source do not fit it. Leave them out, or leave "
+                "out --embedded."
+            )
+
+
+def run(plan: Plan, progress: Progress) -> list[Result]:
+    """Measure every reranker on every task; each result is on disk as soon as it is there.
+
+    Raises:
+        BenchError: for anything the user can mend; results written until then stay.
+    """
+    names = check(plan)
+    candidates = opened(plan.first_stage)
+    results: list[Result] = []
+    with keeping(plan.output) as store, ExitStack() as collections:
+        numbered = [Numbered(progress, number, len(plan.tasks)) for number in range(1, len(plan.tasks) + 1)]
+        contests = [
+            collections.enter_context(settled(plan, task, each, candidates))
+            for task, each in zip(plan.tasks, numbered, strict=True)
+        ]
+        for name in names:
+            taken = {other for given, other in names.items() if given != name}
+            results += _measured(plan, name, taken, list(zip(contests, numbered, strict=True)), store, progress)
+            # The next reranker loads when this one's memory is free, the cycles' too: both may not fit.
+            gc.collect()
+    return results
+
+
+def check(plan: Plan) -> dict[str, str]:
+    """Check a plan's rerankers, options and text analyses; loads no model and reads no data.
+
+    Returns:
+        The rerankers as they were named, each once, with the names that their cards will have.
+
+    Raises:
+        BenchError: for what the user can mend, two rerankers of one name among it.
+    """
+    check_options(plan.options)
+    if plan.options.http_options and not any(map(calls_server, plan.rerankers)):
+        raise BenchError("--http-option has no effect: none of the rerankers is an HTTP server. Leave it out.")
+    names: dict[str, str] = {}
+    for name in dict.fromkeys(plan.rerankers):
+        called = check_reranker(name, plan.options)
+        other = next((given for given, taken in names.items() if taken == called), None)
+        if other is not None:
+            raise _one_name(name, other, called)
+        names[name] = called
+    if plan.first_stage == "bm25":
+        from bench.first_stage.analysis import analyser
+
+        for analysis in dict.fromkeys(task.analysis for task in plan.tasks if task.suite == "folder"):
+            analyser(analysis)
+    return names
+
+
+def _one_name(name: str, other: str, called: str) -> BenchError:
+    return BenchError(
+        f"{name} and {other} are both called {called!r}: no table could tell them apart. Rename a folder, or measure "
+        "each with an --output of its own."
+    )
+
+
+def _measured(
+    plan: Plan,
+    name: str,
+    taken: Collection[str],
+    contests: Sequence[tuple[Contest, Progress]],
+    store: Store,
+    progress: Progress,
+) -> list[Result]:
+    """Load one reranker and measure it on every task."""
+    with progress.step(f"loading {name}", None):
+        reranker = load_reranker(name, plan.options)
+    if reranker.card.name in taken:  # a class of the user's own may name its objects when it makes them
+        raise _one_name(name, "another --reranker", reranker.card.name)
+    score = scorer(store, reranker, plan.options, plan.cache_id)
+    results = []
+    for each, numbered in contests:
+        with numbered.step(f"{each.protocol.task}  {name}", len(each.candidates.rankings)) as advance:
+            result, reranked = evaluate(each, reranker, score, advance)
+        note_replaced(result, plan.output)
+        write_result(result, reranked, plan.output)
+        results.append(result)
+    return results
+
+
+@contextmanager
+def settled(plan: Plan, task: Task, progress: Progress, candidates: str | Run | None = None) -> Iterator[Contest]:
+    """A task's contest; its documents can be read for as long as the context is open.
+
+    ``candidates`` is the plan's first stage, opened; None opens it here.
+    """
+    choice = opened(plan.first_stage) if candidates is None else candidates
+    with progress.step(f"{task.id}  reading", None):
+        collection = load(task, plan.data, plan.source)
+    with closing(collection.documents):
+        with progress.step(f"{task.id}  first stage", len(collection.documents)) as advance:
+            run = first_stage(collection, choice, plan.depth, advance, plan.options)
+        made = contest(collection, run, plan.depth, plan.options, plan.queries or task.sample_queries)
+        if line := without_candidates(made):
+            note(f"Note: {line}")
+        yield made

@@ -1,0 +1,268 @@
+"""How much a reranker's figure hangs on what should not matter: candidate order, depth, block size, a distractor.
+
+A listwise model reads all candidates together, so their order and company can change its scores. Here the same task is
+measured again and again, each time with one thing varied, and set against the base: the first stage's order at the
+full depth, which is what the suite commands measure. Every variation is a contest of its own, evaluated like any other,
+and its scores are kept, so that a command that was stopped goes on where it was.
+"""
+
+import json
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+
+from bench.comparison.agreement import TOP, Flips, flips, mean
+from bench.console import note
+from bench.errors import BenchError
+from bench.evaluation.cache import keeping, scorer
+from bench.evaluation.evaluate import ScoreLists, evaluate
+from bench.evaluation.plan import Plan, check, settled
+from bench.evaluation.prepare import Contest
+from bench.evaluation.variations import VariesBlocks, variations
+from bench.files import write_whole
+from bench.leaderboard.columns import queries_of
+from bench.progress import Progress
+from bench.protocol import Protocol
+from bench.render.fitted import Fitted, Head
+from bench.rerankers import load as load_reranker
+from bench.rerankers.base import Card, Reranker
+from bench.results import Result
+from bench.run import Run
+
+_COLUMNS = ("change", "std", "min", "max", "replaced", "reversed", "new first", "distractor")
+Scoring = Callable[[Reranker], ScoreLists | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """The task's main measure with one thing varied.
+
+    ``distractor`` is the share of queries, among those that got one, in whose top ten the distractor stands.
+    """
+
+    group: str
+    name: str
+    figure: float
+    flips: Flips
+    per_query: Mapping[str, float]
+    distractor: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A group's figures together: ``std`` is the sample's (n - 1).
+
+    ``query_std`` is the standard deviation of one query's figures, averaged over the queries: a mean over queries
+    evens out what happens to each of them.
+    """
+
+    group: str
+    variants: int
+    mean: float
+    std: float
+    min: float
+    max: float
+    query_std: float
+    flips: Flips
+
+
+@dataclass(frozen=True, slots=True)
+class Sensitivity:
+    """What was found: the base's figure (0 to 1), each variant, each group of several, and what could not be varied."""
+
+    task: str
+    reranker: Card
+    protocol: Protocol
+    seed: int
+    base: float
+    variants: Sequence[Variant]
+    spreads: Sequence[Spread]
+    notes: Sequence[str] = field(default_factory=tuple)
+
+
+def measure(plan: Plan, orders: int, progress: Progress) -> tuple[Sensitivity, Path]:
+    """Measure the plan's task by its reranker in every variation; gives what was found and the file it is in.
+
+    Args:
+        plan: One task and one reranker; its depth is the base's, its options' seed makes orders and distractors.
+        orders: How many random orders.
+        progress: Shows each variation as a step.
+
+    Raises:
+        BenchError: for anything the user can mend; scores kept until then stay.
+    """
+    if len(plan.tasks) != 1:
+        raise BenchError(f"Give one task, not {len(plan.tasks)}: {', '.join(task.id for task in plan.tasks)}.")
+    check(plan)
+    with keeping(plan.output) as store, settled(plan, plan.tasks[0], progress) as contest:
+        (name,) = plan.rerankers
+        with progress.step(f"loading {name}", None):
+            reranker = load_reranker(name, plan.options)
+
+        def kept(each: Reranker) -> ScoreLists | None:
+            return scorer(store, each, plan.options, plan.cache_id)
+
+        base, found = study(contest, reranker, orders, plan.options.seed, kept, progress)
+        # Everything else that the figures depend on is in the folder's name.
+        path = plan.output / base.folder / f"sensitivity-{orders}-{plan.options.seed}.json"
+        write_whole(path, _as_json(found).encode())
+        if store.found:
+            note(f"{name}: {store.found:,} lists from the score cache in {store.path}")
+    return found, path
+
+
+def study(
+    contest: Contest, reranker: Reranker, orders: int, seed: int, scoring: Scoring, progress: Progress
+) -> tuple[Result, Sensitivity]:
+    """Measure one contest in every variation; gives the base's result beside what was found.
+
+    ``scoring`` says how a reranker's lists get their scores, as in `bench.evaluation.evaluate.evaluate`.
+    """
+    base, base_run = _evaluated("first-stage order", contest, reranker, scoring, progress)
+    variants = []
+    for each in variations(contest, reranker, orders, seed):
+        result, run = _evaluated(each.name, each.contest, each.reranker, scoring, progress)
+        variants.append(
+            Variant(
+                each.group, each.name, result.main, flips(base_run, run), result.per_query, _seen(each.distractors, run)
+            )
+        )
+    found = Sensitivity(
+        task=base.task,
+        reranker=reranker.card,
+        protocol=contest.protocol,
+        seed=seed,
+        base=base.main,
+        variants=variants,
+        spreads=_spreads(variants),
+        notes=_notes(reranker, variants),
+    )
+    return base, found
+
+
+def render(found: Sensitivity, console: Console) -> None:
+    """Print the base, each variant, and of the groups their mean and spread; random orders only as a group."""
+    spreads = {spread.group: spread for spread in found.spreads}
+    rows: list[list[str] | None] = [["nothing: first-stage order", _points(found.base), *[""] * len(_COLUMNS)]]
+    for group in dict.fromkeys(variant.group for variant in found.variants):
+        rows.append(None)
+        variants = [variant for variant in found.variants if variant.group == group]
+        for variant in variants if group != "random order" or group not in spreads else ():
+            seen = "" if variant.distractor is None else _percent(variant.distractor)
+            change = _change(variant.figure, found.base)
+            flipped = _flip_cells(variant.flips)
+            rows.append([variant.name, _points(variant.figure), change, "", "", "", *flipped, seen])
+        if group in spreads:
+            rows.append(_spread_cells(spreads[group], found.base))
+    console.print(
+        Fitted(
+            heads=(
+                Head("varied", "name"),
+                Head(found.protocol.measure),
+                *(Head(name, drop=place) for place, name in enumerate(_COLUMNS)),
+            ),
+            rows=rows,
+            title=f"{found.task}  {found.reranker.name}  {found.protocol.label}, {queries_of(found.protocol)}",
+            captions=_captions(found),
+            hint="use a wider terminal or see the file of all figures",
+        )
+    )
+
+
+def _evaluated(
+    name: str, contest: Contest, reranker: Reranker, scoring: Scoring, progress: Progress
+) -> tuple[Result, Run]:
+    with progress.step(f"{contest.protocol.task}  {name}", len(contest.candidates.rankings)) as advance:
+        return evaluate(contest, reranker, scoring(reranker), advance)
+
+
+def _seen(distractors: Mapping[str, str], run: Run) -> float | None:
+    """The share of distractors that stand in a top ten."""
+    if not distractors:
+        return None
+    return mean(
+        float(distractor in {document_id for document_id, _ in run.rankings[query_id][:TOP]})
+        for query_id, distractor in distractors.items()
+    )
+
+
+def _spreads(variants: Sequence[Variant]) -> list[Spread]:
+    groups: dict[str, list[Variant]] = {}
+    for variant in variants:
+        groups.setdefault(variant.group, []).append(variant)
+    return [_spread(group, members) for group, members in groups.items() if len(members) > 1]
+
+
+def _spread(group: str, members: Sequence[Variant]) -> Spread:
+    figures = [variant.figure for variant in members]
+    of_query = zip(*(variant.per_query.values() for variant in members), strict=True)
+    return Spread(
+        group=group,
+        variants=len(members),
+        mean=mean(figures),
+        std=statistics.stdev(figures),
+        min=min(figures),
+        max=max(figures),
+        query_std=mean(map(statistics.stdev, of_query)),
+        flips=Flips(
+            mean(variant.flips.replaced for variant in members),
+            mean(variant.flips.reversed for variant in members),
+            mean(variant.flips.first for variant in members),
+        ),
+    )
+
+
+def _notes(reranker: Reranker, variants: Sequence[Variant]) -> list[str]:
+    groups = {variant.group for variant in variants}
+    name = reranker.card.name
+    notes = []
+    if not reranker.card.listwise and reranker.card.family != "order-only":
+        notes.append(f"{name} is not listwise: order and company should move no score; ties follow the order.")
+    if "block size" not in groups:
+        why = "has no blocks to vary" if not isinstance(reranker, VariesBlocks) else "reads so few in one block"
+        notes.append(f"Block size: not applicable, {name} {why}.")
+    if "distractor" not in groups:
+        notes.append("Distractor: not applicable, every candidate of another query is a candidate or judged already.")
+    return notes
+
+
+def _as_json(found: Sensitivity) -> str:
+    content = asdict(found)
+    content["reranker"]["needs"] = sorted(found.reranker.needs)
+    content["protocol"] = found.protocol.as_dict()
+    return json.dumps(content, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def _captions(found: Sensitivity) -> list[str]:
+    return [
+        "replaced: share of the base's top ten that is not in the variant's. reversed: share of pairs, in both top "
+        "tens, that are the other way round. new first: share of queries with another first document. distractor: "
+        "share of queries in whose top ten the added document is. Groups: mean, standard deviation, extremes.",
+        *(f"{each.group}: one query's standard deviation is {_points(each.query_std)}." for each in found.spreads),
+        *found.notes,
+    ]
+
+
+def _spread_cells(spread: Spread, base: float) -> list[str]:
+    figures = map(_points, (spread.std, spread.min, spread.max))
+    name = f"{spread.variants} {spread.group}s, mean"
+    return [name, _points(spread.mean), _change(spread.mean, base), *figures, *_flip_cells(spread.flips), ""]
+
+
+def _flip_cells(of: Flips) -> list[str]:
+    return [_percent(of.replaced), _percent(of.reversed), _percent(of.first)]
+
+
+def _points(figure: float) -> str:
+    return f"{100 * figure:.2f}"
+
+
+def _change(figure: float, base: float) -> str:
+    return f"{100 * (figure - base):+.2f}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}%"

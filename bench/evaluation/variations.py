@@ -1,0 +1,136 @@
+"""A contest in its variations: the candidates in other orders, fewer of them, in smaller blocks, with a distractor."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Protocol as TypingProtocol
+from typing import runtime_checkable
+
+from bench.evaluation.prepare import Contest
+from bench.rerankers.base import CandidateList, Reranker
+from bench.rerankers.order_only import shuffled
+from bench.run import Ranking, Run, rank_by_score
+
+DEPTHS = (10, 20, 50, 100)
+BLOCKS = (10, 25, 50)
+_TRIES = 5  # documents looked at for a query's distractor where texts decide what is relevant
+
+
+@runtime_checkable
+class VariesBlocks(TypingProtocol):
+    """A listwise reranker that can read its lists in smaller blocks than it is used to."""
+
+    def with_block_size(self, documents: int) -> Reranker:
+        """The same model, reading at most so many documents together; its card has another fingerprint."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Variation:
+    """A contest with one thing varied; ``distractors`` gives the document that was added for a query, if one was."""
+
+    group: str
+    name: str
+    contest: Contest
+    reranker: Reranker
+    distractors: Mapping[str, str] = field(default_factory=dict)
+
+
+def variations(contest: Contest, reranker: Reranker, orders: int, seed: int) -> Iterator[Variation]:
+    """The contest with one thing varied at a time: random orders, reverse order, depths, block sizes, a distractor."""
+    for number in range(seed, seed + orders):
+        name = f"random order {number}"
+        yield Variation("random order", name, _varied(contest, name, _shuffle(number)), reranker)
+    yield Variation("reverse order", "reverse order", _varied(contest, "reverse order", _reverse), reranker)
+    for depth in (depth for depth in DEPTHS if depth < contest.protocol.depth):
+        protocol = replace(contest.protocol, depth=depth)
+        cut = replace(contest, candidates=contest.candidates.top(depth), protocol=protocol)
+        yield Variation("depth", f"depth {depth}", cut, reranker)
+    if isinstance(reranker, VariesBlocks):
+        for size in (size for size in BLOCKS if size < contest.protocol.depth):
+            yield Variation("block size", f"blocks of {size}", contest, reranker.with_block_size(size))
+    distractors = distractors_for(contest, seed)
+    places = {"distractor last": _last, "distractor at a random place": _anywhere(seed)} if distractors else {}
+    for name, place in places.items():
+        varied = _varied(contest, name, _adding(distractors, place))
+        yield Variation("distractor", name, varied, reranker, distractors)
+
+
+Order = Callable[[str, list[str]], list[str]]
+"""From a query's id and its documents' ids to the ids in the order they are to be given in."""
+
+
+def _varied(contest: Contest, name: str, order: Order) -> Contest:
+    """The contest as if the first stage had given another order: a place keeps its score, whoever stands there."""
+    rankings: dict[str, Ranking] = {}
+    for query_id, ranking in contest.candidates.rankings.items():
+        ids = order(query_id, [document_id for document_id, _ in ranking])
+        scores = [score for _, score in ranking]
+        rankings[query_id] = list(zip(ids, scores + scores[-1:] * (len(ids) - len(scores)), strict=True))
+    protocol = replace(contest.protocol, candidate_order=name)
+    return replace(contest, candidates=Run(contest.candidates.name, rankings), protocol=protocol)
+
+
+def _reverse(_: str, ids: list[str]) -> list[str]:
+    return ids[::-1]
+
+
+def _shuffle(seed: int) -> Order:
+    def order(query_id: str, ids: list[str]) -> list[str]:
+        scores = shuffled(CandidateList(query_id, "", tuple(ids), ()), seed)
+        return [document_id for document_id, _ in rank_by_score(ids, scores)]
+
+    return order
+
+
+Place = Callable[[str, int], int]
+"""From a query's id and its number of candidates to the place of one more."""
+
+
+def _last(_: str, count: int) -> int:
+    return count
+
+
+def _anywhere(seed: int) -> Place:
+    return lambda query_id, count: _number(seed, "place", query_id) % (count + 1)
+
+
+def _adding(distractors: Mapping[str, str], at: Place) -> Order:
+    def order(query_id: str, ids: list[str]) -> list[str]:
+        place = at(query_id, len(ids))
+        return [*ids[:place], distractors[query_id], *ids[place:]] if query_id in distractors else ids
+
+    return order
+
+
+def distractors_for(contest: Contest, seed: int) -> dict[str, str]:
+    """For each query a document from the other queries' candidates, neither its own candidate nor judged for it.
+
+    Where relevance is told by the text, a document that its text makes relevant is none either. A query that has
+    no candidates, or for which every document is taken, gets none.
+    """
+    rankings = contest.candidates.rankings
+    pool = list(dict.fromkeys(document_id for ranking in rankings.values() for document_id, _ in ranking))
+    options: dict[str, Ranking] = {}
+    for query_id, ranking in rankings.items():
+        taken = {query_id, *contest.judgements.get(query_id, {}), *(document_id for document_id, _ in ranking)}
+        start = _number(seed, "distractor", query_id) % len(pool) if pool else 0
+        free = (document_id for document_id in _from(pool, start) if document_id not in taken)
+        options[query_id] = [(document_id, 0.0) for document_id in islice(free, _TRIES)] if ranking else []
+    grades = contest.collection.judged(Run("distractors", options))
+    found = {
+        query_id: [document_id for document_id, _ in ranking if grades.get(query_id, {}).get(document_id, 0) <= 0]
+        for query_id, ranking in options.items()
+    }
+    return {query_id: ids[0] for query_id, ids in found.items() if ids}
+
+
+def _from(pool: Sequence[str], start: int) -> Iterator[str]:
+    """The pool from a place on, and round to it again."""
+    return (pool[(start + step) % len(pool)] for step in range(len(pool)))
+
+
+def _number(seed: int, purpose: str, query_id: str) -> int:
+    digest = hashlib.sha256(f"{seed}\0{purpose}\0{query_id}".encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:8], "big")

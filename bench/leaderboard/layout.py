@@ -1,0 +1,330 @@
+"""What a leaderboard says, as headings, sentences and grids, before any format writes it down."""
+
+from collections.abc import Iterator, Sequence
+
+from bench import published
+from bench.leaderboard.board import Cell, Leaderboard, Row, Section
+from bench.leaderboard.columns import Column, headings, stage_of
+from bench.protocol import Protocol
+from bench.render.blocks import Block, Body, Bullets, Code, Entry, Grid, Heading, Paragraph
+from bench.statistics import FEW_QUERIES
+
+BLANK = "–"
+TITLE = "Leaderboard of rerankers"
+TITLES = {"beir": "BEIR", "miracl": "MIRACL", "mkqa": "MKQA", "coir": "CoIR", "folder": "Own collections"}
+
+_PROTOCOL = {
+    "split": "split",
+    "query_subset": "queries chosen",
+    "first_stage": "first stage",
+    "depth": "depth",
+    "candidate_order": "candidates in the order of",
+    "text_rule": "document text",
+    "identical_ids": "documents with the query's id",
+    "judgements": "judgements",
+    "max_query_length": "query cap in tokens",
+    "max_doc_length": "document cap in tokens",
+    "measure": "measure",
+    "measure_library": "measured by",
+}
+"""The protocol's fields that are told once where all columns share them, and their names for readers."""
+
+_NOTES = (
+    "All rerankers of a column were given the same candidates in the same order; what the columns share, and where "
+    "they differ, stands with their protocols.",
+    "A figure's letters name the rows from which it differs significantly: paired randomisation test over queries, "
+    "p at most .05 after Holm's correction over all pairs of rows in the column.",
+    "95% intervals are t-intervals over queries; that of a gain is of the paired differences to the first stage, and "
+    f"needs the first stage among the rerankers. Few queries: fewer than {FEW_QUERIES}, so that intervals are wide.",
+    "Gain: the difference to the candidates as they came. Ceiling: what a perfect reranker would reach, the candidates "
+    "sorted by judgement; in detail, the share of it that was reached. A reranker that has seen the judgements is not "
+    "ranked.",
+    "A heading such as 50 of 300 queries names a column over a part of its task's queries: its figure is not the "
+    "task's, and no published figure compares with it.",
+    "A mean is over the tasks that every row has. " + BLANK + " is a figure that was not measured or cannot be known.",
+    "judged@10: the share of the first ten documents that carry a judgement; those without count as not relevant.",
+    "Speed is of the device named beside it, and can be compared only within one device.",
+)
+
+
+def page(board: Leaderboard, legend: str, command: str = "") -> list[Block]:
+    """A whole leaderboard below its title.
+
+    Args:
+        board: What is shown.
+        legend: How the format marks best and second best.
+        command: What makes this page; where given, the page says so, and which commands measured the results.
+    """
+    blocks: list[Block] = [Paragraph("This page is made by"), Code((command,))] if command else []
+    for section in board.sections:
+        blocks += _section(section)
+    blocks += [Heading("How to read the tables"), Bullets((legend, *_NOTES))]
+    if command and board.commands:
+        blocks += [Heading("How the results were measured"), Code(board.commands)]
+    return blocks
+
+
+def _points(figure: float) -> str:
+    """A figure from 0 to 1, times 100."""
+    return f"{100 * figure:.2f}"
+
+
+def _signed(figure: float) -> str:
+    """A difference times 100, with its sign."""
+    return f"{round(100 * figure, 2) + 0.0:+.2f}"  # adding 0.0 turns -0.0 into 0.0
+
+
+def _count(number: int) -> str:
+    """A number of parameters for people: 596,836,352 is 597M."""
+    if number >= 10**9:
+        return f"{number / 10**9:.2f}B"
+    return f"{number / 10**6:.0f}M" if number >= 10**6 else f"{number:,}" if number else BLANK
+
+
+def _section(section: Section) -> Iterator[Block]:
+    yield Heading(_title(section))
+    yield _scores(section)
+    notes = (*(_mean_note(column, section) for column in section.columns if column.kind != "task"), *_empty(section))
+    if notes:
+        yield Bullets(notes)
+    if section.published:
+        yield from _published(section.published, section)
+    yield _details(section)
+    yield _costs(section)
+    yield _protocols(section)
+    yield Paragraph(f"For all columns: {_shared(section)}.")
+
+
+def _title(section: Section) -> str:
+    title = TITLES.get(section.suite, section.suite)
+    return f"{title}, embedded sample" if section.embedded else title
+
+
+def _scores(section: Section) -> Grid:
+    measures = {column.measure for column in section.columns}
+    rows = tuple((Entry(row.letter), Entry(row.name), *(_score(cell) for cell in row.cells)) for row in section.rows)
+    return Grid(
+        caption=f"{_title(section)}: {' and '.join(sorted(measures))} x100",
+        heads=(("",), ("reranker",), *headings(section.columns)),
+        bodies=(Body(rows), *_references(section)),
+        stub=2,
+    )
+
+
+def _score(cell: Cell | None) -> Entry:
+    return Entry(_points(cell.score), cell.mark, _letters(cell)) if cell else Entry(BLANK)
+
+
+def _letters(cell: Cell) -> str:
+    """Single letters stand together; where some have two, commas keep them apart."""
+    return ("" if all(len(each) == 1 for each in cell.differs) else ",").join(cell.differs)
+
+
+def _references(section: Section) -> Iterator[Body]:
+    """The candidates' own figures, unless a row shows them already."""
+    whole = {row.name for row in section.rows if all(row.cells)}
+    figures = {
+        "first-stage": ("candidates as they came", [column.candidates.first_stage for column in section.columns]),
+        "oracle": ("ceiling", [column.candidates.ceiling for column in section.columns]),
+    }
+    rows = tuple(
+        (Entry(""), Entry(name), *(Entry(_points(value)) for value in values))
+        for row, (name, values) in figures.items()
+        if row not in whole
+    )
+    if rows:
+        yield Body(rows)
+
+
+def _mean_note(column: Column, section: Section) -> str:
+    partial = {
+        each.name: each.queries for each in section.columns if each.partial and each.parts.keys() <= column.parts.keys()
+    }
+    over = (f"{name} ({partial[name]})" if name in partial else name for name in column.over)
+    without = f"; without {', '.join(column.without)}, which not every row has" if column.without else ""
+    return f"{column.title}: over {', '.join(over)}{without}."
+
+
+def _empty(section: Section) -> Iterator[str]:
+    """The queries that no reranker can do anything for."""
+    found = [
+        f"{column.title} {column.without_candidates:,} of {column.protocol.queries:,}"
+        for column in section.columns
+        if column.protocol and column.without_candidates
+    ]
+    if found:
+        yield f"Queries without candidates, which count as 0: {', '.join(found)}."
+
+
+def _about(column: Column) -> str:
+    few = "few queries" if column.fewest_queries < FEW_QUERIES else ""
+    return ", ".join(filter(None, (column.title, column.queries, few)))
+
+
+def _details(section: Section) -> Grid:
+    bodies = tuple(
+        Body(
+            tuple(_detail(row, cell) for row in section.rows if (cell := row.cells[position])),
+            _about(column),
+        )
+        for position, column in enumerate(section.columns)
+    )
+    heads = ("", "reranker", "score", "95% interval", "gain", "95% interval", "differs", "ceiling", "judged@10")
+    return Grid(
+        caption=f"{_title(section)} in detail",
+        heads=tuple((head,) for head in heads),
+        bodies=bodies,
+        stub=2,
+        words=frozenset({6}),
+        folded=True,
+    )
+
+
+def _detail(row: Row, cell: Cell) -> tuple[Entry, ...]:
+    low, high = cell.interval
+    return (
+        Entry(row.letter),
+        Entry(row.name),
+        Entry(_points(cell.score)),
+        Entry(f"{_points(low)}–{_points(high)}"),
+        Entry(_signed(cell.gain)),
+        _gain_interval(row, cell),
+        Entry(_letters(cell)),
+        Entry(_percent(cell.share)),
+        Entry(_percent(cell.judged)),
+    )
+
+
+def _gain_interval(row: Row, cell: Cell) -> Entry:
+    if cell.gain_interval is None:
+        return Entry(BLANK)
+    low, high = cell.gain_interval
+    # The ceiling's gain would make everybody else's too small to see.
+    drawn = ((low, cell.gain, high),) if row.competes else ()
+    return Entry(f"{_signed(low)} to {_signed(high)}", whisker=drawn)
+
+
+def _percent(share: float | None) -> str:
+    return BLANK if share is None else f"{100 * share:.1f}%"
+
+
+def _costs(section: Section) -> Grid:
+    heads = (
+        "", "reranker", "parameters", "documents/s", "tokens/s", "peak memory", "documents cut", "queries cut",
+        "tokens lost", "device", "precision", "model",
+    )  # fmt: skip
+    return Grid(
+        caption=f"{_title(section)}: cost, and what length caps took away",
+        heads=tuple((head,) for head in heads),
+        bodies=(Body(tuple(_cost(row) for row in section.rows)),),
+        stub=2,
+        words=frozenset({9, 10, 11}),
+    )
+
+
+def _cost(row: Row) -> tuple[Entry, ...]:
+    cost, card = row.cost, row.card
+    revision = f"@{card.revision[:8]}" if card.revision else ""
+    texts = (
+        row.letter,
+        row.name,
+        _count(card.parameters),
+        _rate(cost.documents_per_second) if "texts" in card.needs else BLANK,
+        _rate(cost.tokens_per_second),
+        f"{cost.peak_memory_bytes / 2**30:.1f} GiB" if cost.peak_memory_bytes else BLANK,
+        f"{cost.documents_cut:,}",
+        f"{cost.queries_cut:,}",
+        f"{cost.tokens_lost:,}",
+        ", ".join(cost.devices),
+        card.dtype or BLANK,
+        f"{card.model}{revision}" or BLANK,
+    )
+    return tuple(map(Entry, texts))
+
+
+def _rate(rate: float | None) -> str:
+    if rate is None:
+        return BLANK
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2f}"
+
+
+def _protocols(section: Section) -> Grid:
+    tasks = [(column, column.protocol) for column in section.columns if column.protocol]
+    varying = [name for name in _PROTOCOL if len({getattr(protocol, name) for _, protocol in tasks}) > 1]
+    heads = (
+        "task", *(_PROTOCOL[name] for name in varying), "queries", "documents", "candidates' recall", "data",
+        "candidates' texts", "first stage's sha256", "protocol",
+    )  # fmt: skip
+    return Grid(
+        caption=f"{_title(section)}: protocol of each column",
+        heads=tuple((head,) for head in heads),
+        bodies=(Body(tuple(_protocol(column, protocol, varying) for column, protocol in tasks)),),
+        stub=1,
+        words=frozenset({*range(1, len(varying) + 1), *range(len(varying) + 4, len(varying) + 8)}),
+    )
+
+
+def _protocol(column: Column, protocol: Protocol, varying: Sequence[str]) -> tuple[Entry, ...]:
+    texts = (
+        column.title,
+        *(str(getattr(protocol, name)) for name in varying),
+        f"{protocol.queries:,}",
+        f"{protocol.documents:,}",
+        _percent(column.candidates.recall),
+        protocol.data[:12],
+        protocol.texts[:12],
+        protocol.first_stage_sha256[:12],
+        protocol.id,
+    )
+    return tuple(map(Entry, texts))
+
+
+def _shared(section: Section) -> str:
+    """The fields in which all columns agree."""
+    protocols = [column.protocol for column in section.columns if column.protocol]
+    values = {name: {str(getattr(protocol, name)) for protocol in protocols} for name in _PROTOCOL}
+    return "; ".join(f"{_PROTOCOL[name]}: {next(iter(found))}" for name, found in values.items() if len(found) == 1)
+
+
+def _published(block: published.Block, section: Section) -> Iterator[Block]:
+    sources: dict[str, dict[str, None]] = {}
+    for rows in block.groups.values():
+        for row in rows:
+            sources.setdefault(row.source, {}).update(dict.fromkeys(row.notes))
+    numbers = {source: number for number, source in enumerate(sources, start=1)}
+    bodies = tuple(
+        Body(tuple(_published_row(row, numbers[row.source]) for row in rows), _over(first_stage))
+        for first_stage, rows in block.groups.items()
+    )
+    heads = ("reranker", "parameters", *block.columns, "source")
+    last = len(heads) - 1
+    caption = f"{_title(section)}: published figures"
+    yield Grid(caption, tuple((head,) for head in heads), bodies, stub=1, words=frozenset({last}))
+    stages = sorted({stage_of(column.protocol) for column in section.columns if column.protocol})
+    yield Paragraph(
+        "Published figures were measured by others, over the first stage that each group names; the table above is "
+        f"over {', '.join(stages)}. They are neither ranked nor averaged together with it.{_apart(section)}"
+    )
+    yield Bullets(tuple(_source(source, notes, numbers[source]) for source, notes in sources.items()))
+
+
+def _apart(section: Section) -> str:
+    """Which columns no published figure may be compared with."""
+    partial = ", ".join(column.title for column in section.columns if column.partial)
+    return f" They are over all queries of a task, so nothing of {partial} compares with them." if partial else ""
+
+
+def _over(first_stage: str) -> str:
+    if first_stage == published.ALONE:
+        return "retrievers alone, over the whole corpus"
+    return f"first stage {first_stage}"
+
+
+def _published_row(row: published.Row, number: int) -> tuple[Entry, ...]:
+    values = (BLANK if value is None else f"{value:.2f}" for value in row.values)
+    size = _count(round(row.parameters_b * 10**9)) if row.parameters_b else BLANK
+    return tuple(map(Entry, (row.reranker, size, *values, f"({number})")))
+
+
+def _source(source: str, notes: Sequence[str] | dict[str, None], number: int) -> str:
+    return " · ".join((f"{source} ({number})", *notes))

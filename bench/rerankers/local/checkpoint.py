@@ -1,0 +1,193 @@
+"""Where a model's files are: a folder, an installed package, or the hub; and whether they may be used.
+
+Files come as safetensors and JSON only. A repository that defines its model in Python code of its own is refused, and
+so are weights that exist as pickles alone.
+"""
+
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from bench.console import note
+from bench.errors import BenchError
+from bench.paths import readable
+from bench.rerankers.local import staging
+from bench.rerankers.local.identity import UNWANTED, WANTED, content_hash
+from bench.rerankers.rows import Row
+from reranker.errors import CheckpointError
+from reranker.packages import PACKAGE, named_folder
+from reranker.schema import read_model
+
+_PICKLE = "pytorch_model*.bin"
+"""The one pickle that the libraries would read where there is no safetensors file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Where a model's files were found.
+
+    ``revision`` is the hub's commit or a package's version, and empty for a plain folder.
+    """
+
+    model: str
+    folder: Path
+    revision: str
+
+    @property
+    def identity(self) -> str:
+        """A hash that changes with any byte that can change a score."""
+        return content_hash(self.folder)
+
+
+def find(row: Row) -> Checkpoint:
+    """The files of a row's model, fit for a library to load.
+
+    Raises:
+        BenchError: where they are nowhere to be found (saying what was tried), or may not be used.
+    """
+    found = locate(row)
+    _check(found.folder, row.model)
+    return found
+
+
+def locate(row: Row) -> Checkpoint:
+    """The files of a row's model, not looked into.
+
+    Raises:
+        BenchError: where they are nowhere to be found.
+    """
+    if row.model.startswith(PACKAGE):
+        return _in_package(row.model)
+    place = folder(row.model)
+    return Checkpoint(row.model, place, "") if place else _on_hub(row)
+
+
+def check(row: Row) -> None:
+    """Refuse a row whose model cannot be there, without asking the hub or reading weights.
+
+    Raises:
+        BenchError: for a folder or package without a usable checkpoint, a name that is no hub id, or, where the hub
+            may not be asked, a model that its local cache does not hold.
+    """
+    from huggingface_hub import constants
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+
+    if constants.HF_HUB_OFFLINE or row.model.startswith(PACKAGE) or folder(row.model):
+        # The core model checks its own files as it reads them.
+        (locate if row.family == "core" else find)(row)
+        return
+    try:
+        validate_repo_id(row.model)
+    except HFValidationError as error:
+        raise BenchError(_no_name(row.model)) from error
+
+
+def _no_name(model: str) -> str:
+    return f"{model!r} is neither a folder nor a hub id such as 'owner/model'."
+
+
+def shown(model: str) -> str:
+    """A model as tables and results name it: a folder by its own name, since its place says nothing to others."""
+    place = folder(model)
+    if place is None:
+        return model
+    return readable(place.name if place.name not in ("", "..") else place.resolve().name)
+
+
+def folder(model: str) -> Path | None:
+    """The folder that a model's name leads to, or None where it is no folder."""
+    try:
+        place = Path(model).expanduser()
+        return place if place.is_dir() else None
+    except (OSError, RuntimeError):
+        # A name too long for a file, or a home folder of nobody.
+        return None
+
+
+def config(folder: Path, name: str = "config.json") -> dict[str, Any]:
+    """The settings of a model, from a JSON file beside its weights; empty where there is no such file.
+
+    Raises:
+        BenchError: where the file is not a JSON object.
+    """
+    path = folder / name
+    content: dict[str, Any] = read_model(path, dict[str, Any], BenchError) if path.is_file() else {}
+    return content
+
+
+def library_kind(folder: Path) -> str:
+    """Which class of sentence-transformers (or PyLate) saved the checkpoint, or ""."""
+    return str(config(folder, "config_sentence_transformers.json").get("model_type") or "")
+
+
+def modules(folder: Path) -> list[str]:
+    """The names of a sentence-transformers checkpoint's modules, in order; empty for other checkpoints.
+
+    Raises:
+        BenchError: where modules.json is damaged, or names a class that is not the library's own.
+    """
+    return [row["type"].rpartition(".")[2] for row in staging.modules(folder)]
+
+
+def architecture(folder: Path) -> str:
+    """The first architecture that the checkpoint's config names, or ""."""
+    names = config(staging.reader(folder)).get("architectures")
+    return str(names[0]) if isinstance(names, list) and names else ""
+
+
+def model_type(folder: Path) -> str:
+    """What transformers calls the kind of model, such as ``bert``, or ""."""
+    return str(config(staging.reader(folder)).get("model_type") or "")
+
+
+def _in_package(model: str) -> Checkpoint:
+    distribution = model.removeprefix(PACKAGE).partition("/")[0]
+    try:
+        folder = named_folder(model)
+    except CheckpointError as error:
+        raise BenchError(f"{model}: {error}") from error
+    try:
+        installed = version(distribution)
+    except PackageNotFoundError:
+        installed = ""
+    return Checkpoint(model, folder, installed)
+
+
+def _on_hub(row: Row) -> Checkpoint:
+    """Take the hub's files, from its local cache where that will do."""
+    # The hub's library is slow to import, and most models are not on it.
+    from reranker.hub import fetch
+
+    try:
+        fetched = fetch(row.model, row.revision, WANTED, [f"{name}/*" for name in UNWANTED])
+    except CheckpointError as error:
+        raise BenchError(
+            f"The model {row.model!r} is not at hand: there is no such folder, {error}. The hub's local cache does not "
+            f"have the whole model either. Connect once to fetch it, or use a folder: '{row.family}:FOLDER'."
+        ) from error
+    if fetched.doubt:
+        note(f"{row.model}: commit {fetched.commit} of the hub's local cache is used, since {fetched.doubt}.")
+    return Checkpoint(row.model, fetched.folder, fetched.commit)
+
+
+def _check(folder: Path, model: str) -> None:
+    if not (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
+        raise BenchError(f"{folder} is no checkpoint: it holds neither config.json nor modules.json.")
+    if _own_code(folder):
+        raise BenchError(
+            f"{model} defines its model in Python code of its own, and code from a model's repository is never run "
+            "here. Use a conversion that a library knows by itself, or serve the model and rerank over http."
+        )
+    for weights in folder.rglob(_PICKLE):
+        if not any(weights.parent.glob("*.safetensors")):
+            raise BenchError(
+                f"{weights} is a pickle, which can run code when read, and no safetensors file lies beside it. "
+                "Convert it to safetensors."
+            )
+
+
+def _own_code(folder: Path) -> bool:
+    names = config(staging.reader(folder)).get("auto_map")
+    return isinstance(names, dict) and any(name.startswith("AutoModel") for name in names)

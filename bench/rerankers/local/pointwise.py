@@ -1,0 +1,59 @@
+"""What the families share that read a query and one document together: a score depends on that pair alone."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from bench.rerankers.base import CandidateList, Options, Scored
+from bench.rerankers.local.truncation import Cut, Cutter
+
+Pair = tuple[Cut, Cut]
+
+
+def score_pairs(
+    lists: Sequence[CandidateList],
+    cutter: Cutter,
+    options: Options,
+    fit: Callable[[Cut, Cut], Pair],
+    predict: Callable[[list[Pair]], Sequence[float]],
+    template_tokens: int,
+) -> Iterator[Scored]:
+    """Score the pairs of all lists together.
+
+    Args:
+        lists: What to score.
+        cutter: Cuts queries and documents to the options' caps.
+        options: The caps, in tokens.
+        fit: Cuts a pair further, to the model's window.
+        predict: Scores of some pairs, in their order.
+        template_tokens: How many tokens the model reads beside a pair's own.
+    """
+    queries = cutter.cut([each.query for each in lists], options.max_query_length)
+    documents = iter(cutter.cut([text for each in lists for text in each.texts], options.max_doc_length))
+    pairs = [[fit(query, next(documents)) for _ in each.texts] for each, query in zip(lists, queries, strict=True)]
+    scores = iter(predict([pair for of_list in pairs for pair in of_list]))
+    for candidates, of_list in zip(lists, pairs, strict=True):
+        # A long document can take room from the query too, so the query may lose more in one pair than in another.
+        query_lost = max((query.lost for query, _ in of_list), default=0)
+        yield Scored(
+            query_id=candidates.query_id,
+            scores=tuple(float(next(scores)) for _ in of_list),
+            tokens=sum(query.tokens + document.tokens + template_tokens for query, document in of_list),
+            documents_cut=sum(document.lost > 0 for _, document in of_list),
+            tokens_lost=sum(document.lost for _, document in of_list)
+            + max((query.lost for query, _ in of_list), default=0),
+            queries_cut=int(query_lost > 0),
+        )
+
+
+def batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
+    """Positions grouped by length, longest first; a group of n padded to its longest holds at most ``budget`` tokens.
+
+    A text longer than the budget is alone in its group.
+    """
+    group: list[int] = []
+    for position in sorted(range(len(lengths)), key=lambda position: -lengths[position]):
+        if group and lengths[group[0]] * (len(group) + 1) > budget:
+            yield group
+            group = []
+        group.append(position)
+    if group:
+        yield group

@@ -1,0 +1,1 @@
+"""Times the core model beside the published way of running it: `python -m reranker.speed`."""

@@ -1,0 +1,1 @@
+"""Makes checkpoints: `python -m reranker.train`. Open `finetune.py` first."""

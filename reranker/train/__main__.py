@@ -1,0 +1,21 @@
+"""`python -m reranker.train`."""
+
+import sys
+
+from reranker.startup import forget_working_folder
+
+
+def run() -> int:
+    """Run the command; the working folder is forgotten and Ctrl-C prepared for before the imports that take seconds."""
+    forget_working_folder()
+    from reranker import command
+
+    command.end_at_once_on_interrupt()
+    from reranker.train.finetune import keep_memory, main
+
+    keep_memory()
+    return main()
+
+
+if __name__ == "__main__":
+    sys.exit(run())

@@ -1,0 +1,65 @@
+"""The tokenizer that words are fitted with: WordPiece without case and accents, so that most words are one token.
+
+Tokens that differ by case and by the space before them, as byte-level ones do, would each need a vector of their own.
+The vocabulary is the teacher's: what has a meaning of its own there has one here.
+"""
+
+import random
+from collections.abc import Sequence
+
+from tokenizers import AddedToken, Tokenizer
+from tokenizers.decoders import WordPiece as WordPieceDecoder
+from tokenizers.models import WordPiece
+from tokenizers.normalizers import BertNormalizer
+from tokenizers.pre_tokenizers import BertPreTokenizer
+
+from reranker.blocks import MAX_DOCUMENTS
+from reranker.errors import RerankerError
+from reranker.prompt import Markers
+
+CONTINUES = "##"
+"""Begins what is not the beginning of a word."""
+START = "<|im_start|>"
+"""What the prompt begins with."""
+NUMBERS = tuple(str(number) for number in range(MAX_DOCUMENTS))
+"""Those of a prompt's passages."""
+MARKS = ('"', "<", ">", "query")
+"""What passages and the query are told by in a prompt, beside the numbers."""
+_UNKNOWN = "[UNK]"
+_LENGTHS = (3, 10)  # words of a random text
+_SKEW = 1.5  # how much the first words of a vocabulary, which are the frequent ones, are drawn more often
+
+
+def uncased(vocabulary: Sequence[str], markers: Markers) -> Tokenizer:
+    """The tokenizer with a vocabulary in its order, less the special tokens of the model that it comes from.
+
+    Raises:
+        RerankerError: pieces are missing by which `reranker.train.static.compile` finds its way in the prompt.
+    """
+    known = set(vocabulary)
+    missing = [piece for piece in (*NUMBERS, *MARKS) if piece not in known]
+    if missing:
+        raise RerankerError(
+            f"words need the vocabulary of an uncased WordPiece tokenizer: the teacher's lacks {missing[0]!r}"
+        )
+    pieces = [piece for piece in vocabulary if not (piece.startswith("[") and piece.endswith("]"))]
+    tokenizer = Tokenizer(
+        WordPiece({piece: number for number, piece in enumerate((_UNKNOWN, *pieces))}, unk_token=_UNKNOWN)
+    )
+    tokenizer.normalizer = BertNormalizer()
+    tokenizer.pre_tokenizer = BertPreTokenizer()
+    tokenizer.decoder = WordPieceDecoder(cleanup=False)
+    special = (_UNKNOWN, START, markers.document, markers.query)
+    tokenizer.add_special_tokens([AddedToken(text, normalized=False, special=True) for text in special])
+    return tokenizer
+
+
+def random_texts(tokenizer: Tokenizer, number: int, seed: int) -> list[str]:
+    """So many texts of whole words of the vocabulary, drawn at random: they mean nothing, and know every subject."""
+    source = random.Random(seed)
+    pieces = (tokenizer.id_to_token(token) for token in range(tokenizer.get_vocab_size()))
+    words = [piece for piece in pieces if piece and piece.isascii() and piece.isalpha() and len(piece) > 1]
+    return [
+        " ".join(words[int(len(words) * source.random() ** _SKEW)] for _ in range(source.randint(*_LENGTHS)))
+        for _ in range(number)
+    ]

@@ -1,0 +1,60 @@
+"""The lists of what there is to choose from are complete."""
+
+import io
+
+from rich.console import Console
+
+from bench.cli.listing import rerankers_table, runs_table, tasks_table
+from bench.first_stage.runs import read_manifests
+from bench.render.fitted import Fitted
+from bench.rerankers import FAMILIES, ROWS
+from bench.suites import declared
+
+
+def printed(table: Fitted) -> list[str]:
+    console = Console(file=io.StringIO(), width=300)
+    console.print(table)
+    return console.file.getvalue().splitlines()
+
+
+def row(lines: list[str], name: str) -> str:
+    (found,) = [line for line in lines if line.startswith(f"{name} ")]
+    return found
+
+
+def test_every_task_is_listed_with_its_size():
+    lines = printed(tasks_table(declared()))
+    for task in declared():
+        star = "*" if task.default and not task.embedded else ""
+        text = row(lines, task.id + star)
+        if task.counts:
+            assert f"{task.counts.documents:,}" in text
+            assert f"{task.counts.judgements:,}" in text
+        assert f" {task.split} " in text
+        assert f" {task.measure} " in text
+
+
+def test_the_tasks_of_a_bundled_run_say_so():
+    lines = printed(tasks_table(declared()))
+    bundled = {line.split()[0].strip("*") for line in lines if line.rstrip().endswith(" yes")}
+    assert bundled == set(read_manifests())
+
+
+def test_every_reranker_and_family_is_listed():
+    lines = printed(rerankers_table())
+    for name, entry in ROWS.items():
+        assert f" {entry.family} " in row(lines, name)
+        assert ("cannot be run here" in row(lines, name)) == bool(entry.refusal)
+    for family in FAMILIES:
+        assert row(lines, f"{family}:…")
+    assert row(lines, "module:Class")
+
+
+def test_bundled_runs_are_listed_with_what_they_score():
+    lines = printed(runs_table(read_manifests()))
+    for task, manifest in read_manifests().items():
+        text = row(lines, task)
+        assert f"{100 * manifest.figures['R@100']:.2f}" in text
+        assert manifest.sha256[:12] in text
+        assert all(f"{100 * figure:.2f}" in text for figure in manifest.figures.values())
+    assert len(printed(runs_table({}))) < len(lines)
