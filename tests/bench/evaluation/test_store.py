@@ -336,7 +336,7 @@ def test_a_full_disk_while_a_damaged_file_is_replaced_loses_nothing(
 KILLED = """
 import os, sys
 from pathlib import Path
-from bench import store
+from bench.evaluation import store
 
 events = iter(range(int(sys.argv[2])))
 KINDS = ("os.rename", "os.link", "os.remove", "sqlite3.connect", "shutil.copyfile", "insert", "inserted")

@@ -26,7 +26,7 @@ def test_a_model_that_is_nowhere(family, model, cpu):
 def test_without_a_hub_the_answer_comes_at_once_and_says_what_was_tried(tmp_path):
     """In a process of its own, as the hub's library reads its settings when it is imported."""
     code = (
-        "from bench.errors import BenchError; from bench.rerankers import Row, checkpoint\n"
+        "from bench.errors import BenchError; from bench.rerankers import Row; from bench.rerankers.local import checkpoint\n"
         "try: checkpoint.find(Row('x', 'cross-encoder', 'owner/absent'))\n"
         "except BenchError as error: print(error)"
     )
