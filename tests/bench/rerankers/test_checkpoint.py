@@ -33,7 +33,7 @@ def test_without_a_hub_the_answer_comes_at_once_and_says_what_was_tried(tmp_path
     answer = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60, env=environment
     )
-    assert "'owner/absent' is not at hand: there is no such folder, the hub could not be reached" in answer.stdout
+    assert "'owner/absent' is not available: there is no such folder, the hub could not be reached" in answer.stdout
     assert "'cross-encoder:FOLDER'" in answer.stdout
 
 
