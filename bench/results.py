@@ -187,13 +187,13 @@ def read_result(path: Path) -> Result:
 
 
 def result_paths(places: Iterable[Path]) -> list[Path]:
-    """The result.json files that some files and folders name, sorted within each; links are followed.
+    """The result.json files that some files and folders name, each once, sorted within each; links are followed.
 
     Raises:
         BenchError: for a place that does not exist or holds no result, and for anything in it that cannot be read:
             what is left out in silence would pass for held, or for verified.
     """
-    found: list[Path] = []
+    found: dict[Path, Path] = {}
     for place in places:
         found_folder = is_folder(place)
         if found_folder is None:
@@ -201,8 +201,10 @@ def result_paths(places: Iterable[Path]) -> list[Path]:
         paths = sorted(path for path in files_below(place) if path.name == "result.json") if found_folder else [place]
         if not paths:
             raise BenchError(f"{place} holds no result.json. 'python -m bench beir --output {place}' writes some.")
-        found += paths
-    return found
+        for path in paths:
+            # The absolute path, not where links lead: `verify` checks a link's own place too.
+            found.setdefault(path.absolute(), path)
+    return list(found.values())
 
 
 def _printable(text: str) -> str:

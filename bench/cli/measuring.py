@@ -92,7 +92,9 @@ _suite_command("coir", "Measure CoIR: ten code retrieval tasks.")
 
 @app.command(help="Measure your own folders in BEIR format.")
 def folder(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...")],
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH", help="Folders with corpus.jsonl, queries.jsonl and qrels/.")
+    ],
     rerankers: Rerankers = None,
     split: Split = "test",
     analysis: Analysis = "english",

@@ -13,9 +13,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Names = Annotated[
-    list[str] | None, typer.Argument(metavar="[TASK]...", help="Tasks; the suite's default ones if none.")
-]
+Names = Annotated[list[str] | None, typer.Argument(metavar="TASK", help="Tasks; the suite's default ones if none.")]
 Rerankers = Annotated[
     list[str] | None,
     typer.Option("--reranker", "-r", help="A row of 'rerankers', family:MODEL, a folder, module:Class. Repeatable."),
@@ -60,9 +58,7 @@ HttpOptions = Annotated[
 Seed = Annotated[int, typer.Option(min=-MOST, max=MOST, help="For the random reranker.")]
 Output = Annotated[Path, typer.Option(help="Where result.json and run.trec.gz go.")]
 TaskIds = Annotated[
-    list[str], typer.Argument(metavar="TASK...", help="suite/name, or a suite and then names; a suite alone for all.")
+    list[str], typer.Argument(metavar="TASK", help="suite/name, or a suite and then names; a suite alone for all.")
 ]
-Places = Annotated[
-    list[Path] | None, typer.Argument(metavar="[DIR]...", help="Results: files or folders; out if none.")
-]
+Places = Annotated[list[Path] | None, typer.Argument(metavar="DIR", help="Results: files or folders; out if none.")]
 Format = Annotated[str, typer.Option("--format", help="text, markdown, csv, latex, html or mteb.")]

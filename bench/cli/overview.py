@@ -62,7 +62,7 @@ def build_runs(
 @runs.command("check", help="Recompute the manifest's hashes and figures from runs and collections.")
 def check_runs(
     ids: Annotated[
-        list[str] | None, typer.Argument(metavar="[TASK]...", help="As for 'build'; all that are bundled if none.")
+        list[str] | None, typer.Argument(metavar="TASK", help="As for 'build'; all that are bundled if none.")
     ] = None,
     data: Data = None,
     source: Source = "",

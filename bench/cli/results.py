@@ -32,7 +32,7 @@ RunFiles = Annotated[
 ]
 
 
-@app.command(help="Tabulate rerankers by tasks, beside published ones.")
+@app.command(help="Tabulate rerankers by task, with published figures.")
 def leaderboard(
     places: Places = None,
     form: Format = "text",
@@ -65,7 +65,7 @@ def leaderboard(
         say_page(page)
 
 
-@app.command(help="Put the paper's figures beside your own.")
+@app.command(help="Compare your figures with the paper's.")
 def reproduce(
     what: Annotated[str, typer.Argument(help="paper: jina-reranker-v3's, arXiv 2509.25085.")],
     places: Places = None,
@@ -125,7 +125,7 @@ def gate(
     strict: Annotated[bool, typer.Option("--strict", help="Inconclusive fails, with exit status 1.")] = False,
     junit: Annotated[Path | None, typer.Option(help="Write a JUnit XML report here.")] = None,
 ) -> None:
-    """Hold new results against kept ones.
+    """Fail if new results are worse than a baseline.
 
     A task has regressed when it fell by at least --min-drop points and the paired randomisation test is significant
     after Holm's correction, or when it fell by --max-drop; an order-only reranker when any figure differs. A fall of

@@ -184,7 +184,7 @@ def _verify(
     wrong = record(_unequal({"run_sha256": result.run_sha256}, {"run_sha256": stored_hash}))
     collection = load_collection(result)
     if collection is None:
-        raise BenchError(f"the collection of {result.task} is not at hand, without which no figure can be recomputed.")
+        raise BenchError(f"the collection of {result.task} is not available: no figure can be recomputed without it.")
     first_stage = load_first_stage(result) if load_first_stage else None
     if first_stage is None:
         verification.unchecked.append(Unchecked(kept.path, _without_first_stage(result)))
@@ -210,7 +210,7 @@ def _without_first_stage(result: Result) -> str:
     stage = result.protocol.first_stage
     if stage.startswith("dense:"):
         return f"its candidates: the dense first stage {stage!r} is not computed again."
-    return f"its candidates: the first stage {stage!r} is not at hand. Give its run with --first-stage FILE."
+    return f"its candidates: the first stage {stage!r} is not available. Give its run with --first-stage FILE."
 
 
 def _rerun(run: Run, settled: Contest, card: Card) -> Found:

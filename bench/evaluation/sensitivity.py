@@ -160,7 +160,7 @@ def render(found: Sensitivity, console: Console) -> None:
     console.print(
         Fitted(
             heads=(
-                Head("varied", "name"),
+                Head("varied", "key"),
                 Head(found.protocol.measure),
                 *(Head(name, drop=place) for place, name in enumerate(_COLUMNS)),
             ),

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.collections.collection import Collection
+from bench.console import note
 from bench.errors import BenchError
 from bench.progress import Advance
 from bench.rerankers import FAMILIES, ROWS, load
@@ -38,23 +39,28 @@ def dense_run(
         options: On what device and in what precision the model runs; texts are cut by its own window alone.
 
     Raises:
-        BenchError: where the model cannot be loaded, is no bi-encoder, or gives an embedding that is not a number.
+        BenchError: where the model cannot be loaded, is no bi-encoder, or gives an embedding that is not a number or
+            nothing but zeros.
     """
     encoder = _encoder(model, options or Options())
+    zeros = 0
     query_ids = list(collection.queries)
     queries = _embedded(encoder, "query", list(collection.queries.items()))  # (queries, dimensions)
+    _check_zeros(encoder, "queries", _zeros(queries), len(query_ids))
     # One more than asked: the query's own document may be among them, and is dropped before the cut.
     kept = depth + 1 if collection.task.drop_identical_ids else depth
     ids: list[str] = []
     best, places = np.empty((len(query_ids), 0), np.float32), np.empty((len(query_ids), 0), np.int64)
     for block in _blocks(iter(collection.documents)):
         documents = _embedded(encoder, "document", block)  # (block, dimensions)
+        zeros += _zeros(documents)
         numbers = np.broadcast_to(np.arange(len(ids), len(ids) + len(block)), (len(query_ids), len(block)))
         cosines = _cosines(queries, documents)
         best, places = _keep(np.hstack([best, cosines]), np.hstack([places, numbers]), kept)
         ids += [document_id for document_id, _ in block]
         if progress:
             progress(len(block))
+    _check_zeros(encoder, "documents", zeros, len(ids))
     drop = collection.task.drop_identical_ids
     rankings: dict[str, Ranking] = {}
     for row, query_id in enumerate(query_ids):
@@ -79,6 +85,26 @@ def _embedded(encoder: "BiEncoder", kind: str, texts: list[tuple[str, str]]) -> 
             "Check its weights; in half precision try '--dtype float32'."
         )
     return vectors
+
+
+def _zeros(vectors: NDArray[np.float32]) -> int:
+    """How many embeddings have no direction."""
+    return int((~vectors.any(axis=1)).sum())
+
+
+def _check_zeros(encoder: "BiEncoder", kind: str, zeros: int, count: int) -> None:
+    """Say that some embeddings are zero, which make every cosine 0 and leave the corpus' order.
+
+    Raises:
+        BenchError: where all are, so that the order is not the model's at all.
+    """
+    if zeros and zeros == count:
+        raise BenchError(f"{encoder.card.name} gave all {count:,} {kind} an embedding of zeros. Check its weights.")
+    if zeros:
+        note(
+            f"Note: {encoder.card.name} gave {zeros:,} of {count:,} {kind} an embedding of zeros. Their cosines are 0, "
+            "and equal cosines keep the corpus' order."
+        )
 
 
 def _encoder(model: str, options: Options) -> "BiEncoder":

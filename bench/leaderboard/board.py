@@ -151,7 +151,8 @@ def _refuse_mixtures(results: Sequence[Result]) -> None:
     fields = dict.fromkeys(text for other in others for text in one.differences(other))
     stages = sorted({stage_of(protocol) for task in several for protocol in protocols[task].values()})
     choice = f"--first-stage ({', '.join(stages)}) keeps one; " if len(stages) > 1 else ""
-    also = f" So were {len(several) - 1} more tasks." if len(several) > 1 else ""
+    more = len(several) - 1
+    also = f" So {'was' if more == 1 else 'were'} {more} more {'task' if more == 1 else 'tasks'}." if more else ""
     raise BenchError(
         f"{several[0]} was measured under {len(others) + 1} protocols, which may not share a column: they differ in "
         f"{'; '.join(fields)}.{also} {choice}--mixed shows them side by side, each marked; a folder that holds one of "

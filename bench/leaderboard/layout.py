@@ -31,7 +31,7 @@ _PROTOCOL = {
 
 _NOTES = (
     "All rerankers of a column were given the same candidates in the same order; what the columns share, and where "
-    "they differ, stands with their protocols.",
+    "they differ, is listed with their protocols.",
     "A figure's letters name the rows from which it differs significantly: paired randomisation test over queries, "
     "p at most .05 after Holm's correction over all pairs of rows in the column.",
     "95% intervals are t-intervals over queries; that of a gain is of the paired differences to the first stage, and "
@@ -43,7 +43,7 @@ _NOTES = (
     "task's, and no published figure compares with it.",
     "A mean is over the tasks that every row has. " + BLANK + " is a figure that was not measured or cannot be known.",
     "judged@10: the share of the first ten documents that carry a judgement; those without count as not relevant.",
-    "Speed is of the device named beside it, and can be compared only within one device.",
+    "Speed depends on the device named with it, and can be compared only within one device.",
 )
 
 

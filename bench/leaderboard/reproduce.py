@@ -209,8 +209,8 @@ def _page(rows: Sequence[Reproduction]) -> Iterator[Block]:
     if commands:
         yield Heading("To measure the rest under the paper's protocol")
         yield Paragraph(
-            "A file such as jina-embeddings-v3/beir/nfcorpus.trec stands for that first stage's run on the task, its "
-            "100 best documents a query as a TREC run whose last column reads jina-embeddings-v3."
+            "A file such as jina-embeddings-v3/beir/nfcorpus.trec is that first stage's run on the task: a TREC run of "
+            "its 100 best documents for each query, whose last column reads jina-embeddings-v3."
         )
         yield Code(commands)
     obstacles = _obstacles(rows)

@@ -34,7 +34,7 @@ _APACHE = "Apache-2.0"
 
 _TABLE = (
     Row("first-stage", "order-only", note="keeps the candidates' order"),
-    Row("reverse", "order-only", note="turns the candidates' order round"),
+    Row("reverse", "order-only", note="reverses the candidates' order"),
     Row("random", "order-only", note="a shuffle that depends on seed and query id alone"),
     Row("oracle", "order-only", note="sorts by judgement: the candidates' ceiling"),
     Row("jina-reranker-v3", "core", "jinaai/jina-reranker-v3", "050e171c4f75dfec5b648ed8470a2475e5a30f30", _NC),

@@ -292,7 +292,7 @@ def test_what_is_no_result_is_named(tmp_path: Path, content: bytes):
 def test_results_are_found_in_files_and_folders(tmp_path: Path):
     written = [write_result(make_result(name), RUN, tmp_path / "out") for name in ("b", "a")]
     assert result_paths([tmp_path / "out"]) == sorted(written)
-    assert result_paths([written[0], tmp_path / "out"]) == [written[0], *sorted(written)]
+    assert result_paths([written[0], tmp_path / "out"]) == written  # each once
     assert [result.reranker.name for result in map(read_result, result_paths([tmp_path / "out"]))] == ["a", "b"]
 
 

@@ -164,8 +164,8 @@ def _on_hub(row: Row) -> Checkpoint:
         fetched = fetch(row.model, row.revision, WANTED, [f"{name}/*" for name in UNWANTED])
     except CheckpointError as error:
         raise BenchError(
-            f"The model {row.model!r} is not at hand: there is no such folder, {error}. The hub's local cache does not "
-            f"have the whole model either. Connect once to fetch it, or use a folder: '{row.family}:FOLDER'."
+            f"The model {row.model!r} is not available: there is no such folder, {error}. The hub's local cache does "
+            f"not have the whole model either. Connect once to fetch it, or use a folder: '{row.family}:FOLDER'."
         ) from error
     if fetched.doubt:
         note(f"{row.model}: commit {fetched.commit} of the hub's local cache is used, since {fetched.doubt}.")

@@ -115,6 +115,12 @@ def test_copies_of_one_result_count_once(tmp_path: Path, capsys: pytest.CaptureF
     assert len(read_results([tmp_path])) == 2  # for the table to refuse: which of the two is meant?
 
 
+def test_a_result_named_twice_is_no_copy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = keep(tmp_path, figures_result({"q1": 0.5}))
+    assert len(read_results([tmp_path, path, path.parent])) == 1
+    assert capsys.readouterr().err == ""
+
+
 def test_rerankers_of_one_name_are_paired_by_fingerprint(tmp_path: Path) -> None:
     def seeds(side: str, *fingerprints: str) -> list[Kept]:
         for number, fingerprint in enumerate(fingerprints):

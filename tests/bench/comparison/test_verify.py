@@ -207,7 +207,7 @@ def test_without_the_first_stage_the_rest_is_checked(path: Path) -> None:
         found = verify([path], collection_of, load)
         assert (found.exit_status, found.verified) == (2, [])
         assert [str(each) for each in found.unchecked] == [
-            f"{path}: its candidates: the first stage 'bm25' is not at hand. Give its run with --first-stage FILE."
+            f"{path}: its candidates: the first stage 'bm25' is not available. Give its run with --first-stage FILE."
         ]
     edit(path, lambda content: content["candidates"].update(ceiling=0.9, first_stage=0.9))
     assert keys(verify([path], collection_of)) == ["candidates.ceiling"]
@@ -218,7 +218,7 @@ def test_without_the_first_stage_the_rest_is_checked(path: Path) -> None:
 def test_what_cannot_be_checked_is_exit_status_2(path: Path) -> None:
     found = verify([path], lambda result: None, first_stage_of)
     assert (found.exit_status, found.verified) == (2, [])
-    assert str(found.unchecked[0]).startswith(f"{path}: the collection of beir/toy is not at hand")
+    assert str(found.unchecked[0]).startswith(f"{path}: the collection of beir/toy is not available")
 
 
 def test_a_failing_source_is_named(path: Path) -> None:

@@ -319,3 +319,10 @@ def test_hostile_names_do_nothing_to_the_terminal() -> None:
     found = found_by(Own())
     hostile = dataclasses.replace(found, reranker=dataclasses.replace(found.reranker, name="[red]\x1b[2J"))
     assert "[red]\\x1b[2J" in shown(hostile)
+
+
+def test_what_is_varied_is_whole_in_a_narrow_terminal() -> None:
+    file = io.StringIO()
+    render(found_by(build(ROWS["first-stage"], Options())), Console(file=file, width=80))
+    for name in ("4 random orders, mean", "distractor at a random place"):
+        assert f"\n{name} " in file.getvalue()

@@ -26,6 +26,7 @@ VECTORS = {
     "north": (0.0, 1.0),
     "north-east": (0.6, 0.8),
     "west": (-1.0, 0.0),
+    "nowhere": (0.0, 0.0),
 }
 
 
@@ -96,6 +97,26 @@ def test_a_querys_own_document_is_dropped_before_the_cut(compass, drop):
     documents = {"q1": "east", "a": "north-east", "b": "north", "c": "west"}
     run = dense_run(collection(documents, {"q1": "east"}, drop), "any", 2)
     assert orders(run) == {"q1": ["a", "b"] if drop else ["q1", "a"]}
+
+
+def test_embeddings_of_zeros_are_counted(compass, capsys):
+    documents = {"a": "east", "b": "nowhere", "c": "west"}
+    run = dense_run(collection(documents, {"q1": "nowhere", "q2": "west"}), "any", 3)
+    assert orders(run) == {"q1": ["a", "b", "c"], "q2": ["c", "b", "a"]}
+    said = capsys.readouterr().err
+    assert "gave 1 of 2 queries an embedding of zeros" in said
+    assert "gave 1 of 3 documents an embedding of zeros" in said
+    dense_run(collection({"a": "east"}, {"q1": "east"}), "any", 3)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("document", "query", "said"),
+    [("east", "nowhere", "all 1 queries"), ("nowhere", "east", "all 1 documents")],
+)
+def test_nothing_but_zeros_is_refused(compass, document, query, said):
+    with pytest.raises(BenchError, match=f"{said} an embedding of zeros"):
+        dense_run(collection({"a": document}, {"q1": query}), "any", 3)
 
 
 def test_a_name_fit_for_a_run_file(compass):

@@ -247,6 +247,17 @@ def test_a_first_stage_that_nobody_used_is_refused_naming_those_there_are():
         build([])
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [((), "more task"), (("scifact",), "So was 1 more task."), (("scifact", "fiqa"), "So were 2 more tasks.")],
+)
+def test_further_tasks_of_several_protocols_are_counted(more: tuple[str, ...], said: str):
+    results = [result(f"beir/{task}", "a", 0.5, depth=n) for task in ("nfcorpus", *more) for n in (10, 20)]
+    with pytest.raises(BenchError) as caught:
+        build(results)
+    assert (said in str(caught.value)) is bool(more)
+
+
 def test_mixed_protocols_stand_side_by_side_each_marked():
     section = only(
         build(

@@ -26,7 +26,9 @@ def test_a_model_that_is_nowhere(family, model, cpu):
 def test_without_a_hub_the_answer_comes_at_once_and_says_what_was_tried(tmp_path):
     """In a process of its own, as the hub's library reads its settings when it is imported."""
     code = (
-        "from bench.errors import BenchError; from bench.rerankers import Row; from bench.rerankers.local import checkpoint\n"
+        "from bench.errors import BenchError\n"
+        "from bench.rerankers import Row\n"
+        "from bench.rerankers.local import checkpoint\n"
         "try: checkpoint.find(Row('x', 'cross-encoder', 'owner/absent'))\n"
         "except BenchError as error: print(error)"
     )
@@ -34,7 +36,7 @@ def test_without_a_hub_the_answer_comes_at_once_and_says_what_was_tried(tmp_path
     answer = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60, env=environment
     )
-    assert "'owner/absent' is not at hand: there is no such folder, the hub could not be reached" in answer.stdout
+    assert "'owner/absent' is not available: there is no such folder, the hub could not be reached" in answer.stdout
     assert "'cross-encoder:FOLDER'" in answer.stdout
 
 
