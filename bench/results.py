@@ -139,8 +139,8 @@ def note_replaced(result: Result, output: Path) -> None:
     path = output / result.folder / "result.json"
     try:
         before = read_result(path) if path.is_file() else result
-    except BenchError:
-        return  # a damaged one is no loss
+    except (BenchError, OSError):
+        return  # a damaged one is no loss, and a folder that cannot be read is refused when it is written
     if before.run_sha256 != result.run_sha256:
         note(
             f"Note: {path} held {100 * before.main:.2f} and another ranking; it is replaced. If {result.reranker.name} "

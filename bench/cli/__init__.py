@@ -95,7 +95,7 @@ def _failed(error: OSError) -> int:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
         what = error.filename or ("Cannot write the output" if full else "Cannot go on")
         with suppress(OSError):  # where standard error is as full, nothing can be told
-            note(f"Error: {what}: {error.strerror or error}. {'Free the disk' if full else 'Mend this'} and try again.")
+            note(f"Error: {what}: {error.strerror or error}. {'Free the disk' if full else 'Fix this'} and try again.")
     # What could not be written would be tried again when the interpreter ends.
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
