@@ -2,12 +2,13 @@
 
 import sys
 
-from bench.ours import forget_working_folder
+from bench.ours import fill_standard_streams, forget_working_folder
 
 
 def run() -> None:
     """Run the command line; Ctrl-C ends it at any moment, while it is being imported too."""
     forget_working_folder()
+    fill_standard_streams()
     # Only now: a `signal.py` of the user's would be taken for the library's.
     import signal
 

@@ -18,6 +18,11 @@ def forget_working_folder() -> None:
     import_module("reranker.startup").forget_working_folder()
 
 
+def fill_standard_streams() -> None:
+    """See `reranker.startup.fill_standard_streams`."""
+    import_module("reranker.startup").fill_standard_streams()
+
+
 def import_reranker() -> None:
     """Import our package ``reranker``, which is next to ``bench``, whatever else has that name."""
     sys.path.insert(0, _HOME)

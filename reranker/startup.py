@@ -1,4 +1,8 @@
-"""The first thing that a command does: no file of the working folder takes the place of a module that is imported."""
+"""The first things that a command does, before it imports or opens anything.
+
+No file of the working folder takes the place of a module that is imported, and no file that is opened takes the place
+of a standard stream.
+"""
 
 # What is imported here is looked for in the working folder too, so it may only be what Python has already imported.
 # ruff: noqa: PTH109, PTH120
@@ -24,3 +28,16 @@ def forget_working_folder() -> None:
     end = sys.path.index(library) if library in sys.path else len(sys.path)
     if here != HOME:
         sys.path[:end] = [place for place in sys.path[:end] if os.path.realpath(place) != here]
+
+
+def fill_standard_streams() -> None:
+    """Open the null device for each standard stream that was closed before the start, as by ``<&-`` in a shell.
+
+    The next file that is opened would get its number: what reads `/dev/stdin` would read that file, or wait for ever
+    for a pipe of our own, and what a library writes to standard error would be written into a result.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one

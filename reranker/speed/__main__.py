@@ -2,12 +2,13 @@
 
 import sys
 
-from reranker.startup import forget_working_folder
+from reranker.startup import fill_standard_streams, forget_working_folder
 
 
 def run() -> int:
     """Run the command; the working folder is forgotten and Ctrl-C prepared for before the imports that take seconds."""
     forget_working_folder()
+    fill_standard_streams()
     from reranker import command
 
     command.end_at_once_on_interrupt()

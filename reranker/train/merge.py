@@ -4,10 +4,11 @@ Linear merging, the third stage of jina-reranker-v3's training (arXiv 2509.25085
 that what they add to the backbone is the weighted mean, which the means of their two narrow matrices would not be.
 """
 
-from reranker.startup import forget_working_folder
+from reranker.startup import fill_standard_streams, forget_working_folder
 
 if __name__ == "__main__":
     forget_working_folder()  # before the imports that a file in it could take the place of
+    fill_standard_streams()
 
 import argparse
 import shutil
