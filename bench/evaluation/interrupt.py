@@ -5,6 +5,7 @@ system tells of the signal at once, through a pipe that a second thread reads; w
 in time, that thread ends the process. What is on disk must be safe from that, as from a kill.
 """
 
+import fcntl
 import os
 import signal
 import sys
@@ -17,6 +18,8 @@ from bench.escape import shell_word, terminal
 
 GRACE = 1.5
 """Seconds from Ctrl-C until the process ends by force."""
+
+_BEYOND_SHELLS = 100  # shells give numbers up to 63 to what they open
 
 
 @contextmanager
@@ -61,7 +64,7 @@ def _watched(interrupted: Callable[[], None]) -> Iterator[threading.Event]:
         heard.set()
         raise KeyboardInterrupt
 
-    ear, mouth = os.pipe()
+    ear, mouth = map(_out_of_the_way, os.pipe())
     os.set_blocking(mouth, False)
     thread = threading.Thread(target=_listen, args=(ear, interrupted), daemon=True)
     descriptor = signal.set_wakeup_fd(mouth, warn_on_full_buffer=False)
@@ -75,6 +78,19 @@ def _watched(interrupted: Callable[[], None]) -> Iterator[threading.Event]:
         os.close(mouth)
         thread.join()
         os.close(ear)
+
+
+def _out_of_the_way(descriptor: int) -> int:
+    """The same open file under a number that nobody means who writes ``/dev/fd/3`` and forgets ``3<file``.
+
+    Our own pipe would be read for ever; a number that is not open is an error at once.
+    """
+    try:
+        moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _BEYOND_SHELLS)
+    except OSError:  # fewer files than that may be open
+        return descriptor
+    os.close(descriptor)
+    return moved
 
 
 def _listen(ear: int, interrupted: Callable[[], None]) -> None:

@@ -74,6 +74,21 @@ def test_a_pipe_serves_several_tasks_and_a_verification(shell: Call, folder: Pat
     assert answer.returncode == 0, answer.stdout + answer.stderr
 
 
+@pytest.mark.parametrize("closed", ["<&-", "<&- >&-", "<&- >&- 2>&-"])
+def test_a_closed_standard_stream_is_no_other_file(shell: Call, folder: Path, closed: str):
+    answer = shell(f"bench folder small --first-stage /dev/stdin {closed}")
+    assert answer.returncode == 2
+    if "2>&-" not in closed:
+        assert "Error: /dev/stdin: the run is empty" in answer.stderr
+
+
+@pytest.mark.parametrize("number", range(3, 10))
+def test_a_descriptor_that_was_not_given_is_named(shell: Call, folder: Path, number: int):
+    answer = shell(f"bench folder small --first-stage /dev/fd/{number}")
+    assert answer.returncode == 2
+    assert f"Cannot read /dev/fd/{number}: no such file" in answer.stderr
+
+
 def test_notes_about_data_are_given_once_a_command(bench: Call, beir_folder: BeirFolder):
     folder = beir_folder("d1 | | sea\n d2 | | land", "q1 | sea\n q2 | zebra", "q1 d1 1\n q1 gone 1\n q2 d2 1")
     for command in (["folder", folder, "-r", "first-stage", "-r", "oracle"], ["verify", "out"]):
