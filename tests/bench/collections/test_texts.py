@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bench.collections.texts import hash_texts, remembered
+from bench.protocol import digest
 
 ROWS = [("d1", "one"), ("d2", "two")]
 
@@ -55,6 +56,33 @@ def test_a_hash_is_remembered_for_as_long_as_the_files_stay_as_they_are(tmp_path
     for kept in (cache / "texts").iterdir():
         kept.write_bytes(b"\xff")
     assert [ask(), ask()] == [5, 5]
+
+
+def test_a_hash_is_not_remembered_for_other_content_of_the_same_size_and_time(tmp_path: Path, cache: Path):
+    path = tmp_path / "store"
+    for text in ("one", "two"):
+        path.write_text(text)
+        os.utime(path, (1, 1))
+        assert remembered("source", [path], lambda: digest([path.read_text()])) == digest([text])
+
+
+@pytest.mark.parametrize("change", ["edited", "renamed", "pipe"])
+def test_a_remembered_hash_that_was_changed_is_taken_again(tmp_path: Path, cache: Path, change: str):
+    path = tmp_path / "store"
+    path.touch()
+    wrong, right = digest(["wrong"]), digest(["right"])
+    remembered("other", [path], lambda: wrong)
+    (other,) = (cache / "texts").iterdir()
+    remembered("source", [path], lambda: right)
+    (kept,) = set((cache / "texts").iterdir()) - {other}
+    if change == "edited":
+        kept.write_text(kept.read_text().replace(right, wrong))
+    elif change == "renamed":
+        other.replace(kept)
+    else:
+        kept.unlink()
+        os.mkfifo(kept)
+    assert remembered("source", [path], lambda: right) == right
 
 
 def test_without_files_nothing_is_remembered(tmp_path: Path, cache: Path):
