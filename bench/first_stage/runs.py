@@ -5,6 +5,7 @@ runs build`` makes them again, byte for byte.
 """
 
 import json
+import stat
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -203,19 +204,18 @@ def _cached(collection: Collection, depth: int, progress: Advance | None) -> Run
     settings = K1, B, depth, collection.documents.texts_hash(), task.drop_identical_ids
     made = digest([collection.version, analyser(task.analysis).description, task.text_rule, *map(str, settings)])
     path = cache_folder() / "runs" / task.suite / f"{task.name}-{made}.trec.gz"
-    if kind(path):
-        try:
+    try:
+        if kind(path):
             run = _checked(path)
-        except BenchError as error:
-            note(f"Note: {task.id}: the run in the cache cannot be used, and is built again. {error}")
-        else:
             note(f"{task.id}: candidates from the cache: {path}")
             return run
+    except BenchError as error:
+        note(f"Note: {task.id}: the run in the cache cannot be used, and is built again. {error}")
     run = build(collection, depth, progress)
     if any(run.rankings.values()):
         try:
             # The checksum first: whoever finds the run finds it too.
-            write_whole(_checksum(path), f"{run.sha256}\n".encode())
+            write_whole(_checksum(path), f"{_vouched(path, run)}\n".encode())
             write_run(run, path)
         except BenchError as error:
             note(f"Note: {task.id}: the run could not be kept in the cache for the next command. {error}")
@@ -228,10 +228,18 @@ def _checked(path: Path) -> Run:
     Raises:
         BenchError: where it, or its checksum, is damaged or missing.
     """
+    for each in (path, _checksum(path)):
+        if kind(each) not in (0, stat.S_IFREG):  # a pipe would be waited for, and a device read for ever
+            raise BenchError(f"{each} is not a regular file.")
     run = read_run(path)
-    if [line.strip() for line in text_lines(_checksum(path))] != [run.sha256]:
-        raise BenchError(f"{path} is not the run that was written there: its sha256 differs.")
+    if [line.strip() for line in text_lines(_checksum(path))] != [_vouched(path, run)]:
+        raise BenchError(f"{path} is not the run that was written there: its checksum differs.")
     return run
+
+
+def _vouched(path: Path, run: Run) -> str:
+    """The checksum of a run under its name, which tells what it was made from: a renamed file is another's run."""
+    return digest([path.name, run.sha256])
 
 
 def _checksum(path: Path) -> Path:

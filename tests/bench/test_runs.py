@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -189,6 +190,39 @@ def test_a_damaged_run_of_the_cache_is_built_again(
     # It was repaired, not only gone round.
     first_stage(declared(folder), "bm25", 2)
     assert "candidates from the cache" in capsys.readouterr().err
+
+
+def replaced(path: Path, make: Callable[[Path], object]) -> None:
+    path.unlink()
+    make(path)
+
+
+@pytest.mark.parametrize("suffix", [".trec.gz", ".sha256"])
+@pytest.mark.parametrize(
+    "make",
+    [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), lambda path: path.symlink_to(path.name)],
+    ids=["pipe", "device", "loop"],
+)
+def test_what_is_no_file_in_the_cache_is_replaced(
+    folder: Path, cache: Path, capsys: pytest.CaptureFixture[str], suffix: str, make: Callable[[Path], object]
+):
+    expected = first_stage(declared(folder), "bm25", 2)
+    (kept,) = cache.rglob(f"*{suffix}")
+    replaced(kept, make)
+    assert first_stage(declared(folder), "bm25", 2) == expected
+    assert "cannot be used, and is built again" in capsys.readouterr().err
+    first_stage(declared(folder), "bm25", 2)
+    assert "candidates from the cache" in capsys.readouterr().err
+
+
+def test_a_kept_run_that_was_renamed_is_built_again(folder: Path, cache: Path, beir_folder: BeirFolder):
+    edited = declared(beir_folder(CORPUS.replace("d1", "d9"), QUERIES, QRELS, name="edited"))
+    expected = first_stage(edited, "bm25", 2)
+    names = {path.suffix: path for path in cache.rglob("small-*")}
+    first_stage(declared(folder), "bm25", 2)
+    for path in set(cache.rglob("small-*")) - set(names.values()):
+        path.replace(names[path.suffix])
+    assert orders(first_stage(edited, "bm25", 2)) == orders(expected)
 
 
 def test_a_cache_that_cannot_be_written_stops_nothing(
