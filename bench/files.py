@@ -77,11 +77,19 @@ def kind(path: Path) -> int:
 
 
 def cache_folder() -> Path:
-    """``$RERANK_BENCH_CACHE``, or ``rerank-bench`` in the user's cache folder."""
+    """``$RERANK_BENCH_CACHE``, or ``rerank-bench`` in the user's cache folder; a ``~`` is the user's home.
+
+    Raises:
+        BenchError: where the user has no home folder.
+    """
     given = os.environ.get("RERANK_BENCH_CACHE")
-    if given:
-        return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rerank-bench"
+    place = Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "rerank-bench"
+    try:
+        return place.expanduser()
+    except RuntimeError as error:
+        raise BenchError(
+            f"{place} names no folder ({error}). Set RERANK_BENCH_CACHE to a folder for caches."
+        ) from error
 
 
 def write_whole(path: Path, content: bytes) -> None:

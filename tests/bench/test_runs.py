@@ -312,6 +312,7 @@ def test_commands_that_bundle_at_once_lose_no_row(collection: Collection, enviro
     [
         ({"RERANK_BENCH_CACHE": "{}/a"}, "a/runs/beir"),
         ({"XDG_CACHE_HOME": "{}/b"}, "b/rerank-bench/runs/beir"),
+        ({"RERANK_BENCH_CACHE": "~/a", "HOME": "{}/d"}, "d/a/runs/beir"),
         ({"XDG_CACHE_HOME": "", "HOME": "{}/c"}, "c/.cache/rerank-bench/runs/beir"),
     ],
 )
@@ -453,3 +454,9 @@ def test_a_run_is_bundled_used_checked_and_its_damage_found(copy, tmp_path: Path
     # No row at all.
     checked = copy("runs", "check", "mkqa/embedded-ja")
     assert (checked.returncode, checked.stdout) == (1, "mkqa/embedded-ja: no run is bundled.\n")
+
+
+def test_a_user_without_a_home_is_told_what_to_set(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("RERANK_BENCH_CACHE", "~nobody-has-this-name/cache")
+    with pytest.raises(BenchError, match="Set RERANK_BENCH_CACHE to a folder for caches"):
+        first_stage(declared(folder), "bm25", 2)
