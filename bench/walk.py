@@ -12,7 +12,7 @@ def files_below(root: Path) -> Iterator[Path]:
     """The files below a folder. Each folder is read once, under its own name rather than a link's where it has one.
 
     Raises:
-        BenchError: for a folder that cannot be listed, and a link that leads nowhere.
+        BenchError: for a folder that cannot be listed, a link that leads nowhere, and what is neither file nor folder.
     """
     seen: set[tuple[int, int]] = set()
     folders, links = [root], deque[Path]()
@@ -30,8 +30,11 @@ def files_below(root: Path) -> Iterator[Path]:
             found_folder = is_folder(entry)
             if found_folder:
                 (links if entry.is_symlink() else folders).append(entry)
-            elif found_folder is not None:
+            elif entry.is_file():
                 yield entry
+            elif found_folder is not None:
+                # It would be waited for, or read for ever.
+                raise BenchError(f"Cannot read {entry}: it is a pipe, a socket or a device. Put a file there.")
             elif entry.is_symlink():
                 raise BenchError(f"Cannot read {entry}: the link leads nowhere. Restore what it led to, or remove it.")
 

@@ -1,5 +1,7 @@
 """Which result files a folder holds: links are followed, and nothing is left out in silence."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -46,3 +48,13 @@ def test_a_run_without_its_result_is_found(tmp_path: Path) -> None:
     assert orphan_runs(tmp_path) == []
     path.unlink()
     assert orphan_runs(tmp_path) == [path.with_name("run.trec.gz")]
+
+
+@pytest.mark.parametrize("name", ["result.json", "run.trec.gz"])
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["pipe", "device"])
+def test_what_would_be_read_for_ever_is_told(tmp_path: Path, name: str, make: Callable[[Path], object]) -> None:
+    place = keep(tmp_path, figures_result({"q1": 0.5})).with_name(name)
+    place.unlink()
+    make(place)
+    with pytest.raises(BenchError, match=f"{name}: it is a pipe, a socket or a device"):
+        result_paths([tmp_path])
