@@ -28,11 +28,14 @@ def read_json(path: Path, error: type[Exception]) -> Any:
         error: The file cannot be read, is too large, or is not such a document; the message names the file.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise error(f"{path} is larger than {MAX_BYTES:,} bytes: this is not a file of the expected kind.")
-        return parse_json(path.read_bytes(), str(path), error)
+        with path.open("rb") as stream:
+            # A device has the size 0 and no end.
+            content = stream.read(MAX_BYTES + 1) if path.stat().st_size <= MAX_BYTES else None
     except OSError as reason:
         raise error(f"Cannot read {path}: {reason.strerror or reason}.") from reason
+    if content is None or len(content) > MAX_BYTES:
+        raise error(f"{path} is larger than {MAX_BYTES:,} bytes: this is not a file of the expected kind.")
+    return parse_json(content, str(path), error)
 
 
 def parse_json(content: bytes | str, where: str, error: type[Exception]) -> Any:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from reranker.errors import CheckpointError
-from reranker.schema import parse_json, read_model, validate
+from reranker.schema import parse_json, read_json, read_model, validate
 
 
 @dataclass
@@ -49,3 +49,10 @@ def test_a_missing_file_or_a_folder_is_an_error(tmp_path: Path) -> None:
 
 def test_text_is_parsed_and_checked_apart() -> None:
     assert validate(parse_json("[1, 2]", "it", CheckpointError), list[int], "it", CheckpointError) == [1, 2]
+
+
+def test_a_device_without_an_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reranker.schema.MAX_BYTES", 1_000)
+    (tmp_path / "config.json").symlink_to("/dev/zero")
+    with pytest.raises(CheckpointError, match="larger than 1,000 bytes"):
+        read_json(tmp_path / "config.json", CheckpointError)
