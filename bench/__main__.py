@@ -9,11 +9,15 @@ def run() -> None:
     """Run the command line; Ctrl-C ends it at any moment, while it is being imported too."""
     forget_working_folder()
     # Only now: a `signal.py` of the user's would be taken for the library's.
+    import os
     import signal
 
     from bench.errors import Stopped
     from bench.evaluation.interrupt import interruptible
 
+    if sys.stdin is None:
+        # It was closed: the first file that is opened would get its number, and /dev/stdin would be that file.
+        os.open(os.devnull, os.O_RDONLY)
     sys.unraisablehook = _without_interrupts
     try:
         with interruptible():
