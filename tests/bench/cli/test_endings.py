@@ -83,6 +83,14 @@ def test_closed_streams_change_no_verdict(shell: Call) -> None:
     assert shell(f"{GATE} >&-").returncode == 0
 
 
+def test_a_run_from_a_closed_standard_input_is_refused(shell: Call, tmp_path: Path) -> None:
+    """The first file that the command opens would get the input's number, and the run would be waited for for ever."""
+    (tmp_path / "data").mkdir()
+    answer = shell(f"bench folder {tmp_path / 'data'} -r first-stage --first-stage /dev/stdin <&-")
+    assert answer.returncode == 2
+    assert "/dev/stdin: the run is empty" in answer.stderr
+
+
 INTERRUPT = "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(10)\n"
 
 
