@@ -10,15 +10,11 @@ def run() -> None:
     forget_working_folder()
     fill_standard_streams()
     # Only now: a `signal.py` of the user's would be taken for the library's.
-    import os
     import signal
 
     from bench.errors import Stopped
     from bench.evaluation.interrupt import interruptible
 
-    if sys.stdin is None:
-        # It was closed: the first file that is opened would get its number, and /dev/stdin would be that file.
-        os.open(os.devnull, os.O_RDONLY)
     sys.unraisablehook = _without_interrupts
     try:
         with interruptible():
