@@ -44,6 +44,6 @@ def short_hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
-def readable(name: str) -> str:
+def as_text(name: str) -> str:
     """A file's name as text that can be printed and written: bytes that are not UTF-8 read ``\\xe9``."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -8,6 +8,7 @@ not fit is an error that names the file and the key.
 import json
 import math
 import re
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
@@ -17,12 +18,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 
 from bench.console import note
 from bench.errors import BenchError
-from bench.files import write_together
+from bench.files import kind, write_together
 from bench.paths import component, short_hash, with_hash
 from bench.protocol import Protocol
 from bench.rerankers.base import Card
 from bench.run import Run, packed
-from bench.walk import files_below, is_folder
+from bench.walk import files_below
 from reranker.schema import read_json, validate
 
 SCHEMA = 1
@@ -195,10 +196,12 @@ def result_paths(places: Iterable[Path]) -> list[Path]:
     """
     found: dict[Path, Path] = {}
     for place in places:
-        found_folder = is_folder(place)
-        if found_folder is None:
+        what = kind(place)
+        if not what:
             raise BenchError(f"{place} does not exist. Give a result.json or a folder that holds some.")
-        paths = sorted(path for path in files_below(place) if path.name == "result.json") if found_folder else [place]
+        paths = [place]
+        if what == stat.S_IFDIR:
+            paths = sorted(path for path in files_below(place) if path.name == "result.json")
         if not paths:
             raise BenchError(f"{place} holds no result.json. 'python -m bench beir --output {place}' writes some.")
         for path in paths:

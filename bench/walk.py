@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.errors import BenchError
+from bench.files import kind
 
 
 def files_below(root: Path) -> Iterator[Path]:
@@ -27,27 +28,13 @@ def files_below(root: Path) -> Iterator[Path]:
         except OSError as error:
             raise BenchError(f"Cannot read {folder}: {error.strerror or error}.") from error
         for entry in entries:
-            found_folder = is_folder(entry)
-            if found_folder:
+            found = kind(entry)
+            if found == stat.S_IFDIR:
                 (links if entry.is_symlink() else folders).append(entry)
-            elif entry.is_file():
+            elif found == stat.S_IFREG:
                 yield entry
-            elif found_folder is not None:
+            elif found:
                 # It would be waited for, or read for ever.
                 raise BenchError(f"Cannot read {entry}: it is a pipe, a socket or a device. Put a file there.")
             elif entry.is_symlink():
                 raise BenchError(f"Cannot read {entry}: the link leads nowhere. Restore what it led to, or remove it.")
-
-
-def is_folder(path: Path) -> bool | None:
-    """Whether a path is a folder; None where nothing is there.
-
-    Raises:
-        BenchError: where that cannot be told.
-    """
-    try:
-        return stat.S_ISDIR(path.stat().st_mode)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise BenchError(f"Cannot read {path}: {getattr(error, 'strerror', None) or error}.") from error

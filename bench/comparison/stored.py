@@ -1,18 +1,19 @@
 """Results read back from disk: where each lies, whether it is sound, which two belong together."""
 
 import hashlib
+import stat
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.console import note
 from bench.errors import BenchError
-from bench.files import text_lines
+from bench.files import kind, text_lines
 from bench.measures import mean
 from bench.results import Result, read_result, result_paths
 from bench.run import Run, read_run
 from bench.statistics import NOISE
-from bench.walk import files_below, is_folder
+from bench.walk import files_below
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,7 @@ def is_copy(one: Result, other: Result) -> bool:
 
 def orphan_runs(place: Path) -> list[Path]:
     """The runs in a folder without a result.json next to them: what is left of a result that was removed."""
-    files = set(files_below(place)) if is_folder(place) else set()
+    files = set(files_below(place)) if kind(place) == stat.S_IFDIR else set()
     runs = (path for path in files if path.name == "run.trec.gz")
     return sorted(run for run in runs if run.with_name("result.json") not in files)
 

@@ -56,16 +56,9 @@ def evaluate(
             progress(len(chunk), restored=bool(answered.kept))
     run = strictly_decreasing(Run("_".join(reranker.card.name.split()), rankings))
     figures = _measured(contest, run)
-    cost = Cost(
-        seconds=seconds,
-        harness_seconds=time.perf_counter() - started - (seconds - kept_seconds),
-        lists=len(answers),
-        documents=sum(len(answer.scores) for answer in answers),
-        tokens=sum(answer.tokens for answer in answers),
-        # Restored lists took no memory now, and the longest may be among them.
-        peak_memory_bytes=0 if kept_lists else memory.peak(reranker.card),
-        device=reranker.card.device,
-    )
+    harness_seconds = time.perf_counter() - started - (seconds - kept_seconds)
+    # Restored lists took no memory now, and the longest may be among them.
+    peak_memory = 0 if kept_lists else memory.peak(reranker.card)
     result = Result(
         task=contest.protocol.task,
         reranker=reranker.card,
@@ -74,7 +67,7 @@ def evaluate(
         per_query=figures[Measure.parse(contest.protocol.measure)],
         candidates=contest.about,
         cut=_cut(answers),
-        cost=cost,
+        cost=_cost(answers, seconds, harness_seconds, peak_memory, reranker.card.device),
         run_sha256=run.sha256,
         provenance=provenance(contest.collection.source)
         | {"analysis": contest.collection.task.analysis, "kept_lists": kept_lists, "kept_in": kept_in},
@@ -153,6 +146,18 @@ def _measured(contest: Contest, run: Run) -> dict[Measure, dict[str, float]]:
     measures = list(dict.fromkeys((main, *extra, *STANDARD)))
     orders = {query_id: [document_id for document_id, _ in ranking] for query_id, ranking in run.rankings.items()}
     return per_query(contest.judgements, orders, measures)
+
+
+def _cost(answers: Sequence[Scored], seconds: float, harness_seconds: float, peak_memory: int, device: str) -> Cost:
+    return Cost(
+        seconds=seconds,
+        harness_seconds=harness_seconds,
+        lists=len(answers),
+        documents=sum(len(answer.scores) for answer in answers),
+        tokens=sum(answer.tokens for answer in answers),
+        peak_memory_bytes=peak_memory,
+        device=device,
+    )
 
 
 def _cut(answers: Sequence[Scored]) -> Cut:

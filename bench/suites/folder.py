@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.errors import BenchError
 from bench.files import kind
-from bench.paths import readable
+from bench.paths import as_text
 from bench.task import Task
 
 
@@ -41,7 +41,7 @@ def folder_task(path: Path, split: str, analysis: str = "english", drop_identica
         raise BenchError(f"{path} is not a folder. Give one that holds corpus.jsonl, queries.jsonl and qrels/.")
     return Task(
         suite="folder",
-        name=readable(path.resolve().name),
+        name=as_text(path.resolve().name),
         split=split,
         source_id=str(path),
         analysis=analysis,

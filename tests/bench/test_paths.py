@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.paths import component, readable, with_hash
+from bench.paths import as_text, component, with_hash
 from bench.results import Result, read_result, result_paths
 
 Call = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -104,4 +104,4 @@ def test_what_component_makes():
 
 
 def test_a_name_that_is_not_utf8_is_readable():
-    assert readable(os.fsdecode(b"caf\xe9 \xc3\xa9")) == "caf\\xe9 é"
+    assert as_text(os.fsdecode(b"caf\xe9 \xc3\xa9")) == "caf\\xe9 é"

@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.console import note
 from bench.errors import BenchError
-from bench.paths import readable
+from bench.paths import as_text
 from bench.rerankers.local import staging
 from bench.rerankers.local.identity import UNWANTED, WANTED, content_hash
 from bench.rerankers.rows import Row
@@ -93,7 +93,7 @@ def shown(model: str) -> str:
     place = folder(model)
     if place is None:
         return model
-    return readable(place.name if place.name not in ("", "..") else place.resolve().name)
+    return as_text(place.name if place.name not in ("", "..") else place.resolve().name)
 
 
 def folder(model: str) -> Path | None:
