@@ -24,7 +24,7 @@ from bench.comparison.stored import Kept, orphan_runs, run_sha256
 from bench.errors import BenchError
 from bench.escape import terminal
 from bench.evaluation.evaluate import evaluate
-from bench.evaluation.prepare import Contest, contest
+from bench.evaluation.prepare import PreparedTask, prepare
 from bench.rerankers import load as load_reranker
 from bench.rerankers.base import CandidateList, Card, Options, Scored
 from bench.results import Result, read_result, result_paths
@@ -188,9 +188,9 @@ def _verify(
     first_stage = load_first_stage(result) if load_first_stage else None
     if first_stage is None:
         verification.unchecked.append(Unchecked(kept.path, _without_first_stage(result)))
-    settled = played = _contest(collection, first_stage or run, result)
+    settled = played = _prepared(collection, first_stage or run, result)
     if record(_candidates(run, settled.candidates)):
-        wrong, played = True, _contest(collection, run, result)
+        wrong, played = True, _prepared(collection, run, result)
     again, reordered = evaluate(played, _Replay(replace(result.reranker, needs=frozenset()), run))
     wrong |= record(_orders(run, reordered))
     if not wrong:
@@ -213,7 +213,7 @@ def _without_first_stage(result: Result) -> str:
     return f"its candidates: the first stage {stage!r} is not available. Give its run with --first-stage FILE."
 
 
-def _rerun(run: Run, settled: Contest, card: Card) -> Found:
+def _rerun(run: Run, settled: PreparedTask, card: Card) -> Found:
     """Where an order-only reranker, run again, orders or scores otherwise; nothing for any other reranker."""
     options = stated.rerun_options(card)
     if options is None:
@@ -224,12 +224,12 @@ def _rerun(run: Run, settled: Contest, card: Card) -> Found:
     )
 
 
-def _contest(collection: Collection, first_stage: Run, result: Result) -> Contest:
-    """The contest of a result's protocol. The collection is copied: choosing queries would change the caller's."""
+def _prepared(collection: Collection, first_stage: Run, result: Result) -> PreparedTask:
+    """The prepared task of a result's protocol."""
     protocol = result.protocol
     options = Options(max_query_length=protocol.max_query_length, max_doc_length=protocol.max_doc_length)
     queries = None if protocol.query_subset == "all" else protocol.queries
-    return contest(replace(collection), first_stage, protocol.depth, options, queries)
+    return prepare(collection, first_stage, protocol.depth, options, queries)
 
 
 def _candidates(run: Run, candidates: Run) -> Found:

@@ -1,4 +1,4 @@
-"""The pipeline: rerank a contest's candidates, measure the new order."""
+"""The pipeline: rerank a prepared task's candidates, measure the new order."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bench.collections.collection import Collection
 from bench.evaluation import memory
 from bench.evaluation.answers import checked
-from bench.evaluation.prepare import Contest
+from bench.evaluation.prepare import PreparedTask
 from bench.measures import STANDARD, Measure, mean, per_query
 from bench.progress import Advance
 from bench.provenance import provenance
@@ -20,15 +20,15 @@ CHUNK_LISTS = 256
 
 
 def evaluate(
-    contest: Contest,
+    prepared: PreparedTask,
     reranker: Reranker,
     score: "ScoreLists | None" = None,
     progress: Advance | None = None,
 ) -> tuple[Result, Run]:
-    """Rerank a contest's candidates and measure the new order.
+    """Rerank a prepared task's candidates and measure the new order.
 
     Args:
-        contest: What is reranked, and under which protocol.
+        prepared: What is reranked, and under which protocol.
         reranker: Who reranks.
         score: How a chunk of lists gets its scores; the reranker itself unless kept scores stand before it.
         progress: Called with the number of lists finished since the last call, and whether they were restored.
@@ -36,14 +36,14 @@ def evaluate(
     Raises:
         BenchError: where the reranker leaves a list out, or gives a score that is not finite; nothing is half-ranked.
     """
-    check_writable(reranker.card, contest.protocol)
+    check_writable(reranker.card, prepared.protocol)
     memory.reset(reranker.card)
     started = time.perf_counter()
     rankings: dict[str, Ranking] = {}
     answers: list[Scored] = []
     seconds = kept_seconds = 0.0
     kept_lists, kept_in = 0, ""
-    for chunk in _chunks(_lists(contest, reranker)):
+    for chunk in _chunks(_lists(prepared, reranker)):
         answered = score(chunk) if score else ask(reranker, chunk)
         seconds += answered.seconds
         if answered.kept:
@@ -55,22 +55,22 @@ def evaluate(
         if progress:
             progress(len(chunk), restored=bool(answered.kept))
     run = strictly_decreasing(Run("_".join(reranker.card.name.split()), rankings))
-    figures = _measured(contest, run)
+    figures = _measured(prepared, run)
     harness_seconds = time.perf_counter() - started - (seconds - kept_seconds)
     # Restored lists took no memory now, and the longest may be among them.
     peak_memory = 0 if kept_lists else memory.peak(reranker.card)
     result = Result(
-        task=contest.protocol.task,
+        task=prepared.protocol.task,
         reranker=reranker.card,
-        protocol=contest.protocol,
+        protocol=prepared.protocol,
         measures={str(measure): mean(of_query) for measure, of_query in figures.items()},
-        per_query=figures[Measure.parse(contest.protocol.measure)],
-        candidates=contest.about,
+        per_query=figures[Measure.parse(prepared.protocol.measure)],
+        candidates=prepared.about,
         cut=_cut(answers),
         cost=_cost(answers, seconds, harness_seconds, peak_memory, reranker.card.device),
         run_sha256=run.sha256,
-        provenance=provenance(contest.collection.source)
-        | {"analysis": contest.collection.task.analysis, "kept_lists": kept_lists, "kept_in": kept_in},
+        provenance=provenance(prepared.collection.source)
+        | {"analysis": prepared.collection.task.analysis, "kept_lists": kept_lists, "kept_in": kept_in},
     )
     return result, run
 
@@ -101,18 +101,18 @@ def ask(reranker: Reranker, lists: Sequence[CandidateList]) -> Answered:
     return Answered(answers, time.perf_counter() - started)
 
 
-def _lists(contest: Contest, reranker: Reranker) -> Iterator[CandidateList]:
+def _lists(prepared: PreparedTask, reranker: Reranker) -> Iterator[CandidateList]:
     """The candidates as lists that carry what the reranker's card asks for."""
     needs = reranker.card.needs
-    for query_id, ranking in contest.candidates.rankings.items():
+    for query_id, ranking in prepared.candidates.rankings.items():
         ids = tuple(document_id for document_id, _ in ranking)
-        grades = contest.judgements.get(query_id, {})
+        grades = prepared.judgements.get(query_id, {})
         yield CandidateList(
             query_id=query_id,
-            query=contest.collection.queries[query_id],
+            query=prepared.collection.queries[query_id],
             ids=ids,
             first_stage_scores=tuple(value for _, value in ranking),
-            texts=_texts(contest.collection, ids) if "texts" in needs else (),
+            texts=_texts(prepared.collection, ids) if "texts" in needs else (),
             grades=tuple(grades.get(document_id, 0) for document_id in ids) if "grades" in needs else (),
         )
 
@@ -140,12 +140,12 @@ def _chunks(lists: Iterator[CandidateList]) -> Iterator[list[CandidateList]]:
         yield chunk
 
 
-def _measured(contest: Contest, run: Run) -> dict[Measure, dict[str, float]]:
-    main = Measure.parse(contest.protocol.measure)
-    extra = map(Measure.parse, contest.collection.task.extra_measures)
+def _measured(prepared: PreparedTask, run: Run) -> dict[Measure, dict[str, float]]:
+    main = Measure.parse(prepared.protocol.measure)
+    extra = map(Measure.parse, prepared.collection.task.extra_measures)
     measures = list(dict.fromkeys((main, *extra, *STANDARD)))
     orders = {query_id: [document_id for document_id, _ in ranking] for query_id, ranking in run.rankings.items()}
-    return per_query(contest.judgements, orders, measures)
+    return per_query(prepared.judgements, orders, measures)
 
 
 def _cost(answers: Sequence[Scored], seconds: float, harness_seconds: float, peak_memory: int, device: str) -> Cost:

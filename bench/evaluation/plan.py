@@ -16,7 +16,7 @@ from bench.console import note
 from bench.errors import BenchError
 from bench.evaluation.cache import keeping, scorer
 from bench.evaluation.evaluate import evaluate
-from bench.evaluation.prepare import Contest, contest, without_candidates
+from bench.evaluation.prepare import PreparedTask, prepare, without_candidates
 from bench.evaluation.store import Store
 from bench.first_stage.runs import first_stage, opened
 from bench.progress import Numbered, Progress
@@ -69,13 +69,13 @@ def run(plan: Plan, progress: Progress) -> list[Result]:
     results: list[Result] = []
     with keeping(plan.output) as store, ExitStack() as collections:
         numbered = [Numbered(progress, number, len(plan.tasks)) for number in range(1, len(plan.tasks) + 1)]
-        contests = [
+        prepared_tasks = [
             collections.enter_context(settled(plan, task, each, candidates))
             for task, each in zip(plan.tasks, numbered, strict=True)
         ]
         for name in names:
             taken = {other for given, other in names.items() if given != name}
-            results += _measured(plan, name, taken, list(zip(contests, numbered, strict=True)), store, progress)
+            results += _measured(plan, name, taken, list(zip(prepared_tasks, numbered, strict=True)), store, progress)
             # The next reranker loads when this one's memory is free, the cycles' too: both may not fit.
             gc.collect()
     return results
@@ -119,7 +119,7 @@ def _measured(
     plan: Plan,
     name: str,
     taken: Collection[str],
-    contests: Sequence[tuple[Contest, Progress]],
+    prepared_tasks: Sequence[tuple[PreparedTask, Progress]],
     store: Store,
     progress: Progress,
 ) -> list[Result]:
@@ -130,7 +130,7 @@ def _measured(
         raise _one_name(name, "another --reranker", reranker.card.name)
     score = scorer(store, reranker, plan.options, plan.cache_id)
     results = []
-    for each, numbered in contests:
+    for each, numbered in prepared_tasks:
         with numbered.step(f"{each.protocol.task}  {name}", len(each.candidates.rankings)) as advance:
             result, reranked = evaluate(each, reranker, score, advance)
         note_replaced(result, plan.output)
@@ -140,8 +140,8 @@ def _measured(
 
 
 @contextmanager
-def settled(plan: Plan, task: Task, progress: Progress, candidates: str | Run | None = None) -> Iterator[Contest]:
-    """A task's contest; its documents can be read for as long as the context is open.
+def settled(plan: Plan, task: Task, progress: Progress, candidates: str | Run | None = None) -> Iterator[PreparedTask]:
+    """The task, prepared; its documents can be read for as long as the context is open.
 
     ``candidates`` is the plan's first stage, opened; None opens it here.
     """
@@ -151,7 +151,7 @@ def settled(plan: Plan, task: Task, progress: Progress, candidates: str | Run | 
     with closing(collection.documents):
         with progress.step(f"{task.id}  first stage", len(collection.documents)) as advance:
             run = first_stage(collection, choice, plan.depth, advance, plan.options)
-        made = contest(collection, run, plan.depth, plan.options, plan.queries or task.sample_queries)
+        made = prepare(collection, run, plan.depth, plan.options, plan.queries or task.sample_queries)
         if line := without_candidates(made):
             note(f"Note: {line}")
         yield made

@@ -1,4 +1,4 @@
-"""A contest: a task's candidates, judgements and protocol, settled once for every reranker that is measured on it."""
+"""Prepare a task: settle its candidates, judgements and protocol, once for every reranker."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ _BATCH = 1_000  # documents looked up at once
 
 
 @dataclass(frozen=True, slots=True)
-class Contest:
+class PreparedTask:
     """What every reranker of a task is given: candidates, judgements, protocol. Made once, used for each of them."""
 
     collection: Collection
@@ -27,9 +27,9 @@ class Contest:
     about: Candidates
 
 
-def contest(
+def prepare(
     collection: Collection, first_stage: Run, depth: int, options: Options, queries: int | None = None
-) -> Contest:
+) -> PreparedTask:
     """Settle a task's candidates and protocol.
 
     Args:
@@ -69,7 +69,7 @@ def contest(
         measure=task.measure,
         measure_library=library(),
     )
-    return Contest(collection, candidates, judgements, protocol, _about(candidates, judgements, protocol))
+    return PreparedTask(collection, candidates, judgements, protocol, _about(candidates, judgements, protocol))
 
 
 def keep_queries(collection: Collection, queries: int | None) -> tuple[Collection, str]:
@@ -87,17 +87,17 @@ def keep_queries(collection: Collection, queries: int | None) -> tuple[Collectio
     return kept, "by hash of the id"
 
 
-def without_candidates(contest: Contest) -> str:
+def without_candidates(prepared: PreparedTask) -> str:
     """A line about the judged queries that have no candidates; empty where all have some."""
-    asked = contest.collection.queries
-    count = sum(query_id not in contest.candidates.rankings for query_id in asked)
+    asked = prepared.collection.queries
+    count = sum(query_id not in prepared.candidates.rankings for query_id in asked)
     if not count:
         return ""
     reason = ""
-    if count == len(asked) and contest.candidates.name == "bm25":
+    if count == len(asked) and prepared.candidates.name == "bm25":
         reason = " BM25 finds only documents that share a word with the query: try --first-stage dense:MODEL."
     share = f"{count:,} of {len(asked):,}"
-    return f"{contest.protocol.task}: {share} judged queries have no candidates and count as 0.{reason}"
+    return f"{prepared.protocol.task}: {share} judged queries have no candidates and count as 0.{reason}"
 
 
 def by_judgement(ranking: Ranking, grades: Mapping[str, int]) -> list[str]:

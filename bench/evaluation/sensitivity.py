@@ -2,8 +2,8 @@
 
 A listwise model reads all candidates together, so their order and company can change its scores. Here the same task is
 measured again and again, each time with one thing varied, and set against the base: the first stage's order at the
-full depth, which is what the suite commands measure. Every variation is a contest of its own, evaluated like any other,
-and its scores are kept, so that a command that was stopped goes on where it was.
+full depth, which is what the suite commands measure. Every variation is a prepared task, evaluated like
+any other, and its scores are cached, so that an interrupted command can resume.
 """
 
 import json
@@ -20,7 +20,7 @@ from bench.errors import BenchError
 from bench.evaluation.cache import keeping, scorer
 from bench.evaluation.evaluate import ScoreLists, evaluate
 from bench.evaluation.plan import Plan, check, settled
-from bench.evaluation.prepare import Contest
+from bench.evaluation.prepare import PreparedTask
 from bench.evaluation.variations import VariesBlocks, variations
 from bench.files import write_whole
 from bench.leaderboard.columns import queries_of
@@ -97,7 +97,7 @@ def measure(plan: Plan, orders: int, progress: Progress) -> tuple[Sensitivity, P
     if len(plan.tasks) != 1:
         raise BenchError(f"Give one task, not {len(plan.tasks)}: {', '.join(task.id for task in plan.tasks)}.")
     check(plan)
-    with keeping(plan.output) as store, settled(plan, plan.tasks[0], progress) as contest:
+    with keeping(plan.output) as store, settled(plan, plan.tasks[0], progress) as prepared:
         (name,) = plan.rerankers
         with progress.step(f"loading {name}", None):
             reranker = load_reranker(name, plan.options)
@@ -105,7 +105,7 @@ def measure(plan: Plan, orders: int, progress: Progress) -> tuple[Sensitivity, P
         def kept(each: Reranker) -> ScoreLists | None:
             return scorer(store, each, plan.options, plan.cache_id)
 
-        base, found = study(contest, reranker, orders, plan.options.seed, kept, progress)
+        base, found = study(prepared, reranker, orders, plan.options.seed, kept, progress)
         # Everything else that the figures depend on is in the folder's name.
         path = plan.output / base.folder / f"sensitivity-{orders}-{plan.options.seed}.json"
         write_whole(path, _as_json(found).encode())
@@ -115,16 +115,16 @@ def measure(plan: Plan, orders: int, progress: Progress) -> tuple[Sensitivity, P
 
 
 def study(
-    contest: Contest, reranker: Reranker, orders: int, seed: int, scoring: Scoring, progress: Progress
+    prepared: PreparedTask, reranker: Reranker, orders: int, seed: int, scoring: Scoring, progress: Progress
 ) -> tuple[Result, Sensitivity]:
-    """Measure one contest in every variation; gives the base's result beside what was found.
+    """Measure one prepared task in every variation; gives the base's result beside what was found.
 
     ``scoring`` says how a reranker's lists get their scores, as in `bench.evaluation.evaluate.evaluate`.
     """
-    base, base_run = _evaluated("first-stage order", contest, reranker, scoring, progress)
+    base, base_run = _evaluated("first-stage order", prepared, reranker, scoring, progress)
     variants = []
-    for each in variations(contest, reranker, orders, seed):
-        result, run = _evaluated(each.name, each.contest, each.reranker, scoring, progress)
+    for each in variations(prepared, reranker, orders, seed):
+        result, run = _evaluated(each.name, each.prepared, each.reranker, scoring, progress)
         variants.append(
             Variant(
                 each.group, each.name, result.main, flips(base_run, run), result.per_query, _seen(each.distractors, run)
@@ -133,7 +133,7 @@ def study(
     found = Sensitivity(
         task=base.task,
         reranker=reranker.card,
-        protocol=contest.protocol,
+        protocol=prepared.protocol,
         seed=seed,
         base=base.main,
         variants=variants,
@@ -173,10 +173,10 @@ def render(found: Sensitivity, console: Console) -> None:
 
 
 def _evaluated(
-    name: str, contest: Contest, reranker: Reranker, scoring: Scoring, progress: Progress
+    name: str, prepared: PreparedTask, reranker: Reranker, scoring: Scoring, progress: Progress
 ) -> tuple[Result, Run]:
-    with progress.step(f"{contest.protocol.task}  {name}", len(contest.candidates.rankings)) as advance:
-        return evaluate(contest, reranker, scoring(reranker), advance)
+    with progress.step(f"{prepared.protocol.task}  {name}", len(prepared.candidates.rankings)) as advance:
+        return evaluate(prepared, reranker, scoring(reranker), advance)
 
 
 def _seen(distractors: Mapping[str, str], run: Run) -> float | None:

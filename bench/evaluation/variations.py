@@ -1,4 +1,4 @@
-"""A contest in its variations: the candidates in other orders, fewer of them, in smaller blocks, with a distractor."""
+"""Variations of a prepared task: other candidate orders, fewer candidates, smaller blocks, a distractor."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Protocol as TypingProtocol
 from typing import runtime_checkable
 
-from bench.evaluation.prepare import Contest
+from bench.evaluation.prepare import PreparedTask
 from bench.rerankers.base import CandidateList, Reranker
 from bench.rerankers.order_only import shuffled
 from bench.run import Ranking, Run, rank_by_score
@@ -28,32 +28,32 @@ class VariesBlocks(TypingProtocol):
 
 @dataclass(frozen=True, slots=True)
 class Variation:
-    """A contest with one thing varied; ``distractors`` gives the document that was added for a query, if one was."""
+    """A prepared task with one thing varied; ``distractors`` maps a query to its added document."""
 
     group: str
     name: str
-    contest: Contest
+    prepared: PreparedTask
     reranker: Reranker
     distractors: Mapping[str, str] = field(default_factory=dict)
 
 
-def variations(contest: Contest, reranker: Reranker, orders: int, seed: int) -> Iterator[Variation]:
-    """The contest with one thing varied at a time: random orders, reverse order, depths, block sizes, a distractor."""
+def variations(prepared: PreparedTask, reranker: Reranker, orders: int, seed: int) -> Iterator[Variation]:
+    """Vary one thing at a time: random orders, reverse order, depths, block sizes, a distractor."""
     for number in range(seed, seed + orders):
         name = f"random order {number}"
-        yield Variation("random order", name, _varied(contest, name, _shuffle(number)), reranker)
-    yield Variation("reverse order", "reverse order", _varied(contest, "reverse order", _reverse), reranker)
-    for depth in (depth for depth in DEPTHS if depth < contest.protocol.depth):
-        protocol = replace(contest.protocol, depth=depth)
-        cut = replace(contest, candidates=contest.candidates.top(depth), protocol=protocol)
+        yield Variation("random order", name, _varied(prepared, name, _shuffle(number)), reranker)
+    yield Variation("reverse order", "reverse order", _varied(prepared, "reverse order", _reverse), reranker)
+    for depth in (depth for depth in DEPTHS if depth < prepared.protocol.depth):
+        protocol = replace(prepared.protocol, depth=depth)
+        cut = replace(prepared, candidates=prepared.candidates.top(depth), protocol=protocol)
         yield Variation("depth", f"depth {depth}", cut, reranker)
     if isinstance(reranker, VariesBlocks):
-        for size in (size for size in BLOCKS if size < contest.protocol.depth):
-            yield Variation("block size", f"blocks of {size}", contest, reranker.with_block_size(size))
-    distractors = distractors_for(contest, seed)
+        for size in (size for size in BLOCKS if size < prepared.protocol.depth):
+            yield Variation("block size", f"blocks of {size}", prepared, reranker.with_block_size(size))
+    distractors = distractors_for(prepared, seed)
     places = {"distractor last": _last, "distractor at a random place": _anywhere(seed)} if distractors else {}
     for name, place in places.items():
-        varied = _varied(contest, name, _adding(distractors, place))
+        varied = _varied(prepared, name, _adding(distractors, place))
         yield Variation("distractor", name, varied, reranker, distractors)
 
 
@@ -61,15 +61,15 @@ Order = Callable[[str, list[str]], list[str]]
 """From a query's id and its documents' ids to the ids in the order they are to be given in."""
 
 
-def _varied(contest: Contest, name: str, order: Order) -> Contest:
-    """The contest as if the first stage had given another order: a place keeps its score, whoever stands there."""
+def _varied(prepared: PreparedTask, name: str, order: Order) -> PreparedTask:
+    """The same task after another candidate order: scores stay with the ranks."""
     rankings: dict[str, Ranking] = {}
-    for query_id, ranking in contest.candidates.rankings.items():
+    for query_id, ranking in prepared.candidates.rankings.items():
         ids = order(query_id, [document_id for document_id, _ in ranking])
         scores = [score for _, score in ranking]
         rankings[query_id] = list(zip(ids, scores + scores[-1:] * (len(ids) - len(scores)), strict=True))
-    protocol = replace(contest.protocol, candidate_order=name)
-    return replace(contest, candidates=Run(contest.candidates.name, rankings), protocol=protocol)
+    protocol = replace(prepared.protocol, candidate_order=name)
+    return replace(prepared, candidates=Run(prepared.candidates.name, rankings), protocol=protocol)
 
 
 def _reverse(_: str, ids: list[str]) -> list[str]:
@@ -104,21 +104,21 @@ def _adding(distractors: Mapping[str, str], at: Place) -> Order:
     return order
 
 
-def distractors_for(contest: Contest, seed: int) -> dict[str, str]:
+def distractors_for(prepared: PreparedTask, seed: int) -> dict[str, str]:
     """For each query a document from the other queries' candidates, neither its own candidate nor judged for it.
 
     Where relevance is told by the text, a document that its text makes relevant is none either. A query that has
     no candidates, or for which every document is taken, gets none.
     """
-    rankings = contest.candidates.rankings
+    rankings = prepared.candidates.rankings
     pool = list(dict.fromkeys(document_id for ranking in rankings.values() for document_id, _ in ranking))
     options: dict[str, Ranking] = {}
     for query_id, ranking in rankings.items():
-        taken = {query_id, *contest.judgements.get(query_id, {}), *(document_id for document_id, _ in ranking)}
+        taken = {query_id, *prepared.judgements.get(query_id, {}), *(document_id for document_id, _ in ranking)}
         start = _number(seed, "distractor", query_id) % len(pool) if pool else 0
         free = (document_id for document_id in _from(pool, start) if document_id not in taken)
         options[query_id] = [(document_id, 0.0) for document_id in islice(free, _TRIES)] if ranking else []
-    grades = contest.collection.judged(Run("distractors", options))
+    grades = prepared.collection.judged(Run("distractors", options))
     found = {
         query_id: [document_id for document_id, _ in ranking if grades.get(query_id, {}).get(document_id, 0) <= 0]
         for query_id, ranking in options.items()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.collections.collection import Collection
 from bench.evaluation.evaluate import evaluate
-from bench.evaluation.prepare import contest
+from bench.evaluation.prepare import prepare
 from bench.protocol import Protocol
 from bench.rerankers.base import CandidateList, Card, Options, Scored
 from bench.results import Candidates, Cost, Cut, Result, write_result
@@ -116,7 +116,7 @@ def measure(
     first_stage: Run | None = None,
 ) -> Path:
     """Measure a written-down order on the toy collection by the real pipeline; gives the result's path."""
-    settled = contest(collection or toy_collection(), first_stage or toy_first_stage(), depth, Options(), queries)
+    settled = prepare(collection or toy_collection(), first_stage or toy_first_stage(), depth, Options(), queries)
     card = Card(reranker, f"fingerprint of {reranker}", "own", needs=frozenset())
     result, run = evaluate(settled, Scripted(card, orders))
     return write_result(result, run, output)

@@ -17,7 +17,7 @@ from bench.collections.collection import Collection
 from bench.collections.mkqa import read_questions
 from bench.errors import BenchError
 from bench.evaluation.evaluate import evaluate
-from bench.evaluation.prepare import contest
+from bench.evaluation.prepare import prepare
 from bench.first_stage.runs import read_manifests
 from bench.measures import STANDARD, per_query
 from bench.rerankers import load
@@ -58,7 +58,7 @@ class AnyDocuments:
 def result_bytes(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     run = Run("made", {"q1": [("d1", 2.0), ("d2", 1.0)]})
     collection = Collection(TASK, {"q1": "text"}, {"q1": {"d1": 1}}, AnyDocuments(), "made")
-    result, reranked = evaluate(contest(collection, run, 100, Options()), load("random", Options()))
+    result, reranked = evaluate(prepare(collection, run, 100, Options()), load("random", Options()))
     return write_result(result, reranked, tmp_path_factory.mktemp("result")).read_bytes()
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bench.collections.collection import Collection
 from bench.errors import BenchError
 from bench.evaluation.evaluate import evaluate
-from bench.evaluation.prepare import Contest, contest
+from bench.evaluation.prepare import PreparedTask, prepare
 from bench.measures import STANDARD, Measure
 from bench.rerankers import load
 from bench.rerankers.base import CandidateList, Card, Options, Scored
@@ -58,8 +58,8 @@ def settle(
     depth: int = 100,
     queries: int | None = None,
     task: Task = TASK,
-) -> Contest:
-    return contest(collection(judgements, task=task), run, depth, Options(), queries)
+) -> PreparedTask:
+    return prepare(collection(judgements, task=task), run, depth, Options(), queries)
 
 
 MINE = Card(name="mine", fingerprint="x", family="own", needs=frozenset())
@@ -77,7 +77,7 @@ class ByFunction:
             yield Scored(each.query_id, tuple(self.function(each)))
 
 
-def ndcg(settled: Contest, name: str) -> float:
+def ndcg(settled: PreparedTask, name: str) -> float:
     return evaluate(settled, load(name, Options()))[0].main
 
 
@@ -93,7 +93,7 @@ def test_a_constant_scorer_gives_exactly_the_first_stage(names: list[str], data:
     grades = {name: data.draw(st.integers(-1, 2)) for name in names}
     depth = data.draw(st.integers(1, len(names)))
     given_run = run_of(q=data.draw(st.permutations(names)))
-    settled = contest(collection({"q": grades}, names), given_run, depth, Options())
+    settled = prepare(collection({"q": grades}, names), given_run, depth, Options())
     constant, reranked = evaluate(settled, ByFunction(lambda each: [score] * len(each.ids)))
     first, kept = evaluate(settled, load("first-stage", Options()))
     assert order(reranked) == order(kept) == order(given_run)[:depth]
@@ -106,7 +106,7 @@ def test_a_constant_scorer_gives_exactly_the_first_stage(names: list[str], data:
 def test_the_oracle_is_the_ceiling_and_nobody_is_above_it(names: list[str], data: st.DataObject):
     grades = {name: data.draw(st.integers(-1, 3)) for name in names}
     found = data.draw(st.lists(st.sampled_from(names), min_size=1, unique=True))
-    settled = contest(collection({"q": grades}, names), run_of(q=found), 100, Options())
+    settled = prepare(collection({"q": grades}, names), run_of(q=found), 100, Options())
     oracle, reranked = evaluate(settled, load("oracle", Options()))
     assert oracle.main == oracle.candidates.ceiling
     assert sorted(order(reranked)) == sorted(found)
@@ -116,7 +116,7 @@ def test_the_oracle_is_the_ceiling_and_nobody_is_above_it(names: list[str], data
 
 def test_ties_go_to_the_candidate_that_came_first():
     # Scores 1, 2, 1, 2 over z, a, m, b. By document name the order would be b, a, z, m or a, b, m, z.
-    settled = contest(collection({"q": {"a": 1}}, "zamb"), run_of(q="zamb"), 100, Options())
+    settled = prepare(collection({"q": {"a": 1}}, "zamb"), run_of(q="zamb"), 100, Options())
     _, reranked = evaluate(settled, ByFunction(lambda each: (1.0, 2.0, 1.0, 2.0)))
     assert order(reranked) == ["a", "b", "z", "m"]
 
@@ -377,7 +377,7 @@ def test_the_protocol_says_what_the_figure_depends_on():
     base = settle(judgements, run_of(q="abc")).protocol
     assert base.differences(settle(judgements, run_of(q="abc")).protocol) == []
 
-    def changed(settled: Contest) -> set[str]:
+    def changed(settled: PreparedTask) -> set[str]:
         return {line.partition(":")[0] for line in base.differences(settled.protocol)}
 
     assert changed(settle({"q": {"a": 2}}, run_of(q="abc"))) == {"data"}
@@ -385,17 +385,17 @@ def test_the_protocol_says_what_the_figure_depends_on():
     assert changed(settle(judgements, run_of(q="abc"), depth=2)) == {"depth", "texts"}
     edited = collection(judgements)
     edited.documents._texts["c"] = "edited"
-    assert changed(contest(edited, run_of(q="abc"), 100, Options())) == {"texts"}
+    assert changed(prepare(edited, run_of(q="abc"), 100, Options())) == {"texts"}
     assert changed(settle(judgements, run_of(q="abc"), task=replace(TASK, join_title=True))) == {"text_rule"}
     assert changed(settle(judgements, run_of(q="abc"), task=replace(TASK, measure="MAP"))) == {"measure"}
     assert changed(settle(judgements, run_of(q="abc"), task=replace(TASK, drop_identical_ids=True))) == {
         "identical_ids"
     }
     assert changed(settle(judgements, run_of(q="abc"), task=replace(TASK, split="dev"))) == {"split"}
-    caps = contest(collection(judgements), run_of(q="abc"), 100, Options(max_query_length=1, max_doc_length=2))
+    caps = prepare(collection(judgements), run_of(q="abc"), 100, Options(max_query_length=1, max_doc_length=2))
     assert changed(caps) == {"max_query_length", "max_doc_length"}
     assert (
-        changed(contest(collection(judgements), run_of(q="abc"), 100, Options(device="cpu", dtype="float32"))) == set()
+        changed(prepare(collection(judgements), run_of(q="abc"), 100, Options(device="cpu", dtype="float32"))) == set()
     )
 
 

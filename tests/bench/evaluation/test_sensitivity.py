@@ -14,7 +14,7 @@ from bench.collections.collection import Collection, Documents
 from bench.comparison.agreement import Flips
 from bench.errors import BenchError
 from bench.evaluation.plan import Plan
-from bench.evaluation.prepare import Contest, contest
+from bench.evaluation.prepare import PreparedTask, prepare
 from bench.evaluation.sensitivity import Sensitivity, Variant, measure, render, study
 from bench.evaluation.variations import distractors_for
 from bench.measures import Judgements
@@ -86,7 +86,7 @@ class InBlocks(Own):
             )
 
 
-def settled(depth: int = DEPTH, judge: Callable[[Run, Documents], Judgements] | None = None) -> Contest:
+def settled(depth: int = DEPTH, judge: Callable[[Run, Documents], Judgements] | None = None) -> PreparedTask:
     """Three queries with documents of their own, d<query>-<place>; the text says how good a document is."""
     names = {str(query): [f"d{query}-{place}" for place in range(depth)] for query in range(3)}
     texts = {name: str(float((7 * place) % depth)) for ids in names.values() for place, name in enumerate(ids)}
@@ -97,10 +97,10 @@ def settled(depth: int = DEPTH, judge: Callable[[Run, Documents], Judgements] | 
     collection = Collection(
         Task("folder", "made"), {query: f"query {query}" for query in names}, judgements, Texts(texts), "made", judge
     )
-    return contest(collection, run, depth, Options())
+    return prepare(collection, run, depth, Options())
 
 
-def found_by(reranker: Reranker, of: Contest | None = None, orders: int = 4) -> Sensitivity:
+def found_by(reranker: Reranker, of: PreparedTask | None = None, orders: int = 4) -> Sensitivity:
     return study(of or settled(), reranker, orders, 0, lambda _: None, Quiet())[1]
 
 
@@ -168,7 +168,7 @@ def test_block_sizes_are_varied_where_the_reranker_lets_them() -> None:
     assert any("reads so few" in note for note in found_by(InBlocks(), settled(depth=5)).notes)
 
 
-def distractors(of: Contest) -> dict[str, str]:
+def distractors(of: PreparedTask) -> dict[str, str]:
     return distractors_for(of, 0)
 
 

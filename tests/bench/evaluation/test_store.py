@@ -23,7 +23,7 @@ from bench.evaluation import cache
 from bench.evaluation import store as store_module
 from bench.evaluation.cache import KeptScores, chunk_key, keeping, scorer
 from bench.evaluation.evaluate import evaluate
-from bench.evaluation.prepare import contest
+from bench.evaluation.prepare import prepare
 from bench.evaluation.store import STORE, Store
 from bench.lock import LOCK, locked
 from bench.rerankers.base import CandidateList, Card, Options, Scored
@@ -549,7 +549,7 @@ def test_a_resumed_results_cost_is_the_whole_cost(tmp_path: Path, capsys: pytest
     judgements = {query_id: {"d1": 1} for query_id in queries}
     run = Run("made", {query_id: [("d0", 2.0), ("d1", 1.0)] for query_id in queries})
     collection = Collection(Task("folder", "made"), queries, judgements, AnyDocuments(), "made")
-    settled = contest(collection, run, 100, OPTIONS)
+    settled = prepare(collection, run, 100, OPTIONS)
     results = []
     for _ in range(2):
         with keeping(tmp_path) as store:

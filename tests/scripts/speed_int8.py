@@ -1,4 +1,4 @@
-"""`python -m tests.speed_int8 FOLDER QUERIES`: what int8 weights give on a CPU, in documents/s and nDCG@10.
+"""`python -m tests.scripts.speed_int8 FOLDER QUERIES`: what int8 weights give on a CPU, in documents/s and nDCG@10.
 
 FOLDER is a collection in BEIR format with a test split. The embedded checkpoint reranks BM25's top 100 of so many of
 its queries, as it is and with its linear layers quantised by torch (int8 weights, activations to int8 as they come),

@@ -1,4 +1,4 @@
-"""`python -m tests.speed_means`: what each means of the reranker's speed gives on this machine's CPU.
+"""`python -m tests.scripts.speed_means`: what each means of the reranker's speed gives on this machine's CPU.
 
 A means is taken away by itself, and the same lists are scored with it and without it in turn. The figure is the time
 without over the time with, the median of five pairs; 1.00 gives nothing. The model is that of

@@ -1,4 +1,4 @@
-"""`python -m tests.seen_documents FOLDER RESULT...`: what a reranker gains on documents that training has seen judged.
+"""`python -m tests.scripts.seen_documents FOLDER RESULT...`: a reranker's gain on documents judged in training.
 
 FOLDER is a collection in BEIR format with a train split, each RESULT a `result.json` of a reranker on its test split. A
 test query counts as seen where one of its relevant documents is relevant to a training query too.
@@ -12,7 +12,7 @@ import pandas as pd
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.seen_documents")
+    parser = argparse.ArgumentParser(prog="python -m tests.scripts.seen_documents")
     parser.add_argument("folder", type=Path)
     parser.add_argument("results", type=Path, nargs="+", metavar="RESULT")
     given = parser.parse_args()

@@ -14,7 +14,7 @@ from bench.collections.collection import Collection
 from bench.errors import BenchError
 from bench.evaluation.evaluate import evaluate
 from bench.evaluation.plan import Plan, settled
-from bench.evaluation.prepare import contest
+from bench.evaluation.prepare import prepare
 from bench.first_stage import dense
 from bench.first_stage.dense import dense_run
 from bench.first_stage.runs import first_stage
@@ -88,7 +88,7 @@ def test_a_querys_own_document_takes_no_place(beir_folder: Callable[..., Path]):
 
 def test_reranking_a_dense_run_with_its_own_model_changes_nothing(collection: Collection):
     run = dense_run(collection, "minilm", 100)
-    settled = contest(collection, run, 100, Options())
+    settled = prepare(collection, run, 100, Options())
     _, reranked = evaluate(settled, load("minilm", Options()))
     assert orders(reranked) == orders(run)
 

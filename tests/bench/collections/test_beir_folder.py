@@ -19,7 +19,7 @@ from bench.collections.collection import Collection, check_judged
 from bench.collections.load import load
 from bench.collections.texts import hash_texts
 from bench.errors import BenchError
-from bench.evaluation.prepare import contest
+from bench.evaluation.prepare import prepare
 from bench.rerankers.base import Options
 from bench.run import Run
 from bench.suites.folder import folder_task
@@ -168,7 +168,7 @@ def test_a_judged_query_without_text_is_kept_to_count_as_0_and_named(small: Path
     )
     # A run's candidates for it are nobody's answer to a question that cannot be asked.
     run = Run("mine", {"q1": [("d1", 1.0)], "q2": [("d2", 1.0)]})
-    settled = contest(collection, run, 10, Options())
+    settled = prepare(collection, run, 10, Options())
     assert settled.candidates.rankings == {"q2": [("d2", 1.0)]}
     assert settled.protocol.queries == 2
     assert settled.about.ceiling == pytest.approx(1 / 1.6309297536 / 2)  # q2 finds one of its two, q1 counts as 0

@@ -339,7 +339,7 @@ BIG = """
 import random, resource, time
 from pathlib import Path
 from bench.collections.collection import Collection
-from bench.evaluation.prepare import contest
+from bench.evaluation.prepare import prepare
 from bench.evaluation.evaluate import evaluate
 from bench.rerankers import load
 from bench.rerankers.base import Options
@@ -373,7 +373,7 @@ run = read_run(Path("run.trec"))
 lap("reading-the-run")
 judgements = {query: {name: 1 for name, _ in draw.sample(ranking, 3)} for query, ranking in run.rankings.items()}
 collection = Collection(Task("folder", "big"), {query: query for query in judgements}, judgements, Texts(), "made")
-settled = contest(collection, run, 100, Options())
+settled = prepare(collection, run, 100, Options())
 collection.documents.settled = True
 lap("settling")
 for name in ("first-stage", "reverse", "random", "oracle"):
