@@ -1,4 +1,4 @@
-"""A lock on an output folder: one command at a time writes there."""
+"""A lock on an output folder, so that one command at a time writes there."""
 
 import fcntl
 import os
@@ -16,7 +16,7 @@ from bench.suites import SUITES
 
 LOCK = ".lock"
 PATIENCE = 5.0
-"""Seconds that a second command waits for the first one's output folder."""
+"""Seconds to wait for another command that has the folder locked."""
 
 _HOLDER = re.compile(rb"(\d+\n)?")
 _TEMPORARY = re.compile(r"\.(result\.json|run\.trec\.gz|sensitivity(?:-\d+--?\d+)?\.json)\.\d+")
@@ -24,14 +24,13 @@ _TEMPORARY = re.compile(r"\.(result\.json|run\.trec\.gz|sensitivity(?:-\d+--?\d+
 
 @contextmanager
 def locked(output: Path, patience: float = PATIENCE) -> Iterator[None]:
-    """Hold an output folder's lock, and remove what killed commands left half-written in it.
+    """Lock an output folder, and remove the temporary files that killed commands left in it.
 
-    The kernel lets go of the lock when the process ends, however it ends.
-
-    The lock file is never removed: one command could hold the removed file, and another a new one of the same name.
+    The kernel releases the lock when the process ends, however it ends. The lock file is never removed: one command
+    could have the removed file locked, and another a new one of the same name.
 
     Raises:
-        BenchError: naming the process that still holds the folder after ``patience`` seconds, or where the folder
+        BenchError: naming the process that still has the folder locked after ``patience`` seconds, or where the folder
             cannot be written.
     """
     with _lock_file(output) as stream:
@@ -44,7 +43,7 @@ def _lock_file(output: Path) -> IO[bytes]:
     path = output / LOCK
     try:
         output.mkdir(parents=True, exist_ok=True)
-        # A link could lead to any file of the user's, and the lock's holder is written into the file.
+        # Not through a link: the process id is written to the file, and a link could lead to any file of the user's.
         number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
     except OSError as error:
         if path.is_symlink():
@@ -63,11 +62,11 @@ def _foreign(path: Path) -> BenchError:
 
 
 def _remove_leftovers(output: Path) -> None:
-    """Remove the temporary files of `bench.files.write_whole` that a kill left; with the lock held, none is in use."""
+    """Remove the temporary files of `bench.files.write_whole` that a kill left; under the lock, none is in use."""
     for suite in (*SUITES, "folder"):
         for folder, _, names in os.walk(output / suite):
             for name in filter(_TEMPORARY.fullmatch, names):
-                # What may not be removed is in nobody's way.
+                # A file that cannot be removed does no harm.
                 with suppress(OSError):
                     (Path(folder) / name).unlink()
 
@@ -77,7 +76,7 @@ def _unwritable(output: Path, error: OSError) -> BenchError:
 
 
 def _take(stream: IO[bytes], output: Path, patience: float) -> None:
-    """Take the lock and write down who has it."""
+    """Take the lock and write this process's id to its file."""
     until = time.monotonic() + patience
     told = False
     while not _try(stream, output):
@@ -105,5 +104,5 @@ def _try(stream: IO[bytes], output: Path) -> bool:
     except BlockingIOError:
         return False
     except OSError as error:
-        note(f"{output} cannot be locked ({error.strerror}). See that no other command writes there.")
+        note(f"{output} cannot be locked ({error.strerror}). Make sure that no other command writes there.")
     return True
