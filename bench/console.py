@@ -4,7 +4,6 @@ Tables are rich's; their cells are ``Text(terminal(...))`` of `bench.escape`.
 """
 
 import logging
-import re
 import sys
 import traceback
 from pathlib import Path
@@ -12,9 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from bench.escape import shell_word, terminal
-
-_LOGIN = re.compile(r"(:/{1,2})[^/\s@]+@")
+from bench.escape import shell_word, terminal, without_login
 
 
 class Terminal(Console):
@@ -30,7 +27,7 @@ def note(text: str) -> None:
 
     A message may quote an argument, and an argument may be a URL with a password, which is not printed.
     """
-    Terminal(stderr=True, soft_wrap=True).print(Text(terminal(_LOGIN.sub(r"\1***@", text))))
+    Terminal(stderr=True, soft_wrap=True).print(Text(terminal(without_login(text))))
 
 
 def say(text: str) -> None:

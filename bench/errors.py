@@ -7,7 +7,3 @@ class BenchError(Exception):
     The message says what is wrong, where, and what to do; the command line prints it without a traceback and ends
     with exit status 2.
     """
-
-
-class Stopped(Exception):
-    """Ctrl-C, with a message that says what is kept and how to go on; the command line ends with exit status 130."""

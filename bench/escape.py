@@ -20,6 +20,7 @@ _SPACE = re.compile("[\t\n\r\x0b\x0c\x85\u2028\u2029]+")
 _MARKDOWN = str.maketrans(
     {character: f"\\{character}" for character in "\\`*_[]{}()#!|~$^"} | {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 )
+_LOGIN = re.compile(r"(:/{1,2})[^/\s@]+@")
 _MENTION = re.compile(r"(?<![A-Za-z0-9])@(?=[A-Za-z0-9])")
 _LINK = re.compile(r"(?<=[A-Za-z]):(?=//)|(?<=www)\.", re.IGNORECASE)
 _LATEX = str.maketrans(
@@ -44,6 +45,11 @@ def terminal(text: str) -> str:
     still read ``[red]`` as a style: give it ``rich.text.Text(terminal(text))``, which it does not parse.
     """
     return _UNSEEN.sub(_visible, _SPACE.sub(" ", text))
+
+
+def without_login(text: str) -> str:
+    """Text without the user names and passwords of its URLs."""
+    return _LOGIN.sub(r"\1***@", text)
 
 
 def shell_word(text: str) -> str:

@@ -66,11 +66,11 @@ class Protocol:
         return [f"{name}: {mine[name]!r} and {theirs[name]!r}" for name in mine if mine[name] != theirs[name]]
 
 
-def digest(parts: Iterable[str]) -> str:
-    """A hash of many strings that keeps their borders; sixteen hexadecimal digits."""
+def digest(parts: Iterable[str], digits: int = 16) -> str:
+    """A hash of many strings that keeps their borders; at most 64 hexadecimal digits."""
     hasher = hashlib.sha256()
     for part in parts:
         encoded = part.encode("utf-8", "surrogatepass")
         hasher.update(len(encoded).to_bytes(8, "big"))
         hasher.update(encoded)
-    return hasher.hexdigest()[:16]
+    return hasher.hexdigest()[:digits]

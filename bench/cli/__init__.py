@@ -17,8 +17,7 @@ import typer
 from bench.cli import measuring, overview, results  # noqa: F401  (they register their commands)
 from bench.cli.options import app
 from bench.console import log_to_stderr, note, note_lines, note_traceback
-from bench.errors import BenchError, Stopped
-from bench.evaluation.interrupt import interruptible
+from bench.errors import BenchError
 
 
 def main() -> None:
@@ -35,9 +34,6 @@ def main() -> None:
         status = _run(sys.argv[1:])
         if sys.stdout:  # None where it was closed before the start
             sys.stdout.flush()
-    except KeyboardInterrupt:
-        note("Stopped.")
-        status = 130
     except OSError as error:
         status = _failed(error)
     except Exception as error:
@@ -55,7 +51,7 @@ def _run(arguments: Sequence[str]) -> int:
     try:
         # Typer would print its messages itself, as they come, and end with 1 for a closed pipe.
         command = typer.main.get_command(app)
-        with interruptible(), command.make_context(_program(), list(arguments)) as context:
+        with command.make_context(_program(), list(arguments)) as context:
             command.invoke(context)
     except typer.Exit as ended:
         return ended.exit_code
@@ -63,9 +59,6 @@ def _run(arguments: Sequence[str]) -> int:
         _explain(error)
     except (BenchError, RerankerError) as error:
         note(f"Error: {error}")
-    except Stopped as stopped:
-        note(str(stopped))
-        return 130
     else:
         return 0
     return 2

@@ -186,10 +186,10 @@ def sensitivity(
 
 
 def _measure(plan: "Plan") -> None:
+    from bench.evaluation.cache import CACHE
     from bench.evaluation.plan import run
-    from bench.evaluation.store import STORE
     from bench.leaderboard.summary import Bar, show, stdout
 
     results = run(plan, Bar(Console(stderr=True)))
-    show(results, stdout(), plan.output / STORE)
+    show(results, stdout(), plan.output / CACHE)
     say(f"Written to {plan.output}/")

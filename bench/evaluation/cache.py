@@ -1,73 +1,210 @@
 """Score cache, so that an interrupted command can resume and a repeated one does not score again.
 
-A chunk of lists (see `bench.evaluation.evaluate`) is scored in the same forward passes, and company in a forward pass
-can change a score's last bits. So a chunk is the unit of keeping: its answers are written in one transaction as soon as
-they are there, under the hash of everything that decides them, and found again only by a chunk of the very same lists
-in the same order. A changed reranker, cap, text, candidate or neighbour is another hash. Where one row of a chunk is
-damaged, the whole chunk is scored again, since one list alone would be scored in other company.
+The unit is the chunk of lists that are scored together (`bench.evaluation.evaluate`), since batch composition can
+change a score's last bits. Its key hashes everything that decides its scores, so its answers are found again only for
+the same lists in the same order, scored by the same reranker under the same caps.
 
 What cannot be fingerprinted (a server, a class of the user's own without a ``fingerprint``) may be another model in the
-next command. Its scores are shared within one command alone, unless the user vouches for the model with a cache id.
+next command. Its scores are cached in memory, for one command, unless the user vouches for the model with a cache id.
 """
 
 import dataclasses
 import hashlib
-import struct
-from collections.abc import Iterable, Iterator, Sequence
+import io
+import json
+import os
+import stat
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from bench.console import note
+from bench.errors import BenchError
 from bench.evaluation.evaluate import Answered, ScoreLists, ask
-from bench.evaluation.interrupt import interruptible
-from bench.evaluation.store import STORE, Rows, Store, checksum_of
+from bench.files import kind
+from bench.interrupt import resumable
 from bench.lock import locked
+from bench.protocol import digest
 from bench.rerankers.base import CandidateList, Card, Options, Reranker, Scored
 from bench.rerankers.fusion import Fusion
 
-_LAYOUT = "kept scores 1"
+CACHE = "scores.cache"
+
+_OLD = "scores.sqlite"
+_LAYOUT = "score cache 1"
+_DIGITS = 64
 _ARITHMETIC = ("torch", "transformers", "sentence-transformers", "tokenizers", "numpy")
-_COUNTS = struct.Struct("<d4q")
+
+
+class Log:
+    """Answers by chunk, in an append-only log: a file, or memory where no path is given.
+
+    A record is the line ``SHA-256 of the rest, key, JSON``, with a line break before and after it, so that damage to
+    one record does not reach the next. Nothing in the file is changed once it is written. A damaged record is ignored.
+
+    ``lists`` counts the lists that the present command found or added, ``found`` those that it found.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        """Open or make the file.
+
+        Raises:
+            BenchError: where the file cannot be read or written. Damage is no error: it is reported and ignored.
+        """
+        self.path = path
+        self.lists = self.found = 0
+        self._records: dict[str, tuple[int, int]] = {}  # key: place in the file, length in bytes
+        if path and kind(path) not in (0, stat.S_IFREG):
+            raise BenchError(f"{path} is not a regular file. Remove it, or choose another folder with --output.")
+        with self._usable():
+            self._file = path.open("a+b", buffering=0) if path else io.BytesIO()
+            damaged = self._index(path) if path else 0
+        if damaged:
+            note(f"{path} is damaged. Records ignored: {damaged:,}. Lists that only they contain are scored again.")
+
+    def get(self, key: str, lists: Sequence[CandidateList]) -> Answered | None:
+        """A chunk's answers, or None where there are none.
+
+        Raises:
+            BenchError: where the file cannot be read.
+        """
+        if key not in self._records:
+            return None
+        place, length = self._records[key]
+        with self._usable():
+            self._file.seek(place)
+            record = _checked(self._file.read(length))
+        if record is None or record[0] != key:  # it was damaged since the file was opened
+            note(f"{self.path} is damaged. The lists from query {lists[0].query_id!r} on are scored again.")
+            return None
+        seconds, answers = json.loads(record[1])
+        self.lists += len(lists)
+        self.found += len(lists)
+        scored = [
+            Scored(of.query_id, tuple(scores), *counts) for of, (scores, *counts) in zip(lists, answers, strict=True)
+        ]
+        return Answered(scored, seconds, cache=self.path.name if self.path else "this command")
+
+    def add(self, key: str, answered: Answered) -> None:
+        """Append a chunk's answers; they are on the disk when this returns.
+
+        Raises:
+            BenchError: where they cannot be written; the file is then as it was before.
+        """
+        content = [answered.seconds, [dataclasses.astuple(each)[1:] for each in answered.answers]]
+        record = f"{key} {json.dumps(content)}".encode()
+        line = hashlib.sha256(record).hexdigest().encode() + b" " + record + b"\n"
+        with self._usable():
+            end = self._file.seek(0, os.SEEK_END)
+            try:
+                rest = b"\n" + line
+                while rest:
+                    rest = rest[self._file.write(rest) :]
+                if self.path:
+                    os.fsync(self._file.fileno())
+            except OSError:
+                self._file.truncate(end)
+                raise
+        self._records[key] = (end + 1, len(line))
+        self.lists += len(answered.answers)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _index(self, path: Path) -> int:
+        """Find the records in the file; gives the number of damaged ones."""
+        place = damaged = 0
+        with path.open("rb") as lines:
+            for line in lines:
+                if record := _checked(line):
+                    self._records[record[0]] = (place, len(line))
+                elif line != b"\n":
+                    damaged += 1
+                place += len(line)
+        return damaged
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise BenchError(
+                f"Cannot use the score cache {self.path}: {error.strerror or error}. {self.lists:,} lists of this "
+                "command are cached. Free the disk or restore the file's permissions, then run the same command again."
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreCache:
+    """An output folder's score cache, and one in memory for scores that must not outlive the command."""
+
+    file: Log
+    memory: Log = field(default_factory=Log)
+
+    def __str__(self) -> str:
+        """What is cached, in a sentence or two."""
+        cached = f"{self.file.lists:,} lists cached."
+        if self.memory.lists:
+            cached += (
+                f" {self.memory.lists:,} lists not cached, because their reranker has no fingerprint: give --cache-id "
+                "TEXT to cache them for every command with that id."
+            )
+        return cached
 
 
 @contextmanager
-def keeping(output: Path) -> Iterator["Store"]:
-    """Hold an output folder alone, with the scores kept in it.
+def score_cache(output: Path) -> Iterator[ScoreCache]:
+    """Lock an output folder and open its score cache. Ctrl-C within the context prints what is cached.
 
     Raises:
-        BenchError: where another command holds the folder and does not let go, or the file cannot be written.
-        Stopped: for Ctrl-C inside the context, saying what is kept and how to go on.
+        BenchError: where another command keeps the folder locked, or the folder or the file cannot be written.
     """
-    with locked(output), closing(Store(output / STORE)) as store, interruptible(lambda: _kept(store)):
-        yield store
+    with locked(output):
+        if (output / _OLD).exists():
+            note(f"{output / _OLD} is from an older version and is no longer used. Delete it to free the disk.")
+        with closing(Log(output / CACHE)) as file:
+            scores = ScoreCache(file)
+            with resumable(scores.__str__):
+                yield scores
 
 
-def scorer(store: Store, reranker: Reranker, options: Options, cache_id: str = "") -> ScoreLists | None:
-    """The score cache put before a reranker; None for one that reads no texts, since asking it costs less.
+def scorer(scores: ScoreCache, reranker: Reranker, options: Options, cache_id: str = "") -> ScoreLists | None:
+    """Scores chunks from the cache, else by the reranker; None for a reranker that reads no texts and costs less.
 
-    A fusion is made of the scores kept for the reranker that it fuses, so that both together cost one of them.
+    A fusion uses the scores that are cached for the reranker that it fuses, so both together cost one of them.
 
     Args:
-        store: The output folder's cache.
-        reranker: What is asked for the lists that are not in the cache.
+        scores: The output folder's cache.
+        reranker: Scores the lists that are not in the cache.
         options: The command's options.
         cache_id: The user's word that a reranker without a fingerprint is the same one as in every other command with
             this id; without one, such a reranker gets no scores of another command.
     """
     if isinstance(reranker, Fusion):
-        return _fused(reranker, scorer(store, reranker.reranker, options, cache_id))
+        return _fused(reranker, scorer(scores, reranker.reranker, options, cache_id))
     if "texts" not in reranker.card.needs:
         return None
-    if getattr(reranker, "cacheable", True):
-        return KeptScores(store, reranker, options)
-    return KeptScores(store if cache_id else store.passing, reranker, options, cache_id)
+    cacheable = getattr(reranker, "cacheable", True)
+    log = scores.file if cacheable or cache_id else scores.memory
+    vouched = "" if cacheable else cache_id
+
+    def score(lists: Sequence[CandidateList]) -> Answered:
+        key = chunk_key(reranker.card, options, lists, vouched)
+        answered = log.get(key, lists)
+        if answered is None:
+            answered = ask(reranker, lists)
+            log.add(key, answered)
+        return answered
+
+    return score
 
 
 def _fused(fusion: Fusion, score: ScoreLists | None) -> ScoreLists:
-    """Answers of the reranker that a fusion fuses, fused."""
+    """Scores chunks by the reranker that a fusion fuses, and fuses the answers."""
 
     def fuse(lists: Sequence[CandidateList]) -> Answered:
         answered = score(lists) if score else ask(fusion.reranker, lists)
@@ -76,82 +213,22 @@ def _fused(fusion: Fusion, score: ScoreLists | None) -> ScoreLists:
     return fuse
 
 
-@dataclass(frozen=True, slots=True)
-class KeptScores:
-    """Answers a chunk from the store, else by the reranker, and then keeps the answers."""
+def chunk_key(card: Card, options: Options, lists: Sequence[CandidateList], cache_id: str = "") -> str:
+    """The hash of everything that decides a chunk's scores.
 
-    store: Rows
-    reranker: Reranker
-    options: Options
-    cache_id: str = ""
-
-    def __call__(self, lists: Sequence[CandidateList]) -> Answered:
-        """Answer one chunk.
-
-        Raises:
-            BenchError: where the reranker answers badly, or answers cannot be kept; those of earlier chunks stay.
-        """
-        chunk = chunk_key(self.reranker.card, self.options, lists, self.cache_id)
-        found = self._found(chunk, lists)
-        if found is None:
-            answered = ask(self.reranker, lists)
-            share = answered.seconds / len(lists)
-            packed = [_pack(answer, share) for answer in answered.answers]
-            self.store.write(chunk, packed)
-            # What goes on is what was kept: a resumed command sees the same numbers, in the same types.
-            found = Answered([_unpack(each, of)[0] for each, of in zip(packed, lists, strict=True)], answered.seconds)
-        self.store.lists += len(lists)
-        return found
-
-    def _found(self, chunk: bytes, lists: Sequence[CandidateList]) -> Answered | None:
-        rows = self.store.read(chunk)
-        if not rows:
-            return None
-        answers: list[Scored] = []
-        seconds = 0.0
-        for place, of in enumerate(lists):
-            answer, checksum = rows.get(place, (None, None))
-            if not isinstance(answer, bytes) or checksum != checksum_of(chunk, place, answer):
-                note(
-                    f"{self.store.name}: the row of query {of.query_id!r} is damaged. It is scored again, with the "
-                    f"{len(lists) - 1} lists of its chunk."
-                )
-                return None
-            scored, share = _unpack(answer, of)
-            answers.append(scored)
-            seconds += share
-        self.store.found += len(lists)
-        return Answered(answers, seconds, kept=self.store.name)
-
-
-def chunk_key(card: Card, options: Options, lists: Sequence[CandidateList], cache_id: str = "") -> bytes:
-    """The hash of all that decides a chunk's scores.
-
-    That is: who scores (fingerprint, device, precision, settings), the command's options, the versions of the packages
-    that do the arithmetic, and the ordered lists with all that they carry. Of the protocol, the caps are among the
-    options, and the rest acts through the lists alone.
+    That is the reranker (fingerprint, device, precision, settings), the command's options (the caps among them), the
+    versions of the packages that do the arithmetic, and the ordered lists with all that they carry.
     """
     who = [card.fingerprint, card.device, card.dtype, repr(sorted(card.settings.items()))]
     vouched = [f"cache id {cache_id}"] if cache_id else []
     parts = [_LAYOUT, *who, *vouched, repr(dataclasses.astuple(options)), *_versions(), *map(_list_key, lists)]
-    return _hash(parts).digest()
+    return digest(parts, _DIGITS)
 
 
 def _list_key(candidates: CandidateList) -> str:
     counts = f"{len(candidates.ids)} {len(candidates.texts)}"
     numbers = repr((candidates.first_stage_scores, candidates.grades))
-    texts = (*candidates.ids, *candidates.texts)
-    return _hash([candidates.query_id, candidates.query, counts, numbers, *texts]).hexdigest()
-
-
-def _hash(parts: Iterable[str]) -> "hashlib._Hash":
-    """Hash strings with their borders: each is preceded by its length."""
-    hasher = hashlib.sha256()
-    for part in parts:
-        encoded = part.encode("utf-8", "surrogatepass")
-        hasher.update(len(encoded).to_bytes(8, "big"))
-        hasher.update(encoded)
-    return hasher
+    return digest([candidates.query_id, candidates.query, counts, numbers, *candidates.ids, *candidates.texts], _DIGITS)
 
 
 @cache
@@ -165,22 +242,10 @@ def _versions() -> tuple[str, ...]:
     return tuple(found)
 
 
-def _pack(answer: Scored, seconds: float) -> bytes:
-    counts = _COUNTS.pack(seconds, answer.tokens, answer.documents_cut, answer.tokens_lost, answer.queries_cut)
-    return counts + struct.pack(f"<{len(answer.scores)}d", *answer.scores)
-
-
-def _unpack(answer: bytes, of: CandidateList) -> tuple[Scored, float]:
-    seconds, *counts = _COUNTS.unpack_from(answer)
-    scores = struct.unpack_from(f"<{len(of.ids)}d", answer, _COUNTS.size)
-    return Scored(of.query_id, scores, *counts), seconds
-
-
-def _kept(store: Store) -> str:
-    kept = f"{store.lists:,} lists are kept in {store.path}." if store.lists else "No list is kept."
-    if store.passing.lists:
-        kept += (
-            f" {store.passing.lists:,} lists are lost: their reranker has no fingerprint. With --cache-id TEXT they "
-            "are kept, and count for every command with that id."
-        )
-    return kept
+def _checked(line: bytes) -> tuple[str, bytes] | None:
+    """A record's key and JSON; None where the line is damaged."""
+    checksum, _, record = line.removesuffix(b"\n").partition(b" ")
+    if hashlib.sha256(record).hexdigest().encode() != checksum:
+        return None
+    key, _, content = record.partition(b" ")
+    return key.decode(), content

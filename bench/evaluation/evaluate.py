@@ -28,9 +28,9 @@ def evaluate(
     """Rerank a prepared task's candidates and measure the new order.
 
     Args:
-        prepared: What is reranked, and under which protocol.
-        reranker: Who reranks.
-        score: How a chunk of lists gets its scores; the reranker itself unless kept scores stand before it.
+        prepared: The task, with its candidates and protocol.
+        reranker: Scores the candidates.
+        score: How a chunk of lists gets its scores; None asks the reranker itself, without a score cache.
         progress: Called with the number of lists finished since the last call, and whether they were restored.
 
     Raises:
@@ -41,24 +41,24 @@ def evaluate(
     started = time.perf_counter()
     rankings: dict[str, Ranking] = {}
     answers: list[Scored] = []
-    seconds = kept_seconds = 0.0
-    kept_lists, kept_in = 0, ""
+    seconds = cached_seconds = 0.0
+    cached_lists, cached_in = 0, ""
     for chunk in _chunks(_lists(prepared, reranker)):
         answered = score(chunk) if score else ask(reranker, chunk)
         seconds += answered.seconds
-        if answered.kept:
-            kept_seconds += answered.seconds
-            kept_lists, kept_in = kept_lists + len(chunk), answered.kept
+        if answered.cache:
+            cached_seconds += answered.seconds
+            cached_lists, cached_in = cached_lists + len(chunk), answered.cache
         for candidates, answer in zip(chunk, answered.answers, strict=True):
             answers.append(answer)
             rankings[candidates.query_id] = rank_by_score(candidates.ids, answer.scores)
         if progress:
-            progress(len(chunk), restored=bool(answered.kept))
+            progress(len(chunk), restored=bool(answered.cache))
     run = strictly_decreasing(Run("_".join(reranker.card.name.split()), rankings))
     figures = _measured(prepared, run)
-    harness_seconds = time.perf_counter() - started - (seconds - kept_seconds)
+    harness_seconds = time.perf_counter() - started - (seconds - cached_seconds)
     # Restored lists took no memory now, and the longest may be among them.
-    peak_memory = 0 if kept_lists else memory.peak(reranker.card)
+    peak_memory = 0 if cached_lists else memory.peak(reranker.card)
     result = Result(
         task=prepared.protocol.task,
         reranker=reranker.card,
@@ -70,7 +70,7 @@ def evaluate(
         cost=_cost(answers, seconds, harness_seconds, peak_memory, reranker.card.device),
         run_sha256=run.sha256,
         provenance=provenance(prepared.collection.source)
-        | {"analysis": prepared.collection.task.analysis, "kept_lists": kept_lists, "kept_in": kept_in},
+        | {"analysis": prepared.collection.task.analysis, "kept_lists": cached_lists, "kept_in": cached_in},
     )
     return result, run
 
@@ -79,12 +79,12 @@ def evaluate(
 class Answered:
     """A chunk's checked answers, in the lists' order, and the seconds that the reranker took for them.
 
-    ``kept`` names the score cache that they come from, and is empty where the reranker was asked now.
+    ``cache`` names the score cache that they come from; it is empty where the reranker scored them now.
     """
 
     answers: Sequence[Scored]
     seconds: float
-    kept: str = ""
+    cache: str = ""
 
 
 ScoreLists = Callable[[Sequence[CandidateList]], Answered]
@@ -123,10 +123,10 @@ def _texts(collection: Collection, ids: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _chunks(lists: Iterator[CandidateList]) -> Iterator[list[CandidateList]]:
-    """Cut the work where texts add up: a long list alone, many short ones together.
+    """Group the lists by the length of their texts: a long list alone, many short ones together.
 
-    A chunk is what is scored at once and kept at once, so its borders depend on the lists alone: a command that was
-    stopped and takes up again gives every list the same company, and so the same scores to the last bit.
+    A chunk is scored and cached as a whole, and its borders depend on the lists alone: a command that resumes batches
+    every list with the same others, and so gives the same scores to the last bit.
     """
     chunk: list[CandidateList] = []
     characters = 0

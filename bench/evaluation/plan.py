@@ -14,10 +14,9 @@ from pathlib import Path
 from bench.collections.load import load
 from bench.console import note
 from bench.errors import BenchError
-from bench.evaluation.cache import keeping, scorer
+from bench.evaluation.cache import ScoreCache, score_cache, scorer
 from bench.evaluation.evaluate import evaluate
 from bench.evaluation.prepare import PreparedTask, prepare, without_candidates
-from bench.evaluation.store import Store
 from bench.first_stage.runs import first_stage, opened
 from bench.progress import Numbered, Progress
 from bench.rerankers import calls_server
@@ -67,7 +66,7 @@ def run(plan: Plan, progress: Progress) -> list[Result]:
     names = check(plan)
     candidates = opened(plan.first_stage)
     results: list[Result] = []
-    with keeping(plan.output) as store, ExitStack() as collections:
+    with score_cache(plan.output) as scores, ExitStack() as collections:
         numbered = [Numbered(progress, number, len(plan.tasks)) for number in range(1, len(plan.tasks) + 1)]
         prepared_tasks = [
             collections.enter_context(settled(plan, task, each, candidates))
@@ -75,7 +74,7 @@ def run(plan: Plan, progress: Progress) -> list[Result]:
         ]
         for name in names:
             taken = {other for given, other in names.items() if given != name}
-            results += _measured(plan, name, taken, list(zip(prepared_tasks, numbered, strict=True)), store, progress)
+            results += _measured(plan, name, taken, list(zip(prepared_tasks, numbered, strict=True)), scores, progress)
             # The next reranker loads when this one's memory is free, the cycles' too: both may not fit.
             gc.collect()
     return results
@@ -120,7 +119,7 @@ def _measured(
     name: str,
     taken: Collection[str],
     prepared_tasks: Sequence[tuple[PreparedTask, Progress]],
-    store: Store,
+    scores: ScoreCache,
     progress: Progress,
 ) -> list[Result]:
     """Load one reranker and measure it on every task."""
@@ -128,7 +127,7 @@ def _measured(
         reranker = load_reranker(name, plan.options)
     if reranker.card.name in taken:  # a class of the user's own may name its objects when it makes them
         raise _one_name(name, "another --reranker", reranker.card.name)
-    score = scorer(store, reranker, plan.options, plan.cache_id)
+    score = scorer(scores, reranker, plan.options, plan.cache_id)
     results = []
     for each, numbered in prepared_tasks:
         with numbered.step(f"{each.protocol.task}  {name}", len(each.candidates.rankings)) as advance:

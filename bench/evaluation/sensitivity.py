@@ -17,7 +17,7 @@ from rich.console import Console
 from bench.comparison.agreement import TOP, Flips, flips, mean
 from bench.console import note
 from bench.errors import BenchError
-from bench.evaluation.cache import keeping, scorer
+from bench.evaluation.cache import score_cache, scorer
 from bench.evaluation.evaluate import ScoreLists, evaluate
 from bench.evaluation.plan import Plan, check, settled
 from bench.evaluation.prepare import PreparedTask
@@ -92,25 +92,25 @@ def measure(plan: Plan, orders: int, progress: Progress) -> tuple[Sensitivity, P
         progress: Shows each variation as a step.
 
     Raises:
-        BenchError: for anything the user can mend; scores kept until then stay.
+        BenchError: for anything the user can mend; scores cached until then stay.
     """
     if len(plan.tasks) != 1:
         raise BenchError(f"Give one task, not {len(plan.tasks)}: {', '.join(task.id for task in plan.tasks)}.")
     check(plan)
-    with keeping(plan.output) as store, settled(plan, plan.tasks[0], progress) as prepared:
+    with score_cache(plan.output) as scores, settled(plan, plan.tasks[0], progress) as prepared:
         (name,) = plan.rerankers
         with progress.step(f"loading {name}", None):
             reranker = load_reranker(name, plan.options)
 
-        def kept(each: Reranker) -> ScoreLists | None:
-            return scorer(store, each, plan.options, plan.cache_id)
+        def scoring(each: Reranker) -> ScoreLists | None:
+            return scorer(scores, each, plan.options, plan.cache_id)
 
-        base, found = study(prepared, reranker, orders, plan.options.seed, kept, progress)
+        base, found = study(prepared, reranker, orders, plan.options.seed, scoring, progress)
         # Everything else that the figures depend on is in the folder's name.
         path = plan.output / base.folder / f"sensitivity-{orders}-{plan.options.seed}.json"
         write_whole(path, _as_json(found).encode())
-        if store.found:
-            note(f"{name}: {store.found:,} lists from the score cache in {store.path}")
+        if scores.file.found:
+            note(f"{name}: {scores.file.found:,} lists from the score cache in {scores.file.path}")
     return found, path
 
 

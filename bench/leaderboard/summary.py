@@ -12,7 +12,7 @@ from rich.text import Text
 
 from bench.console import Terminal
 from bench.escape import terminal
-from bench.evaluation.store import STORE
+from bench.evaluation.cache import CACHE
 from bench.leaderboard.board import competes, marks
 from bench.leaderboard.columns import Column, Key, Table, arrange, headings, row_names
 from bench.pace import Pace, in_words
@@ -207,8 +207,8 @@ def _cached(results: Sequence[Result], scores: Path | None) -> Iterator[str]:
         own = [result for result in results if result.reranker.name == name]
         kept = sum(result.provenance.get("kept_lists", 0) for result in own)
         if kept:
-            in_file = any(result.provenance.get("kept_in") == STORE for result in own)
-            where = f"in {scores or STORE}" if in_file else "of this command"
+            in_file = any(result.provenance.get("kept_in") == CACHE for result in own)
+            where = f"in {scores or CACHE}" if in_file else "of this command"
             yield f"{name}: {kept:,} of {sum(result.cost.lists for result in own):,} lists from the score cache {where}"
 
 

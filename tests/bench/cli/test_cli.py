@@ -278,19 +278,16 @@ def test_an_output_folder_that_is_a_file_is_named(refused: Refused, folder: Path
     assert (here / "out").read_text() == "mine"
 
 
-@pytest.mark.parametrize(("kilobytes", "named"), [(64, "run.trec.gz: File too large"), (8, "scores.sqlite")])
-def test_a_full_disk_leaves_no_half_result(
-    refused: Refused, beir_folder: BeirFolder, here: Path, kilobytes: int, named: str
-):
-    # The run of 100 lists of 100 documents takes more than 64 kilobytes, which is all that a file may grow to; with
-    # 8 not even the kept scores' empty file fits.
+@pytest.mark.parametrize("kilobytes", [64, 8])
+def test_a_full_disk_leaves_no_half_result(refused: Refused, beir_folder: BeirFolder, here: Path, kilobytes: int):
+    # The run of 100 lists of 100 documents takes more than 64 kilobytes.
     corpus = "\n".join(f"d{n} | | sea {n * 7919 % 1000} {n}" for n in range(100))
     queries = "\n".join(f"q{n} | sea {n}" for n in range(100))
     qrels = "\n".join(f"q{n} d{n} 1" for n in range(100))
     folder = beir_folder(corpus, queries, qrels, name="larger")
     limit = ["bash", "-c", f'ulimit -f {kilobytes}; exec "$@"', "limited"]
     message = refused("folder", folder, "-r", "random", prefix=limit)
-    assert named in message
+    assert "run.trec.gz: File too large" in message
     assert "Free the disk" in message
     assert left(here) == []
     assert not [path for path in (here / "out").rglob(".*") if path.is_file() and path.name != ".lock"]

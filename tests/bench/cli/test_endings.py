@@ -105,7 +105,7 @@ def test_ctrl_c_while_modules_load(shell: Call, tmp_path: Path, environment: dic
     assert answer.returncode == 130, answer.stderr
     lines = [line for line in answer.stderr.splitlines() if "reading" not in line and "first stage" not in line]
     assert len(lines) == 1, answer.stderr
-    assert lines[0].startswith("Stopped.")
+    assert lines[0].startswith("Interrupted.")
 
 
 def test_errors_of_the_user_are_one_line(bench: Call) -> None:

@@ -94,7 +94,7 @@ def test_a_class_without_a_fingerprint_is_asked_again_and_with_one_it_is_not(pla
         assert "score cache" not in command("-r", "mine:Mine")
     assert asked(place) == 4
     assert "score cache" not in command("-r", "mine:Vouched")
-    assert "mine:Vouched: 2 of 2 lists from the score cache in out/scores.sqlite" in command("-r", "mine:Vouched")
+    assert "mine:Vouched: 2 of 2 lists from the score cache in out/scores.cache" in command("-r", "mine:Vouched")
     assert asked(place) == 6
     (place / "helper.py").write_text(HELPER.replace("float", "-float"))
     assert figure(command("-r", "mine:Vouched")) == "63.09"

@@ -268,7 +268,7 @@ def test_measuring_writes_its_file_and_recomputes_nothing_that_was_kept(
     capsys.readouterr()
     again, _ = measure(plan, 3, Quiet())
     said = capsys.readouterr().err
-    assert f"sensitivity_own:Own: {asked} lists from the score cache in {plan.output}/scores.sqlite" in said
+    assert f"sensitivity_own:Own: {asked} lists from the score cache in {plan.output}/scores.cache" in said
     assert len((tmp_path / "asked").read_text().splitlines()) == asked
     assert again == found
     content = json.loads(path.read_text())

@@ -227,7 +227,7 @@ def test_times_in_words(seconds: float, words: str):
 
 
 def test_what_comes_from_the_score_cache_is_told():
-    kept = {"kept_lists": 1, "kept_in": "scores.sqlite"}
+    kept = {"kept_lists": 1, "kept_in": "scores.cache"}
     console = Console(file=io.StringIO(), width=160)
     results = [
         result("t/a", "mine", 0.5, provenance=kept),
@@ -237,8 +237,8 @@ def test_what_comes_from_the_score_cache_is_told():
         result("t/a", "new", 0.5),
         result("t/b", "new", 0.5),
     ]
-    show(results, console, Path("out/scores.sqlite"))
+    show(results, console, Path("out/scores.cache"))
     text = console.file.getvalue()
-    assert "mine: 1 of 2,468 lists from the score cache in out/scores.sqlite" in text
+    assert "mine: 1 of 2,468 lists from the score cache in out/scores.cache" in text
     assert "fusion:http:x: 1 of 2,468 lists from the score cache of this command" in text
     assert "new:" not in text
