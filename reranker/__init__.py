@@ -14,10 +14,10 @@ from reranker.errors import CheckpointError, ListTooLongError, NonFiniteScoreErr
 
 TYPE_CHECKING = False  # not from typing, for which `python -m` looks in the working folder first
 if TYPE_CHECKING:
-    from reranker.rerank import Reranker
-    from reranker.results import ListScores, Ranked
+    from reranker.engine import ListScores
+    from reranker.rerank import Ranked, Reranker
 
-_HOMES = {"Reranker": "reranker.rerank", "Ranked": "reranker.results", "ListScores": "reranker.results"}
+_HOMES = {"Reranker": "reranker.rerank", "Ranked": "reranker.rerank", "ListScores": "reranker.engine"}
 
 __all__ = [
     "CheckpointError",

@@ -1,120 +1,161 @@
-"""Attention within one list: a position sees itself and those before it, with a window of w only the last w of these.
+"""Causal self-attention within each of some packed lists, optionally limited to a sliding window of w positions.
 
-On a CPU it is made of oneDNN's products, block by block; elsewhere by torch's own kernels.
+Float32 inference on a CPU uses an online softmax, tile by tile (`reranker.cpu`); all else uses torch's own kernels.
 
-Shapes: n positions, m queries among them, A attention heads, K key heads, D width of a head.
+Shapes: T tokens of all lists, n of one list, m queries among them, A attention heads, K key heads (A is a multiple of
+K: grouped-query attention), D width of a head. R = m A / K rows are the queries that share a key head; k keys are one
+block of a list's keys.
 """
 
 import math
+from collections.abc import Iterator, Sequence
 from functools import reduce
 
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from reranker.cpu import STEP, filled, product
-from reranker.workers import in_pieces
+from reranker.cpu import STEP, is_fast, padded, parallel, product
 
-# Keys that a block of queries meets at once, by products: a multiple of `STEP`.
-_KEYS = 2048
+# Keys in one block of the online softmax: a multiple of `STEP`.
+_BLOCK = 2048
 
-# What queries take from some keys: the weighted values [R, D], the weights' sum [R, 1], and the logarithm (to the base
-# of two) of what a weight of one stands for [R, 1].
-Met = tuple[Tensor, Tensor, Tensor]
+# One block of attention: unnormalised output [R, D], normaliser [R, 1], row maximum [R, 1].
+Block = tuple[Tensor, Tensor, Tensor]
 
 
-def pieces(length: int, query: Tensor, window: int | None) -> list[slice]:
-    """The positions of a list of `length` tokens that `causal` is to be called with, the costliest first."""
-    size = STEP if in_pieces(query) else length if window is None else window
-    return [slice(start, min(start + size, length)) for start in range(0, length, size)][::-1]
+def spans(lengths: Sequence[int]) -> Iterator[slice]:
+    """The positions of each list in the packed row."""
+    start = 0
+    for length in lengths:
+        yield slice(start, start + length)
+        start += length
 
 
-def causal(query: Tensor, key: Tensor, value: Tensor, own: slice, scale: float, window: int | None) -> Tensor:
-    """The positions `own` of a list, one of its `pieces`: [m, A, D], [K, n, D], [K, n, D] to [m, A, D]."""
-    if in_pieces(query):
-        return _by_products(query, key, value, own, scale, window)
-    if window is not None and key.shape[1] > window:
-        first = max(own.start - window + 1, 0)
-        places = torch.arange(own.start - first, own.stop - first, device=query.device)
-        return masked(query, key[:, first : own.stop], value[:, first : own.stop], places, scale, window)
+def causal_attention(
+    query: Tensor, key: Tensor, value: Tensor, lengths: Sequence[int], scale: float, window: int | None
+) -> Tensor:
+    """Attention of every position: [T, A, D], [K, T, D], [K, T, D] to [T, A, D]."""
+    output = torch.empty_like(query)
+
+    def attend(tile: tuple[slice, slice]) -> None:
+        span, rows = tile
+        output[span][rows] = _online_softmax(query[span][rows], key[:, span], value[:, span], rows, scale, window)
+
+    if is_fast(query):
+        # Of each list the tiles with the most keys first, so that no thread is left with a long one at the end.
+        tiles = [(span, rows) for span in spans(lengths) for rows in reversed(_tiles(span.stop - span.start, STEP))]
+        parallel(attend, tiles)
+    else:
+        for span in spans(lengths):
+            output[span] = _by_torch(query[span], key[:, span], value[:, span], scale, window)
+    return output
+
+
+def attention_at(
+    query: Tensor, key: Tensor, value: Tensor, positions: Tensor, scale: float, window: int | None
+) -> Tensor:
+    """Attention of some queries of one list, at these positions [m]: [m, A, D], [K, n, D], [K, n, D] to [m, A, D].
+
+    Queries that share a key head are rows of it, so neither copied keys nor a kernel for grouped heads are needed.
+    """
+    query_rows, positions = _group_by_key_head(query, positions, len(key))
+    mask = _causal_mask(positions, torch.arange(key.shape[1], device=key.device), window)
+    output = scaled_dot_product_attention(query_rows[None], key[None], value[None], mask, scale=scale)[0]
+    return _ungroup(output, len(query))
+
+
+def _by_torch(query: Tensor, key: Tensor, value: Tensor, scale: float, window: int | None) -> Tensor:
+    """Attention of one list by torch's kernels: [n, A, D], [K, n, D], [K, n, D] to [n, A, D]."""
+    if window is None or len(query) <= window:
+        return _full_by_torch(query, key, value, scale)
+    # Of a tile as long as the window, only two windows of keys are visible.
+    outputs = []
+    for rows in _tiles(len(query), window):
+        keys = slice(max(rows.start - window + 1, 0), rows.stop)
+        positions = torch.arange(rows.start - keys.start, rows.stop - keys.start, device=query.device)
+        outputs.append(attention_at(query[rows], key[:, keys], value[:, keys], positions, scale, window))
+    return torch.cat(outputs)
+
+
+def _full_by_torch(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+    """The same without a window."""
     query, key, value = query.transpose(0, 1)[None], key[None], value[None]  # [1, heads, n, D]
     if query.is_cuda and query.dtype == torch.float32:
         # Here torch's only kernel for grouped heads would hold the whole n x n matrix.
         key, value = (states.repeat_interleave(query.shape[1] // key.shape[1], dim=1) for states in (key, value))
-    heard = scaled_dot_product_attention(query, key, value, is_causal=True, scale=scale, enable_gqa=True)
-    return heard[0].transpose(0, 1)
+    output = scaled_dot_product_attention(query, key, value, is_causal=True, scale=scale, enable_gqa=True)
+    return output[0].transpose(0, 1)
 
 
-def masked(query: Tensor, key: Tensor, value: Tensor, places: Tensor, scale: float, window: int | None) -> Tensor:
-    """The queries that stand at `places` among the keys: [m, A, D], [K, n, D], [K, n, D] to [m, A, D].
-
-    Query heads that share a key head being rows of it, this needs neither copied keys nor a kernel for grouped heads.
-    """
-    rows, places = _by_key_head(query, places, len(key))
-    seen = _seen(places, torch.arange(key.shape[1], device=key.device), window)
-    heard = scaled_dot_product_attention(rows[None], key[None], value[None], seen, scale=scale)[0]
-    return _by_query(heard, len(query))
+def _tiles(length: int, size: int) -> list[slice]:
+    """The queries of a list in tiles of `size`."""
+    return [slice(start, min(start + size, length)) for start in range(0, length, size)]
 
 
-def _by_key_head(query: Tensor, places: Tensor, heads: int) -> tuple[Tensor, Tensor]:
-    """The query heads that share a key head as rows of it, and the rows' places: [K, R, D] and [R], R = m A / K."""
-    rows = query.view(len(query), heads, -1, query.shape[-1]).transpose(0, 1).flatten(1, 2)
-    return rows, places.repeat_interleave(query.shape[1] // heads)
+def _group_by_key_head(query: Tensor, positions: Tensor, key_heads: int) -> tuple[Tensor, Tensor]:
+    """Queries [m, A, D] as rows of the key head that they share [K, R, D], and the rows' positions [R]."""
+    rows = query.view(len(query), key_heads, -1, query.shape[-1]).transpose(0, 1).flatten(1, 2)
+    return rows, positions.repeat_interleave(query.shape[1] // key_heads)
 
 
-def _by_query(rows: Tensor, queries: int) -> Tensor:
-    """The way back: [K, R, D] to [m, A, D]."""
+def _ungroup(rows: Tensor, queries: int) -> Tensor:
+    """The inverse: [K, R, D] to [m, A, D]."""
     return rows.view(len(rows), queries, -1, rows.shape[-1]).transpose(0, 1).flatten(1, 2)
 
 
-def _seen(places: Tensor, keys: Tensor, window: int | None) -> Tensor:
-    """Which keys, given by their positions, are seen from which places: [m], [n] to [m, n]."""
-    seen = keys <= places[:, None]
-    return seen if window is None else seen & (keys > places[:, None] - window)
+def _causal_mask(query_positions: Tensor, key_positions: Tensor, window: int | None) -> Tensor:
+    """Visibility mask [m, n]: True where query i may attend to key j."""
+    mask = key_positions <= query_positions[:, None]
+    return mask if window is None else mask & (key_positions > query_positions[:, None] - window)
 
 
-def _by_products(query: Tensor, key: Tensor, value: Tensor, own: slice, scale: float, window: int | None) -> Tensor:
-    """What `causal` gives, by oneDNN's products."""
-    rows, places = _by_key_head(query, torch.arange(own.start, own.stop), len(key))
-    spans = _spans_of_keys(own, places, window)
+def _online_softmax(query: Tensor, key: Tensor, value: Tensor, rows: slice, scale: float, window: int | None) -> Tensor:
+    """Attention of a tile of queries, at positions `rows` of a list: [m, A, D], [K, n, D], [K, n, D] to [m, A, D]."""
+    query_rows, positions = _group_by_key_head(query, torch.arange(rows.start, rows.stop), len(key))
+    masked_blocks = _key_blocks(rows, positions, window)
     # Weights are powers of two, which torch computes in a fifth of the time of powers of e.
-    rows = rows * (scale * math.log2(math.e))
-    heard = []
+    query_rows = query_rows * (scale * math.log2(math.e))
+    outputs = []
     for head in range(len(key)):
-        met = (_meet(rows[head], filled(key[head, span]), filled(value[head, span]), mask) for span, mask in spans)
-        gathered, total, _ = reduce(_join, met)
-        heard.append(gathered.div_(total))
-    return _by_query(torch.stack(heard), len(query))
+        blocks = (
+            _attend_block(query_rows[head], padded(key[head, keys]), padded(value[head, keys]), hidden)
+            for keys, hidden in masked_blocks
+        )
+        output, normaliser, _ = reduce(_merge, blocks)
+        outputs.append(output.div_(normaliser))
+    return _ungroup(torch.stack(outputs), len(query))
 
 
-def _spans_of_keys(own: slice, places: Tensor, window: int | None) -> list[tuple[slice, Tensor | None]]:
-    """The keys that a block of queries meets, `_KEYS` at a time, each with the mask of its last columns [R, k]."""
-    first, sure = 0, own.start  # all see the keys before the block itself
+def _key_blocks(rows: slice, positions: Tensor, window: int | None) -> list[tuple[slice, Tensor | None]]:
+    """The keys visible to a tile of queries in blocks, each with a mask of its last columns: True where hidden."""
+    first, all_visible = 0, rows.start  # without a window, every query attends to all keys before its tile
     if window is not None:
-        first, sure = max(own.start - window + 1, 0) // STEP * STEP, 0
+        first, all_visible = max(rows.start - window + 1, 0) // STEP * STEP, 0
 
-    def mask(span: slice) -> Tensor | None:
-        if span.stop <= sure:
+    def hidden(keys: slice) -> Tensor | None:
+        if keys.stop <= all_visible:
             return None
-        keys = torch.arange(max(span.start, sure), span.stop + -span.stop % STEP)
-        return ~_seen(places, keys, window)
+        columns = torch.arange(max(keys.start, all_visible), keys.stop + -keys.stop % STEP)  # as `padded` makes them
+        return ~_causal_mask(positions, columns, window)
 
-    spans = [slice(start, min(start + _KEYS, own.stop)) for start in range(first, own.stop, _KEYS)]
-    return [(span, mask(span)) for span in spans]
-
-
-def _meet(query: Tensor, key: Tensor, value: Tensor, unseen: Tensor | None) -> Met:
-    """What queries [R, D] take from some keys and their values [k, D]; the mask covers the last of the keys."""
-    weights = product(query, key)  # [R, k]
-    if unseen is not None:
-        weights[:, -unseen.shape[1] :].masked_fill_(unseen, -math.inf)
-    greatest = weights.amax(1, keepdim=True).clamp_(min=torch.finfo(weights.dtype).min)  # finite where nothing is seen
-    weights.sub_(greatest).exp2_()
-    return product(weights, value.t()), weights.sum(1, keepdim=True), greatest
+    blocks = [slice(start, min(start + _BLOCK, rows.stop)) for start in range(first, rows.stop, _BLOCK)]
+    return [(keys, hidden(keys)) for keys in blocks]
 
 
-def _join(one: Met, other: Met) -> Met:
-    """What is taken from both, on the scale of the greater weight."""
-    greatest = torch.maximum(one[2], other[2])
-    share, rest = (one[2] - greatest).exp2_(), (other[2] - greatest).exp2_()
-    return one[0] * share + other[0] * rest, one[1] * share + other[1] * rest, greatest
+def _attend_block(query: Tensor, key: Tensor, value: Tensor, hidden: Tensor | None) -> Block:
+    """One block of online-softmax attention: [R, D], [k, D], [k, D], and the mask of the last of the keys."""
+    weights = product(query, key)  # [R, k], logits to the base of two
+    if hidden is not None:
+        weights[:, -hidden.shape[1] :].masked_fill_(hidden, -math.inf)
+    maximum = weights.amax(1, keepdim=True)
+    maximum.clamp_(min=torch.finfo(weights.dtype).min)  # finite also in a row whose keys are all hidden
+    weights.sub_(maximum).exp2_()
+    return product(weights, value.t()), weights.sum(1, keepdim=True), maximum
+
+
+def _merge(left: Block, right: Block) -> Block:
+    """Two blocks as one, rescaled to the greater row maximum."""
+    maximum = torch.maximum(left[2], right[2])
+    left_scale, right_scale = (left[2] - maximum).exp2_(), (right[2] - maximum).exp2_()
+    return left[0] * left_scale + right[0] * right_scale, left[1] * left_scale + right[1] * right_scale, maximum

@@ -1,7 +1,7 @@
-"""A long list is read in blocks, one prompt each; the blocks' answers are merged into one score a document.
+"""Dividing a long list into blocks, one prompt each, and merging their embeddings into one score per document.
 
-Both rules are those of the published `rerank()` of jina-reranker-v3: a block is full at 125 documents, or when what is
-left of the tokenizer's capacity is no more than one document's cap. The template's own tokens are not counted.
+Both rules are those of the published `rerank()` of jina-reranker-v3: a block is full at 125 documents, or when the rest
+of the tokenizer's capacity is no more than one document's cap. The tokens of the template are not counted.
 """
 
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ MAX_DOCUMENTS = 125
 def block_sizes(
     lengths: Sequence[int], query_length: int, max_doc_length: int, capacity: int, max_documents: int = MAX_DOCUMENTS
 ) -> list[int]:
-    """How many documents each block takes, in the list's order.
+    """How many documents each block has, in the list's order.
 
     Args:
         lengths: tokens of each document, after its cap.
-        query_length: tokens of the query, after its cap; the query stands in the prompt twice.
+        query_length: tokens of the query, after its cap; the query is in the prompt twice.
         max_doc_length: the cap on a document, in tokens.
         capacity: tokens that a prompt may hold (the tokenizer's `model_max_length`).
         max_documents: documents that a block may hold; another number than the published 125 gives other scores.
@@ -41,11 +41,11 @@ def block_sizes(
 def merge(queries: Tensor, documents: Sequence[Tensor]) -> Tensor:
     """Scores of a whole list from the embeddings of its blocks.
 
-    Each block's query embedding counts as much as the block's best document is near it; every document is then
-    compared with the one query embedding that comes out.
+    The query embeddings of the blocks are averaged, each weighted by its similarity to the block's best document; every
+    document is then compared with this mean.
 
     Args:
-        queries: one raw query embedding a block, float32 [blocks, width].
+        queries: one raw query embedding per block, float32 [blocks, width].
         documents: the documents' raw embeddings of each block, float32 [documents of the block, width].
 
     Returns:

@@ -1,4 +1,4 @@
-"""Where the model runs and in which precision, and how a device says that its memory is full."""
+"""Choosing a device and a precision, and recognising that a device is out of memory."""
 
 import torch
 
@@ -10,7 +10,7 @@ _KINDS = ("cpu", "cuda", "mps", "xpu")
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of that name; "auto" is the first GPU, or the CPU without one.
+    """The device of this name; "auto" is the first GPU, or the CPU if there is none.
 
     Raises:
         RerankerError: there is no such device here.
@@ -29,7 +29,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_dtype(name: str, device: torch.device) -> torch.dtype:
-    """The precision of that name; "auto" is float32 on a CPU and bfloat16 on a GPU.
+    """The precision of this name; "auto" is float32 on a CPU and bfloat16 on a GPU.
 
     Raises:
         RerankerError: the name is none of auto, float32, bfloat16, float16.
@@ -42,11 +42,11 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether the error says that the device's memory is full; a CPU says so by a plain RuntimeError."""
+    """Whether the error means that the device is out of memory; on a CPU it is a mere RuntimeError."""
     return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
 
 
 def free_memory(device: torch.device) -> None:
-    """Hand memory that torch keeps for later back to the device."""
+    """Return the memory that torch caches to the device."""
     if device.type == "cuda":
         torch.cuda.empty_cache()

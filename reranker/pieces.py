@@ -1,8 +1,7 @@
-"""Tokenising a very long text piece by piece, so that memory does not grow with it; the tokens are those of the whole.
+"""Tokenising a very long text piece by piece, in bounded memory, with the tokens of the whole text.
 
-An encoding takes some 700 bytes a token, so that a text of 50 MB would take 8 GB at once. A text is cut where a word
-ends and its tokenizer begins anew: what is around each cut is tokenised whole and in two, and only a cut that changes
-nothing is taken.
+An encoding takes some 700 bytes a token, so a text of 50 MB would take 8 GB at once. A text is cut at the end of a
+word: the text around a cut is tokenised both whole and in two, and a cut that changes the tokens is not used.
 """
 
 import re
@@ -12,17 +11,17 @@ from itertools import islice
 from tokenizers import Encoding, Tokenizer
 
 PIECE = 200_000
-"""Characters that are tokenised at once. A text that is not longer is one piece."""
+"""The most characters that are tokenised at once: a text that is not longer is one piece."""
 
-_AROUND = 300  # characters on either side of a cut that are looked at
-_SEARCHED = 20_000  # characters before a piece's end in which a cut is looked for
+_AROUND = 300  # characters on either side of a cut that are compared
+_SEARCHED = 20_000  # characters before a piece's end that are searched for a cut
 _TRIES = 8
 _CUTS = (re.compile(r"(?<=[^\W_])(?= [^\W_])"), re.compile(r"(?<=\n)(?=[^\W_])"), re.compile(r"(?<=[^\W_])(?=[^\W_])"))
-"""Between words, between lines, and within what may be a language without spaces; the first that will do is taken."""
+"""Between words, between lines, and between letters for languages without spaces; tried in this order."""
 
 
 def encodings(tokenizer: Tokenizer, text: str) -> Iterator[tuple[int, Encoding]]:
-    """The pieces' encodings without special tokens, each with its place in the text."""
+    """The pieces' encodings without special tokens, each with its offset in the text."""
     start = 0
     while start < len(text) or start == 0:
         end = _end(tokenizer, text, start)
@@ -31,7 +30,7 @@ def encodings(tokenizer: Tokenizer, text: str) -> Iterator[tuple[int, Encoding]]
 
 
 def batches(texts: Sequence[str]) -> Iterator[list[str]]:
-    """Texts in their order, as many at once as have a piece's characters together, or a single longer one."""
+    """Texts in their order, in batches of at most `PIECE` characters in all, or of a single longer text."""
     batch: list[str] = []
     characters = 0
     for text in texts:
@@ -45,7 +44,7 @@ def batches(texts: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _end(tokenizer: Tokenizer, text: str, start: int) -> int:
-    """Where the piece that begins at ``start`` ends; a text that cannot be cut anywhere is a single piece."""
+    """The end of the piece that begins at `start`; a text that cannot be cut anywhere is a single piece."""
     size = PIECE
     while start + size < len(text):
         target = start + size

@@ -1,8 +1,8 @@
 """The prompt: a query and its documents as one text, with a marker after each document and after the query.
 
 The layout is the one that the released weights of jina-reranker-v3 were tuned on (arXiv 2509.25085, section 3.2; the
-exact strings are those of the Apache-2.0 port in vLLM, `JinaRankingIOProcessorMixin`). The prompt is written here as a
-sequence of pieces, cut where a tokenizer may cut as well: see `reranker.tokens`.
+exact strings are those of the Apache-2.0 port in vLLM, `JinaRankingIOProcessorMixin`). It is written here as a sequence
+of pieces, each of which can be tokenised by itself: see `reranker.tokens`.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ class Markers:
 
 
 def well_formed(text: str) -> str:
-    """The text with each lone surrogate replaced by U+FFFD: what a tokenizer, which works on UTF-8, can take."""
+    """The text with each lone surrogate replaced by U+FFFD, since a tokenizer works on UTF-8."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
@@ -49,26 +49,26 @@ def without_markers(text: str, markers: Markers) -> str:
 
 def head(query: str, count: int, instruction: str | None) -> str:
     """Everything before the first document's body, for a block of `count` documents."""
-    wish = f"<instruct>\n{instruction}\n</instruct>\n" if instruction else ""
+    instruct = f"<instruct>\n{instruction}\n</instruct>\n" if instruction else ""
     return (
         f"<|im_start|>system\n{SYSTEM}<|im_end|>\n<|im_start|>user\n"
         f"I will provide you with {count} passages, each indicated by a numerical identifier. "
-        f'Rank the passages based on their relevance to query: {query}\n{wish}<passage id="0'
+        f'Rank the passages based on their relevance to query: {query}\n{instruct}<passage id="0'
     )
 
 
 def between(number: int) -> str:
-    """What stands between the marker of document `number - 1` and the body of document `number`."""
+    """The text between the marker of document `number - 1` and the body of document `number`."""
     return f'\n</passage>\n<passage id="{number}'
 
 
 def body(document: str) -> str:
-    """A document as it stands in the prompt, from the quotation mark that ends its number."""
+    """A document in the prompt, from the quotation mark that ends its number."""
     return BODY_START + document
 
 
 def tail(query: str) -> str:
-    """What stands between the last document's marker and the query's marker."""
+    """The text between the last document's marker and the query's marker."""
     return f"\n</passage>\n<query>\n{query}"
 
 
@@ -78,7 +78,7 @@ def render(
     """The whole prompt of one block as text.
 
     The texts must be free of marker strings and lone surrogates (`without_markers`, `well_formed`), and there must be
-    at least one document. `first_query` is what stands for the query before the documents, where that is not the same.
+    at least one document. `first_query` replaces the query's first occurrence, before the documents.
     """
     parts = [head(query if first_query is None else first_query, len(documents), instruction)]
     for number, document in enumerate(documents):

@@ -1,19 +1,36 @@
 """The `Reranker` that users hold."""
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
 
 from reranker import checkpoint
 from reranker.blocks import MAX_DOCUMENTS
 from reranker.device import choose_device, choose_dtype
-from reranker.engine import Engine, QueryAndDocuments, Reading, checked_documents
+from reranker.engine import Engine, ListScores, QueryAndDocuments, ScoringOptions, checked_documents
 from reranker.model import ListModel
-from reranker.results import ListScores, Ranked
 from reranker.tokens import PromptTokens
 
 MAX_QUERY_LENGTH = 512
 MAX_DOC_LENGTH = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """One document of a ranked list.
+
+    `index` is its position in the list as given, `score` the cosine of its embedding with the query's, in [-1, 1].
+    `embedding` is the raw (not normalised) output of the projector, float32 [width], or None if it was not asked for.
+    """
+
+    index: int
+    score: float
+    document: str
+    embedding: npt.NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
 
 
 class Reranker:
@@ -36,9 +53,9 @@ class Reranker:
             model: the model, on the device and in the precision it is to run in.
             tokens: its tokenizer.
             capacity: tokens that one prompt may hold; a longer list is read in blocks.
-            fingerprint: gives the identity of all that scores depend on, when it is asked for.
-            longest_document: tokens of a document that the model was made for, if it was for a certain number; a longer
-                `max_doc_length` means this one.
+            fingerprint: returns the identity of all that scores depend on; called when it is first needed.
+            longest_document: an upper bound on `max_doc_length`, for a model trained on documents of at most so many
+                tokens.
         """
         weight = next(model.parameters())
         self.device, self.dtype = weight.device, weight.dtype
@@ -64,11 +81,11 @@ class Reranker:
             CheckpointError: there is no such checkpoint, or it is damaged or of another kind.
             RerankerError: no such device or precision here.
         """
-        place = choose_device(device)
-        precision = choose_dtype(dtype, place)
+        target = choose_device(device)
+        precision = choose_dtype(dtype, target)
         files = checkpoint.find(name_or_folder, revision)
         tokens = PromptTokens(files.tokenizer(), files.markers)
-        model = files.model(place, precision)
+        model = files.model(target, precision)
         return cls(model, tokens, files.capacity, lambda: files.fingerprint(precision), files.longest_document)
 
     @cached_property
@@ -93,7 +110,7 @@ class Reranker:
             query: any text, also an empty one.
             documents: any texts: a list, a generator, a pandas Series; none at all give an empty result.
             top_n: how many to return; all by default.
-            instruction: how to judge, in words, for the prompt.
+            instruction: how to judge relevance, as a sentence for the prompt.
             max_query_length: tokens after which the query is cut.
             max_doc_length: tokens after which each document is cut.
             return_embeddings: whether each result carries its document's embedding.
@@ -106,13 +123,13 @@ class Reranker:
         """
         if top_n is not None and top_n < 1:
             raise ValueError(f"top_n must be at least 1, not {top_n}")
-        reading = self._reading(instruction, max_query_length, max_doc_length)
+        options = self._options(instruction, max_query_length, max_doc_length)
         texts = checked_documents(query, documents)
-        answer = next(self._engine.run([(query, texts)], reading))
-        scores = answer.scores.scores
+        output = next(self._engine.run([(query, texts)], options))
+        scores = output.scores.scores
         order = sorted(range(len(scores)), key=lambda index: -scores[index])[:top_n]
         return [
-            Ranked(i, scores[i], texts[i], answer.embeddings[i].numpy() if return_embeddings else None) for i in order
+            Ranked(i, scores[i], texts[i], output.embeddings[i].numpy() if return_embeddings else None) for i in order
         ]
 
     def score(
@@ -122,20 +139,15 @@ class Reranker:
         instruction: str | None = None,
         max_query_length: int = MAX_QUERY_LENGTH,
         max_doc_length: int = MAX_DOC_LENGTH,
-        progress: Callable[[int], None] | None = None,
     ) -> list[list[float]]:
         """The scores of many (query, documents) lists, in the order of the lists and of each list's documents.
 
-        `progress` is called with the number of lists finished so far. Errors are those of `score_iter`.
+        Errors are those of `score_iter`.
         """
-        found: dict[int, list[float]] = {}
-        for done in self.score_iter(
+        scored = self.score_iter(
             lists, instruction=instruction, max_query_length=max_query_length, max_doc_length=max_doc_length
-        ):
-            found[done.index] = done.scores
-            if progress is not None:
-                progress(len(found))
-        return [found[index] for index in range(len(found))]
+        )
+        return [one.scores for one in sorted(scored, key=lambda one: one.index)]
 
     def score_iter(
         self,
@@ -157,16 +169,16 @@ class Reranker:
             NonFiniteScoreError: the model gave a score that is not a finite number.
             ListTooLongError: a list does not fit in the device's memory.
         """
-        reading = self._reading(instruction, max_query_length, max_doc_length, max_block)
-        return (answer.scores for answer in self._engine.run(lists, reading))
+        options = self._options(instruction, max_query_length, max_doc_length, max_block)
+        return (output.scores for output in self._engine.run(lists, options))
 
-    def _reading(
+    def _options(
         self, instruction: str | None, max_query_length: int, max_doc_length: int, max_block: int = MAX_DOCUMENTS
-    ) -> Reading:
+    ) -> ScoringOptions:
         caps = {"max_query_length": max_query_length, "max_doc_length": max_doc_length, "max_block": max_block}
         for name, cap in caps.items():
             if cap < 1:
                 raise ValueError(f"{name} must be at least 1, not {cap}")
-        return Reading(
+        return ScoringOptions(
             max_query_length, min(max_doc_length, self._longest_document or max_doc_length), instruction, max_block
         )

@@ -1,16 +1,19 @@
 """Text to token ids: each document is tokenised once, and the ids are exactly those of the whole prompt.
 
-Tokenising a prompt in pieces gives the ids of the whole prompt only where the tokenizer itself would cut, whatever
-stands on either side. The pieces of `reranker.prompt` are cut at two kinds of place:
+Tokenising by pieces pays on a GPU: tokenising whole prompts took 1.20 times as long end to end (H200, bfloat16, the
+0.6B model, documents of 15 tokens: 1.29 s of tokenising for 200 lists in place of .23 s).
 
-- beside a marker: special tokens are taken out of the text before anything else happens to it;
-- between a document's number and the quotation mark after it: every pre-tokenizer in `_SPLITS_AFTER_A_DIGIT` makes a
-  digit a piece of its own, BERT's a quotation mark, each matches from left to right without looking back, and no normal
-  form joins the two.
+Pieces have the ids of the whole prompt only if the tokenizer always splits between them, whatever the texts. The pieces
+of `reranker.prompt` meet at two kinds of boundary:
 
-The digit's cut is why a document is tokenised together with the `">` and the line break before it: a document that
-begins with a line break is one token with them. `pieces_are_exact` decides whether a tokenizer is of the proven kind;
-for any other, whole prompts are tokenised.
+- at a marker: a tokenizer takes special tokens out of the text before it does anything else;
+- between a document's number and the quotation mark after it: every pre-tokenizer in `_SPLITS_AFTER_A_DIGIT` splits off
+  a digit, BERT's a quotation mark; each matches from left to right without looking back, and no normalisation joins the
+  two.
+
+So a document is tokenised together with the `">` and the line break before it: a document that begins with a line break
+shares a token with them. `pieces_are_exact` decides whether this holds for a tokenizer; for any other, whole prompts
+are tokenised.
 """
 
 import json
@@ -31,7 +34,7 @@ from reranker.prompt import BODY_START, CLOSING, Markers, between, body, head, r
 
 Ids = npt.NDArray[np.int32]
 
-_CACHED_UNITS = 32_000_000  # tokens plus characters kept: about 100 MB for English
+_CACHED_UNITS = 32_000_000  # tokens plus characters in the cache: about 100 MB for English
 QWEN_PIECES = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -46,12 +49,12 @@ _SPLITS_AFTER_A_DIGIT: tuple[list[dict[str, Any]], ...] = (
         {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True},
     ],
 )
-_PLAIN_ADDED_TOKEN = re.compile(r'<[^<>"\s]+>|[^<>"\s]+')
+_SEPARATE_ADDED_TOKEN = re.compile(r'<[^<>"\s]+>|[^<>"\s]+')
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A text as the prompt takes it: within its cap and without marker strings.
+    """A text for the prompt: truncated to its cap and without marker strings.
 
     `length` counts the tokens of the raw text up to the cap, `lost` those beyond it.
     """
@@ -95,15 +98,15 @@ class Block:
 
 
 def pieces_are_exact(tokenizer: Tokenizer) -> bool:
-    """Whether tokenising the prompt's pieces one by one is proven to give the ids of the whole prompt."""
+    """Whether the prompt's pieces are certain to have the ids of the whole prompt."""
     return (
-        (_cuts_after_digits(tokenizer) or _cuts_before_marks(tokenizer))
+        (_splits_after_digits(tokenizer) or _splits_at_quotation_marks(tokenizer))
         and not tokenizer.encode_special_tokens
-        and all(_stands_alone(token) for token in tokenizer.get_added_tokens_decoder().values())
+        and all(_is_separate(token) for token in tokenizer.get_added_tokens_decoder().values())
     )
 
 
-def _cuts_after_digits(tokenizer: Tokenizer) -> bool:
+def _splits_after_digits(tokenizer: Tokenizer) -> bool:
     pre = _spec(tokenizer.pre_tokenizer)
     steps = [{k: v for k, v in step.items() if k != "trim_offsets"} for step in pre.get("pretokenizers", [])]
     return (
@@ -114,28 +117,28 @@ def _cuts_after_digits(tokenizer: Tokenizer) -> bool:
     )
 
 
-def _cuts_before_marks(tokenizer: Tokenizer) -> bool:
-    """Whether it is one of BERT's, which normalises character by character."""
+def _splits_at_quotation_marks(tokenizer: Tokenizer) -> bool:
+    """Whether it is BERT's, which also normalises character by character."""
     kinds = [_spec(step).get("type") for step in (tokenizer.normalizer, tokenizer.pre_tokenizer)]
     return isinstance(tokenizer.model, WordPiece) and kinds == ["BertNormalizer", "BertPreTokenizer"]
 
 
 def _spec(step: Any) -> dict[str, Any]:
-    """A tokenizer's step as it stands in `tokenizer.json`."""
+    """A tokenizer's step as in `tokenizer.json`."""
     return {} if step is None else dict(json.loads(step.__getstate__()))
 
 
-def _stands_alone(token: AddedToken) -> bool:
-    """Whether an added token neither reaches over a cut nor takes white space from beside it.
+def _is_separate(token: AddedToken) -> bool:
+    """Whether an added token neither spans a boundary of pieces nor takes white space next to it.
 
-    Every cut has `<`, `>`, `"` or white space beside it, so a token with none of these inside cannot lie across one.
+    Every boundary is next to `<`, `>`, `"` or white space, so a token with none of these inside cannot span one.
     """
-    plain = _PLAIN_ADDED_TOKEN.fullmatch(token.content) is not None
-    return plain and not (token.lstrip or token.rstrip or token.single_word or token.normalized)
+    separate = _SEPARATE_ADDED_TOKEN.fullmatch(token.content) is not None
+    return separate and not (token.lstrip or token.rstrip or token.single_word or token.normalized)
 
 
 class PromptTokens:
-    """Makes prompts of token ids, and remembers the documents' ids, the most recently used up to a bound.
+    """Makes prompts of token ids, and caches the ids of the most recently used documents.
 
     Safe to use from several threads.
     """
@@ -146,7 +149,7 @@ class PromptTokens:
         Args:
             tokenizer: the checkpoint's tokenizer.
             markers: the two special tokens.
-            by_pieces: False tokenises whole prompts; the default does so only where it must.
+            by_pieces: False tokenises whole prompts; by default, only a tokenizer that needs it does.
 
         Raises:
             CheckpointError: a marker is not one token of the tokenizer.
@@ -205,11 +208,11 @@ class PromptTokens:
         """Each distinct text as a document of at most `cap` tokens."""
         with self._lock:
             wanted = dict.fromkeys(texts)
-            found = {text: known for text in wanted if (known := self._recall((cap, text))) is not None}
+            found = {text: known for text in wanted if (known := self._cached((cap, text))) is not None}
             new = [text for text in wanted if text not in found]
             for text, document in zip(new, self._tokenise(new, cap), strict=True):
                 found[text] = document
-                self._remember((cap, text), document)
+                self._cache((cap, text), document)
             return found
 
     def _tokenise(self, texts: Sequence[str], cap: int) -> list[Document]:
@@ -217,7 +220,7 @@ class PromptTokens:
         cuts = [self._cut(text, ids, cap) for text, ids in zip(texts, raw, strict=True)]
         if not self.by_pieces:
             return [Document(cut, None) for cut in cuts]
-        # What was tokenised to be measured need not be tokenised again, if it is the text that the prompt takes.
+        # A text that was tokenised for its length is not tokenised again if the prompt contains it unchanged.
         same = [cut.text == text and _starts_a_token(text) for cut, text in zip(cuts, texts, strict=True)]
         others = iter(self._ids([body(cut.text) for cut, kept in zip(cuts, same, strict=True) if not kept]))
         return [
@@ -225,13 +228,13 @@ class PromptTokens:
             for cut, ids, kept in zip(cuts, raw, same, strict=True)
         ]
 
-    def _recall(self, key: tuple[int, str]) -> Document | None:
+    def _cached(self, key: tuple[int, str]) -> Document | None:
         document = self._documents.pop(key, None)
         if document is not None:
-            self._documents[key] = document  # last in, so that the first is always the longest unused
+            self._documents[key] = document  # to the end, so that the first is always the least recently used
         return document
 
-    def _remember(self, key: tuple[int, str], document: Document) -> None:
+    def _cache(self, key: tuple[int, str], document: Document) -> None:
         self._documents[key] = document
         self._units += _units(key, document)
         while self._units > _CACHED_UNITS:
@@ -275,7 +278,7 @@ class PromptTokens:
         return Prompt(ids, markers, first[0] if first else None)
 
     def _first_query(self, block: Block) -> str:
-        """The query as it stands before the documents."""
+        """The query's first occurrence, before the documents."""
         return block.query + self.markers.query if block.mark_first_query else block.query
 
 
@@ -283,7 +286,7 @@ _NOTHING: Ids = np.empty(0, dtype=np.int32)
 
 
 def _starts_a_token(text: str) -> bool:
-    """Whether the text begins a token even after a line break: its first character is a letter, digit or ASCII mark."""
+    """Whether the text begins a new token even after a line break: with a letter, a digit or an ASCII mark."""
     return bool(text) and (text[0].isalnum() or "!" <= text[0] <= "~")
 
 

@@ -1,8 +1,8 @@
-"""The plain way of running the model, as it was published: what `reranker.speed.measure` compares with.
+"""The baseline of `reranker.speed`: the model run in the way that was published.
 
-One list a forward pass; every document is tokenised on its own to be measured, and again within the prompt; the
-backbone is called as a library model, and keeps the hidden states of all its layers; nothing happens at the same time
-as anything else. The scores are those of the `Reranker`.
+One list a forward pass; every document is tokenised by itself for its length, and again within the prompt; the backbone
+is called as a library model, and keeps the hidden states of all its layers; nothing runs concurrently. The scores are
+those of the `Reranker`.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from reranker.model import ListModel
 from reranker.prompt import Markers, render, without_markers
 
 
-class PlainReranker:
+class Baseline:
     """Scores one list at a time with the weights of a `ListModel`."""
 
     def __init__(self, model: ListModel, tokenizer: Tokenizer, markers: Markers, capacity: int) -> None:

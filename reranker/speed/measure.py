@@ -1,7 +1,7 @@
-"""`python -m reranker.speed`: how fast the reranker is, beside the plain way of running the same weights.
+"""`python -m reranker.speed`: how fast the reranker is, against a baseline with the same weights.
 
-Both ways score the same lists in turn, in one process, a group of lists at a time, so that what else the machine does
-falls on both. The ratio is taken group by group. The plain way is in `reranker.speed.baseline`.
+Both score the same lists in turn, in one process, a group of lists at a time, so that other load on the machine slows
+both. The ratio is taken group by group. The baseline is in `reranker.speed.baseline`.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from reranker.model import ListModel
 from reranker.prompt import Markers
 from reranker.rerank import Reranker
 from reranker.speed import synthetic
-from reranker.speed.baseline import PlainReranker
+from reranker.speed.baseline import Baseline
 from reranker.tokens import PromptTokens
 
 GROUPS = 5
@@ -65,7 +65,7 @@ class WayFigures:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All figures of one measurement; ratios are the plain way's time over ours, one a group of lists."""
+    """All figures of one measurement; ratios are the baseline's time over ours, one per group of lists."""
 
     model: str
     device: str
@@ -120,11 +120,11 @@ def _set_up(options: argparse.Namespace) -> tuple[Setup, list[QueryAndTexts]]:
         model, tokenizer = synthetic.model(options.size, device, dtype), synthetic.tokenizer()
         markers, capacity = Markers(), synthetic.CAPACITY
     reranker = Reranker(model, PromptTokens(tokenizer, markers), capacity, lambda: "")
-    plain = PlainReranker(model, tokenizer, markers, capacity)
+    baseline = Baseline(model, tokenizer, markers, capacity)
     lists = synthetic.lists(tokenizer, options.lists, options.documents, options.tokens)
     setup = Setup(
         model,
-        {"plain": lambda some: [plain.score(*one) for one in some], "ours": reranker.score},
+        {"baseline": lambda some: [baseline.score(*one) for one in some], "ours": reranker.score},
         lambda some: [done.tokens for done in sorted(reranker.score_iter(some), key=lambda done: done.index)],
         device,
         dtype,
@@ -154,7 +154,7 @@ def measure(setup: Setup, lists: Sequence[QueryAndTexts]) -> Report:
         difference = max(difference, _difference(*scores.values()))
     tokens = setup.tokens_of(lists)
     documents = sum(len(texts) for _, texts in lists)
-    ratios = [plain / ours for plain, ours in zip(seconds["plain"], seconds["ours"], strict=True)]
+    ratios = [baseline / ours for baseline, ours in zip(seconds["baseline"], seconds["ours"], strict=True)]
     return Report(
         model=setup.name,
         device=str(setup.device),
@@ -198,7 +198,7 @@ def _difference(one: list[list[float]], other: list[list[float]]) -> float:
 
 @contextmanager
 def _forward_seconds(setup: Setup) -> Iterator[list[float]]:
-    """Gathers the seconds of each forward pass: of the whole model (ours), or of its backbone (the plain way)."""
+    """Gathers the seconds of each forward pass: of the whole model (ours), or of its backbone (the baseline)."""
     starts: list[float] = []
     spent: list[float] = []
 
@@ -279,7 +279,7 @@ def _text(report: Report) -> str:
         [
             head,
             *lines,
-            f"ratio plain / ours: {report.ratio:.2f} (pair by pair: {pairs})",
+            f"ratio baseline / ours: {report.ratio:.2f} (pair by pair: {pairs})",
             f"largest score difference: {report.largest_score_difference:.1e}",
         ]
     )

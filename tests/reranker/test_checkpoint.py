@@ -12,7 +12,7 @@ from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 
 from reranker import CheckpointError, Reranker, checkpoint, hub
-from reranker.speed.baseline import PlainReranker
+from reranker.speed.baseline import Baseline
 from reranker.train.merge import merge
 from tests.hub import NAME, failing, serving
 
@@ -93,10 +93,10 @@ def test_other_backbones_score_as_transformers_runs_them(kind: str, make_checkpo
     folder = make_checkpoint(**({"model_type": "llama"} if kind == "llama" else sliding))
     files = checkpoint.find(folder)
     model = files.model(torch.device("cpu"), torch.float32)
-    plain = PlainReranker(model, files.tokenizer(), files.markers, files.capacity)
+    baseline = Baseline(model, files.tokenizer(), files.markers, files.capacity)
     lists = [LIST, ("another", LIST[1] * 4)]
     for scores, one in zip(load(folder).score(lists), lists, strict=True):
-        assert scores == pytest.approx(plain.score(*one), abs=1e-5)
+        assert scores == pytest.approx(baseline.score(*one), abs=1e-5)
 
 
 def test_a_checkpoint_written_anew_keeps_what_other_tools_want_to_know(editable: Path, tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def test_the_longest_work_goes_first(hooked: Hooked, monkeypatch: pytest.MonkeyP
 def test_lists_are_taken_from_the_iterable_only_as_they_are_needed(
     hooked: Hooked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "_CHARACTERS_AHEAD", 0)  # one list a window
+    monkeypatch.setattr(engine, "_CHARACTERS_AHEAD", 0)  # one list a batch
     taken = []
 
     def source() -> Iterator[tuple[str, list[str]]]:

@@ -8,8 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from reranker import checkpoint
-from reranker import model as model_module
+from reranker import checkpoint, cpu
 from reranker.model import ListModel
 
 LENGTHS = [61, 7, 34]
@@ -41,22 +40,22 @@ def lists() -> list[Tensor]:
     return [torch.randint(0, 4000, (length,), generator=source) for length in LENGTHS]
 
 
-@pytest.mark.parametrize("in_pieces", [True, False], ids=["in pieces", "by torch alone"])
-@pytest.mark.parametrize("rows", [10, 1024], ids=["in chunks", "at once"])
+@pytest.mark.parametrize("fast", [True, False], ids=["fast path", "by torch alone"])
+@pytest.mark.parametrize("rows", [10, 1024], ids=["in tiles", "at once"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_packed_lists_give_what_the_library_gives_each_alone(
     shape: str,
     rows: int,
-    in_pieces: bool,
+    fast: bool,
     lists: list[Tensor],
     make_checkpoint: Callable[..., Path],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(model_module, "_PIECE_ROWS" if in_pieces else "_MOST_ROWS", rows)
+    monkeypatch.setattr(cpu, "_CPU_ROWS" if fast else "_OTHER_ROWS", rows)
     model = load(make_checkpoint(**SHAPES[shape]))
-    with torch.inference_mode() if in_pieces else torch.no_grad():
-        packed = model(torch.cat(lists), LENGTHS, [torch.tensor(places) for places in MARKERS])
-        alone = torch.cat([library(model, ids, places) for ids, places in zip(lists, MARKERS, strict=True)])
+    with torch.inference_mode() if fast else torch.no_grad():
+        packed = model(torch.cat(lists), LENGTHS, [torch.tensor(positions) for positions in MARKERS])
+        alone = torch.cat([library(model, ids, positions) for ids, positions in zip(lists, MARKERS, strict=True)])
     assert packed.shape == (7, 24)
     torch.testing.assert_close(packed, alone, atol=1e-5, rtol=1e-5)
 

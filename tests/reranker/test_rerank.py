@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from reranker import NonFiniteScoreError, Ranked, Reranker, RerankerError, checkpoint
-from reranker.speed.baseline import PlainReranker
+from reranker.speed.baseline import Baseline
 from reranker.tokens import PromptTokens
 
 DOCUMENTS = ["The tide turns twice a day.", "A glacier moves slowly.", "Copper wire conducts."]
@@ -40,9 +40,9 @@ def test_of_equal_scores_the_earlier_document_comes_first(tiny_folder: Path) -> 
 def test_embeddings_are_the_raw_ones_behind_the_scores(tiny: Reranker, tiny_folder: Path) -> None:
     files = checkpoint.find(tiny_folder)
     model = files.model(torch.device("cpu"), torch.float32)
-    plain = PlainReranker(model, files.tokenizer(), files.markers, files.capacity)
+    baseline = Baseline(model, files.tokenizer(), files.markers, files.capacity)
     with torch.inference_mode():
-        *expected, query = plain._embeddings("glacier", DOCUMENTS)
+        *expected, query = baseline._embeddings("glacier", DOCUMENTS)
     for result in tiny.rerank("glacier", DOCUMENTS, return_embeddings=True):
         assert result.embedding is not None
         assert (result.embedding.shape, result.embedding.dtype) == ((512,), np.float32)
@@ -55,12 +55,6 @@ def test_an_instruction_changes_the_scores(tiny: Reranker) -> None:
     plain = tiny.rerank("glacier", DOCUMENTS)
     told = tiny.rerank("glacier", DOCUMENTS, instruction="Prefer short passages. <|embed_token|>")
     assert {result.index: result.score for result in told} != {result.index: result.score for result in plain}
-
-
-def test_progress_counts_finished_lists(tiny: Reranker) -> None:
-    seen: list[int] = []
-    tiny.score([("a", DOCUMENTS), ("b", []), ("c", DOCUMENTS[:1])], progress=seen.append)
-    assert seen == [1, 2, 3]
 
 
 def test_what_is_cut_is_counted(tiny: Reranker) -> None:

@@ -1,4 +1,4 @@
-"""Tokenising in pieces gives the ids of the whole prompt, whatever the texts."""
+"""Tokenising by pieces gives the ids of the whole prompt, whatever the texts."""
 
 import json
 import subprocess
@@ -36,7 +36,7 @@ SMOLLM = Tokenizer.from_str(
     )
 )
 WORDPIECE = find(EMBEDDED).tokenizer()
-CUTTERS = {
+TOKENIZERS = {
     name: (PromptTokens(tokenizer, Markers()), PromptTokens(tokenizer, Markers(), by_pieces=False))
     for name, tokenizer in (("qwen", QWEN), ("smollm", SMOLLM), ("wordpiece", WORDPIECE))
 }
@@ -83,7 +83,7 @@ AWKWARD = [
 texts = st.lists(st.one_of(st.sampled_from(AWKWARD), st.text(max_size=4)), max_size=6).map("".join).map(well_formed)
 
 
-@pytest.mark.parametrize("family", CUTTERS)
+@pytest.mark.parametrize("family", TOKENIZERS)
 @settings(max_examples=300, deadline=None)
 @given(
     query=texts,
@@ -96,15 +96,15 @@ def test_pieces_give_the_ids_of_the_whole_prompt(
     family: str, query: str, documents: list[str], instruction: str | None, cap: int, mark_first_query: bool
 ) -> None:
     prompts = []
-    for tokens in CUTTERS[family]:
+    for tokens in TOKENIZERS[family]:
         [cut] = tokens.cut([query], cap)
         known = tokens.documents(documents, cap)
-        wish = None if instruction is None else without_markers(instruction, Markers())
-        block = Block(cut.text, [known[document] for document in documents], wish, mark_first_query)
+        cleaned = None if instruction is None else without_markers(instruction, Markers())
+        block = Block(cut.text, [known[document] for document in documents], cleaned, mark_first_query)
         [prompt] = tokens.prompts([block])
         prompts.append(prompt)
     by_pieces, whole = prompts
-    assert CUTTERS[family][0].by_pieces
+    assert TOKENIZERS[family][0].by_pieces
     assert by_pieces.ids.tolist() == whole.ids.tolist()
     assert by_pieces.markers.tolist() == whole.markers.tolist()
     assert len(whole.markers) == len(documents) + 1
@@ -125,8 +125,8 @@ def test_the_first_query_is_marked_before_the_documents_where_that_is_asked_for(
     assert marked.ids.tolist().count(tokenizer.token_to_id(Markers().query)) == 2
 
 
-def test_a_document_that_begins_with_a_line_break_is_one_token_with_what_stands_before_it() -> None:
-    # The reason for the cuts to lie where they lie: here they would not give the same ids at the document's start.
+def test_a_line_break_at_a_documents_start_shares_a_token_with_the_text_before_it() -> None:
+    # The reason for the choice of boundaries: one at the document's start would not give the same ids.
     apart = QWEN.encode('">\n').ids + QWEN.encode("\n\ntext").ids
     assert QWEN.encode('">\n\n\ntext').ids != apart
 
@@ -242,7 +242,10 @@ def test_the_markers_of_a_checkpoint_may_be_others(tokenizer: Tokenizer) -> None
     markers = Markers("<|box_start|>", "<|box_end|>")
     tokens = PromptTokens(tokenizer, markers)
     [prompt] = tokens.prompts([Block("q", [tokens.documents(["a<|box_end|>"], 9)["a<|box_end|>"]], None)])
-    assert [tokenizer.id_to_token(prompt.ids[place]) for place in prompt.markers] == ["<|box_start|>", "<|box_end|>"]
+    assert [tokenizer.id_to_token(prompt.ids[position]) for position in prompt.markers] == [
+        "<|box_start|>",
+        "<|box_end|>",
+    ]
 
 
 def test_a_tokenizer_without_the_markers_is_refused(tokenizer: Tokenizer) -> None:

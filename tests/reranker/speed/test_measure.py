@@ -23,7 +23,7 @@ def test_json_report_of_random_weights() -> None:
     assert len(report["ratios"]) == 3
     assert min(report["ratios"]) <= report["ratio"] <= max(report["ratios"])
     assert 0 <= report["largest_score_difference"] <= 1e-5
-    for way in ("plain", "ours"):
+    for way in ("baseline", "ours"):
         figures = report["ways"][way]
         assert figures["documents_per_second"] * report["tokens_per_list"] / 6 == pytest.approx(
             figures["tokens_per_second"]
@@ -36,7 +36,7 @@ def test_text_report_of_a_checkpoint(tiny_folder: Path) -> None:
     done = speed("--checkpoint", str(tiny_folder), "--lists", "1", "--documents", "2", "--tokens", "5")
     assert done.returncode == 0, done.stderr
     assert "documents/s" in done.stdout
-    assert "ratio plain / ours:" in done.stdout
+    assert "ratio baseline / ours:" in done.stdout
 
 
 def test_a_checkpoint_that_is_not_there_ends_with_a_message() -> None:
