@@ -1,8 +1,8 @@
-"""`python -m tests.scripts.speed_means`: what each means of the reranker's speed gives on this machine's CPU.
+"""`python -m tests.scripts.speed_means`: what each optimisation of the core model gains on this CPU.
 
-A means is taken away by itself, and the same lists are scored with it and without it in turn. The figure is the time
-without over the time with, the median of five pairs; 1.00 gives nothing. The model is that of
-`python -m reranker.speed --size small`, the lists are made up: 100 documents of 30 tokens, 100 of 150, and ten of 30.
+One optimisation at a time is disabled, and the same lists are scored with and without it in turn. The figure is the
+time without it over the time with it, the median of five pairs; 1.00 means no gain. The model is that of
+`python -m reranker.speed --size small`; the lists are synthetic: 100 documents of 30 tokens, 100 of 150, and ten of 30.
 """
 
 import statistics
