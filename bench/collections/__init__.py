@@ -1,1 +1,1 @@
-"""Where a collection comes from: ir_datasets, mteb, a BEIR-format folder, or the package itself."""
+"""Where queries, documents and judgements come from. Open `collection.py` first, then `load.py`."""

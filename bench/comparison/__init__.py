@@ -1,1 +1,1 @@
-"""What stored results say of each other: comparison, gate, verification. Open `stored.py` first."""
+"""Compares stored results: comparison, gate, verification. Open `stored.py` first."""

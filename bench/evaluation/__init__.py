@@ -1,1 +1,1 @@
-"""From a task to a result: plan, prepare, evaluate, cache. Open `plan.py` first."""
+"""Turns a task and a reranker into a result: plan, prepare, evaluate, cache. Open `plan.py` first."""

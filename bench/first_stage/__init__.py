@@ -1,1 +1,1 @@
-"""First stages: bundled runs, BM25 with the analysis of each language, dense search, and any TREC run file."""
+"""Candidates: bundled runs, BM25 for each language, dense search, TREC run files. Open `runs.py` first."""

@@ -1,1 +1,1 @@
-"""Results side by side: which share a column, what a mean averages, and the tables. Open `columns.py` first."""
+"""Tabulates results: which share a column, what a mean averages, and the layout. Open `columns.py` first."""

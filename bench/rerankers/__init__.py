@@ -1,4 +1,4 @@
-"""Rerankers: a table of known ones, and ways to name any other. Importing this loads no model library."""
+"""One file per reranker family, one row per known model. Open `base.py` first, then `rows.py`."""
 
 from bench.rerankers.registry import FAMILIES, calls_server, check, load, plug_ins
 from bench.rerankers.rows import ROWS, Row

@@ -1,4 +1,4 @@
-"""The suites: for each a table of its tasks, declared, not programmed."""
+"""The suites: a declared table of tasks for each. Open `beir.py` first."""
 
 from difflib import get_close_matches
 from importlib import import_module

@@ -1,1 +1,1 @@
-"""Times the core model against a baseline, the published way of running it: `python -m reranker.speed`."""
+"""Times the core model against the published way of running it: `python -m reranker.speed`. Open `measure.py` first."""

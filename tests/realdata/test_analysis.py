@@ -1,4 +1,4 @@
-"""BM25 with each analysis on real collections: the published BEIR figures, and own analysis beside a plain one."""
+"""BM25 on real collections: published BEIR figures, and each language's analysis against a plain one."""
 
 from contextlib import closing
 from functools import cache

@@ -1,4 +1,4 @@
-"""BEIR's real collections: by ir_datasets from the official archives, from folders, and the runs that are bundled."""
+"""BEIR's real collections: from the official archives by ir_datasets, from folders, and the bundled runs."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""mteb's own classes on real collections, laid out as the hub lays them out, beside the same in BEIR format."""
+"""mteb's classes on real collections in the hub's layout, compared with the same collections in BEIR format."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""MIRACL's official queries and judgements through ir_datasets, and the parts of its corpora that are at hand."""
+"""MIRACL's official queries and judgements through ir_datasets, and parts of its corpora."""
 
 import json
 import shutil

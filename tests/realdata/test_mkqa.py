@@ -1,4 +1,4 @@
-"""MKQA's real questions and answers in twelve languages: read in the release's form, and matched."""
+"""MKQA's real questions and answers in twelve languages: read in the release's format and matched."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""The results kept for real collections have the figures that any TREC tool computes from their runs."""
+"""Kept results on real collections have the figures that any TREC tool computes from their runs."""
 
 from pathlib import Path
 

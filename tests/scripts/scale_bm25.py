@@ -1,8 +1,8 @@
 """How BM25's memory and speed grow with the corpus: ``python -m tests.scripts.scale_bm25 PASSAGES [QUERIES]``.
 
-The corpus is made as it is read: passages of about 60 words, drawn by Zipf's law from a vocabulary of a million, and
-queries of 8. Prints one line of JSON; speed counts the making of the text as well. Run one size a process, since the
-peak of memory is the process' own.
+The corpus is generated as it is read: passages of about 60 words, drawn by Zipf's law from a vocabulary of a million,
+and queries of 8 words. Prints one line of JSON; the speed includes generating the text. Run one size per process, since
+peak memory is measured per process.
 """
 
 import json

@@ -1,8 +1,8 @@
-"""`python -m tests.scripts.speed_int8 FOLDER QUERIES`: what int8 weights give on a CPU, in documents/s and nDCG@10.
+"""`python -m tests.scripts.speed_int8 FOLDER QUERIES`: int8 weights on a CPU, in documents/s and nDCG@10.
 
-FOLDER is a collection in BEIR format with a test split. The embedded checkpoint reranks BM25's top 100 of so many of
-its queries, as it is and with its linear layers quantised by torch (int8 weights, activations to int8 as they come),
-each list by both in turn.
+FOLDER is a collection in BEIR format with a test split. The embedded checkpoint reranks BM25's top 100 for that many
+queries, in float32 and with its linear layers quantised dynamically by torch (int8 weights and activations), each list
+by both in turn.
 """
 
 import copy

@@ -1,1 +1,1 @@
-"""What the families share that run on this machine: checkpoints, loading, truncation, batching."""
+"""What the families that run models on this machine share. Open `loading.py` first."""

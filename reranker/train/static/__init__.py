@@ -1,1 +1,1 @@
-"""The embedded checkpoint: static token embeddings compiled into a transformer. Open `compile.py` first."""
+"""Makes the embedded checkpoint: static token embeddings compiled into a transformer. Open `compile.py` first."""
