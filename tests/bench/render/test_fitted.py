@@ -3,7 +3,7 @@
 import io
 import re
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 
 import pytest
 from rich.cells import cell_len
@@ -18,7 +18,7 @@ from bench.evaluation.sensitivity import Sensitivity, Spread, Variant
 from bench.first_stage.runs import read_manifests
 from bench.leaderboard import layout, reproduce, summary
 from bench.leaderboard.board import build
-from bench.render import text
+from bench.render import FORMATS, render, text
 from bench.render.page import Column, Notes, Page, Table, rows
 from bench.results import Result, read_result, result_paths
 from bench.suites import declared
@@ -105,13 +105,14 @@ def of_sensitivity() -> Sensitivity:
     return Sensitivity("beir/nfcorpus", made.reranker, made.protocol, 0, 0.55, variants, spreads, ("A note.",))
 
 
-def outputs() -> Iterator[tuple[str, Show]]:
+@cache
+def pages() -> dict[str, Page]:
     paths = {(one.task, one.reranker.name): path for path in result_paths([KEPT]) for one in [read_result(path)]}
     two = [paths["beir/embedded-claims", name] for name in ("minilm", "embedded")]
     folder = two[0].parents[3]  # results of BEIR's embedded sample
     board = build([*kept("beir"), *kept("mkqa"), *thirteen()], mixed=True, figures=published.read_all())
-    pages = {f"run {suite}": summary.page(kept(suite)) for suite in ("beir/embedded", "miracl", "mkqa", "coir")}
-    pages |= {
+    made = {f"run {suite}": summary.page(kept(suite)) for suite in ("beir/embedded", "miracl", "mkqa", "coir")}
+    made |= {
         "run beir": summary.page(thirteen()),
         "leaderboard": layout.page(board),
         "reproduce": reproduce.page(reproduce.paper(kept("beir"))),
@@ -123,9 +124,14 @@ def outputs() -> Iterator[tuple[str, Show]]:
         "rerankers": rerankers_page(),
         "runs": runs_page(read_manifests()),
     }
-    for name, page in pages.items():
+    return made
+
+
+def outputs() -> Iterator[tuple[str, Show]]:
+    for name, page in pages().items():
         yield name, partial(text.show, page)
-    yield "power", lambda console: power.main([*map(str, two), "--trials", "20"], console)
+    two = [str(path) for path in result_paths([KEPT]) if read_result(path).task == "beir/embedded-claims"][:2]
+    yield "power", lambda console: power.main([*two, "--trials", "20"], console)
 
 
 def lines_of(show: Show, width: int) -> list[str]:
@@ -150,3 +156,14 @@ def test_no_line_is_longer_than_the_terminal_and_no_figure_is_broken(name: str, 
     assert long == []
     assert figures(narrow)
     assert figures(narrow) <= figures(lines_of(show, 400))
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("name", list(pages()))
+def test_every_format_writes_every_page(name: str, form: str):
+    written = render(pages()[name], form)
+    assert written.endswith("\n") and "<built-in" not in written
+    tables = [block for block in pages()[name].blocks if isinstance(block, Table)]
+    for cell in (cell for table in tables for row in table.rows for cell in row):
+        if re.fullmatch(r"[+-]?\d+\.\d+", cell.text):
+            assert cell.text in written
