@@ -1,17 +1,23 @@
-"""Lines for people, in which nothing from outside acts on the terminal: all that the commands print goes through here.
+"""Lines and progress on the terminal; text from outside is escaped, so that nothing in it acts.
 
-Tables are rich's; their cells are ``Text(terminal(...))`` of `bench.escape`.
+Pages are `bench.render`'s, which escapes them itself.
 """
 
 import logging
 import sys
+import threading
 import traceback
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from rich.console import Console
+from rich.markup import escape
 from rich.text import Text
 
 from bench.escape import shell_word, terminal, without_login
+from bench.pace import Pace, in_words
 
 
 class Terminal(Console):
@@ -36,9 +42,9 @@ def say(text: str) -> None:
 
 
 def say_page(text: str) -> None:
-    """Print a page of `bench.render` on standard output, as it is: each format has escaped its cells in its own way."""
+    """Print a page that `bench.render` wrote on standard output, unchanged: each format has escaped its text."""
     if sys.stdout:  # None where it was closed before the start
-        sys.stdout.write(text + "\n")
+        sys.stdout.write(text)
 
 
 def say_path(path: Path) -> None:
@@ -76,3 +82,101 @@ def log_to_stderr() -> None:
     handler.setFormatter(Formatter())
     logging.basicConfig(handlers=[handler])
     logging.captureWarnings(True)
+
+
+class Advance(Protocol):
+    """Counts the units of work done since its last call."""
+
+    def __call__(self, units: int, /, *, restored: bool = False) -> None:
+        """Count some units; ``restored`` ones took no work now, so they are left out of the time estimate."""
+        ...
+
+
+class Progress(Protocol):
+    """Shows the steps of a command, one after the other."""
+
+    def step(self, label: str, total: int | None) -> AbstractContextManager[Advance]:
+        """Show one step of ``total`` units (None if unknown) while the context is open."""
+        ...
+
+
+class Numbered:
+    """Progress of one of several tasks: each step also says which one, as in ``task 3 of 13``."""
+
+    def __init__(self, progress: Progress, number: int, of: int) -> None:
+        self._progress = progress
+        self._suffix = f"  task {number} of {of}" if of > 1 else ""
+
+    def step(self, label: str, total: int | None) -> AbstractContextManager[Advance]:
+        """See `Progress`."""
+        return self._progress.step(f"{label}{self._suffix}", total)
+
+
+INTERVAL = 30.0
+"""Seconds between two lines about one step, where standard error is no terminal."""
+
+
+class Bar:
+    """A progress bar per step, on standard error, so that the table on standard output can be piped.
+
+    Where standard error is no terminal, as in a CI log, each step is one line when it is done, and a long one says
+    every ``interval`` seconds how far it is.
+    """
+
+    def __init__(self, console: Console | None = None, interval: float = INTERVAL) -> None:
+        self._console = console or Console(stderr=True)
+        self._interval = interval
+
+    @contextmanager
+    def step(self, label: str, total: int | None) -> Iterator[Advance]:
+        """See `Progress`."""
+        pace = Pace(total)
+        with (self._bar if self._console.is_terminal else self._lines)(label, pace) as shown:
+
+            def advance(units: int, /, *, restored: bool = False) -> None:
+                pace.advance(units, restored)
+                shown()
+
+            yield advance
+
+    @contextmanager
+    def _bar(self, label: str, pace: Pace) -> Iterator[Callable[[], None]]:
+        # Slow to import, and most commands need none of it.
+        from rich import progress
+
+        columns = (
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(bar_width=24),
+            progress.MofNCompleteColumn(),
+            progress.TimeElapsedColumn(),
+            progress.TextColumn("{task.fields[pace].left}"),
+        )
+        with progress.Progress(*columns, console=self._console, transient=True) as shown:
+            task = shown.add_task(escape(terminal(label)), total=pace.total, pace=pace)
+            yield lambda: shown.update(task, completed=pace.done)
+
+    @contextmanager
+    def _lines(self, label: str, pace: Pace) -> Iterator[Callable[[], None]]:
+        over = threading.Event()
+
+        def tell() -> None:
+            while not over.wait(self._interval):
+                self._line(f"{label}  {_so_far(pace)}")
+
+        thread = threading.Thread(target=tell, daemon=True)
+        thread.start()
+        try:
+            yield lambda: None
+        finally:
+            over.set()
+            thread.join()
+        self._line(f"{label}  {pace.elapsed:.1f} s")
+
+    def _line(self, text: str) -> None:
+        self._console.print(Text(terminal(text)), soft_wrap=True)
+
+
+def _so_far(pace: Pace) -> str:
+    """How far a step is: ``120 of 300, 4 min left``, or only how long it takes already."""
+    counted = f"{pace.done:,} of {pace.total:,}" if pace.total is not None else ""
+    return ", ".join(filter(None, (counted, pace.left or f"{in_words(pace.elapsed)} so far")))

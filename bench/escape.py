@@ -5,7 +5,6 @@ Queries, documents and ids come from anywhere. Each function here first makes vi
 quotes what the target's own syntax would act upon.
 """
 
-import html as _html
 import re
 import shlex
 
@@ -65,11 +64,6 @@ def markdown_cell(text: str) -> str:
     quoted = terminal(text).translate(_MARKDOWN)
     # A backslash does not stop GitHub's own links and mentions, a character reference does.
     return _LINK.sub(lambda match: f"&#{ord(match[0])};", _MENTION.sub("&#64;", quoted))
-
-
-def html(text: str) -> str:
-    """Text for HTML, as an element's content or a quoted attribute."""
-    return _html.escape(terminal(text), quote=True)
 
 
 def latex(text: str) -> str:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from bench.cli.options import (
     MOST,
@@ -19,6 +18,7 @@ from bench.cli.options import (
     Dtype,
     Embedded,
     FirstStage,
+    Format,
     HttpOptions,
     Names,
     Output,
@@ -29,8 +29,9 @@ from bench.cli.options import (
     Source,
     Split,
     app,
+    emit,
 )
-from bench.console import say
+from bench.console import Bar, note, say
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
@@ -152,12 +153,12 @@ def sensitivity(
     seed: Annotated[int, typer.Option(min=-MOST, max=MOST, help="For orders and distractors.")] = 0,
     output: Output = Path("out"),
     cache_id: CacheId = "",
+    form: Format = "text",
 ) -> None:
     """Measure one task again and again with one thing varied."""
     from bench.evaluation.plan import Plan
-    from bench.evaluation.sensitivity import measure, render
+    from bench.evaluation.sensitivity import measure, page
     from bench.files import kind
-    from bench.leaderboard.summary import Bar, stdout
     from bench.rerankers.base import Options
     from bench.rerankers.http_options import read_options
     from bench.suites import by_ids, find
@@ -180,16 +181,17 @@ def sensitivity(
         options=Options(device, dtype, max_query_length, max_doc_length, seed, read_options(http_option or [])),
         cache_id=cache_id,
     )
-    found, path = measure(plan, orders, Bar(Console(stderr=True)))
-    render(found, stdout())
-    say(f"Written to {path}")
+    found, path = measure(plan, orders, Bar())
+    emit(page(found), form)
+    # Markup on standard output is for a file.
+    (say if form == "text" else note)(f"Written to {path}")
 
 
 def _measure(plan: "Plan") -> None:
     from bench.evaluation.cache import CACHE
     from bench.evaluation.plan import run
-    from bench.leaderboard.summary import Bar, show, stdout
+    from bench.leaderboard.summary import page
 
-    results = run(plan, Bar(Console(stderr=True)))
-    show(results, stdout(), plan.output / CACHE)
+    results = run(plan, Bar())
+    emit(page(results, plan.output / CACHE))
     say(f"Written to {plan.output}/")

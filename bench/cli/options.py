@@ -1,9 +1,12 @@
 """The command line's root, and the options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from bench.render.page import Page
 
 app = typer.Typer(
     help="Rerank first-stage candidates of BEIR, MIRACL, MKQA and CoIR, measure the new order, compare rerankers.",
@@ -61,4 +64,21 @@ TaskIds = Annotated[
     list[str], typer.Argument(metavar="TASK", help="suite/name, or a suite and then names; a suite alone for all.")
 ]
 Places = Annotated[list[Path] | None, typer.Argument(metavar="DIR", help="Results: files or folders; out if none.")]
-Format = Annotated[str, typer.Option("--format", help="text, markdown, csv, latex, html or mteb.")]
+Form = Literal["text", "markdown", "latex", "html"]
+Format = Annotated[Form, typer.Option("--format", help="How it is written.")]
+Into = Annotated[Path | None, typer.Option("--output", help="Write to this file, not to the screen.")]
+
+
+def emit(page: "Page", form: str = "text", output: Path | None = None) -> None:
+    """Show a page on standard output, or write it to a file."""
+    from bench.console import Terminal, say_page
+    from bench.files import write_whole
+    from bench.render import render
+    from bench.render.text import show
+
+    if output:
+        write_whole(output, render(page, form).encode())
+    elif form == "text" and (console := Terminal()).is_terminal:
+        show(page, console)
+    else:
+        say_page(render(page, form))

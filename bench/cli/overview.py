@@ -1,14 +1,22 @@
 """Commands that say what there is: tasks and their sources, rerankers, bundled runs."""
 
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from bench.cli.options import Data, Source, TaskIds, app
-from bench.console import say
+from bench.cli.options import Data, Source, TaskIds, app, emit
+from bench.console import Bar, say
+from bench.render.numbers import count, score
+from bench.render.page import Column, Notes, Page, Table, rows
+
+if TYPE_CHECKING:
+    from bench.first_stage.runs import Manifest
+    from bench.task import Task
+
+_HINT = "use a wider terminal, or pipe the output into a file"
 
 runs = typer.Typer(help="List, build, check the bundled BM25 runs.", no_args_is_help=True)
 app.add_typer(runs, name="runs")
@@ -17,30 +25,23 @@ app.add_typer(runs, name="runs")
 @app.command(help="List the tasks.")
 def tasks(suite: Annotated[str | None, typer.Argument(help="beir, miracl, mkqa or coir; all if none.")] = None) -> None:
     """List the declared tasks."""
-    from bench.cli.listing import tasks_table
-    from bench.leaderboard.summary import stdout
     from bench.suites import declared
 
-    stdout().print(tasks_table(declared(suite)))
+    emit(tasks_page(declared(suite)))
 
 
 @app.command(help="List the rerankers.")
 def rerankers() -> None:
     """List the known rerankers and families."""
-    from bench.cli.listing import rerankers_table
-    from bench.leaderboard.summary import stdout
-
-    stdout().print(rerankers_table())
+    emit(rerankers_page())
 
 
 @runs.command("list", help="The bundled runs and what they score.")
 def list_runs() -> None:
     """List the bundled runs."""
-    from bench.cli.listing import runs_table
     from bench.first_stage.runs import read_manifests
-    from bench.leaderboard.summary import stdout
 
-    stdout().print(runs_table(read_manifests()))
+    emit(runs_page(read_manifests()))
 
 
 @runs.command("build", help="Make bundled runs and their manifest rows (again), byte for byte.")
@@ -52,10 +53,9 @@ def build_runs(
 ) -> None:
     """Build runs by BM25."""
     from bench.first_stage.maintain import build_bundled
-    from bench.leaderboard.summary import Bar
     from bench.suites import by_ids
 
-    for line in build_bundled(by_ids(ids), data, source, into, Bar(Console(stderr=True))):
+    for line in build_bundled(by_ids(ids), data, source, into, Bar()):
         say(line)
 
 
@@ -103,3 +103,74 @@ def sources(ids: TaskIds) -> None:
         unlike += bool(lines)
         say(f"{task.id}: {'; '.join(lines) or 'the same'}")
     raise typer.Exit(int(unlike > 0))
+
+
+def tasks_page(tasks: "Sequence[Task]") -> Page:
+    """Declared tasks with their sizes and whether a BM25 run is bundled; a star marks those run by default."""
+    from bench.first_stage.runs import read_manifests
+
+    bundled = read_manifests()
+    found = []
+    for task in tasks:
+        counts = task.counts
+        sizes = (counts.documents, counts.queries, counts.judgements) if counts else (0, 0, 0)
+        source = "embedded" if task.embedded else task.source_id or f"mteb {task.mteb}"
+        star = "*" if task.default and not task.embedded else ""
+        figures = map(count, sizes)
+        bm25 = "yes" if task.id in bundled else ""
+        found.append((task.id + star, task.split, *figures, task.measure, source, bm25))
+    table = Table(
+        columns=(
+            Column("task", "key"),
+            Column("split", "key", drop=2),
+            Column("documents"),
+            Column("queries"),
+            Column("judgements", drop=1),
+            Column("measure", "key"),
+            Column("source", "key", drop=3),
+            Column("bundled\nBM25", "key", drop=1),
+        ),
+        groups=(rows(found),),
+        hint=_HINT,
+    )
+    return Page((table, Notes(("* run where no task is named; a group's name stands for all its tasks",))))
+
+
+def rerankers_page() -> Page:
+    """Known rerankers by family, then the families that take any model."""
+    from bench.rerankers import FAMILIES, ROWS, plug_ins
+
+    known = []
+    for row in ROWS.values():
+        note = f"cannot be run here: {row.refusal}" if row.refusal else row.note
+        known.append((row.name, row.family, row.model, row.licence, note))
+    known += [(name, "own", entry.value, "", "announced by an installed package") for name, entry in plug_ins().items()]
+    families = [(f"{family}:…", family, "", "", about) for family, about in FAMILIES.items()]
+    families.append(("module:Class", "own", "", "", "a class of your own with a method score(lists)"))
+    columns = (
+        Column("reranker", "key"),
+        Column("family", "key", drop=1),
+        Column("model", "key", drop=3),
+        Column("licence", "key", drop=2),
+        Column("note", "prose"),
+    )
+    return Page((Table(columns, (rows(known), rows(families)), hint=_HINT),))
+
+
+def runs_page(manifests: "Mapping[str, Manifest]") -> Page:
+    """The bundled runs and what they score."""
+    found = []
+    for task, row in manifests.items():
+        measure = next((name for name in row.figures if name != "R@100"), "R@100")
+        figures = (score(row.figures[name]) for name in (measure, "R@100"))
+        found.append((task, measure, *figures, count(row.queries), count(row.documents), row.sha256[:12]))
+    columns = (
+        Column("task", "key"),
+        Column("measure", "key"),
+        Column("figure"),
+        Column("R@100"),
+        Column("queries", drop=1),
+        Column("documents", drop=2),
+        Column("sha256", "key", drop=3),
+    )
+    return Page((Table(columns, (rows(found),), hint=_HINT), Notes(("figures x 100",))))

@@ -3,11 +3,11 @@
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from bench.cli.options import Format, Places, Source, app
+from bench.cli.options import Format, Into, Places, Source, app, emit
 from bench.console import note, say_page, say_path
 from bench.errors import BenchError
 
@@ -35,7 +35,10 @@ RunFiles = Annotated[
 @app.command(help="Tabulate rerankers by task, with published figures.")
 def leaderboard(
     places: Places = None,
-    form: Format = "text",
+    form: Annotated[
+        Literal["text", "markdown", "latex", "html", "csv", "mteb"],
+        typer.Option("--format", help="How it is written."),
+    ] = "text",
     first_stage: Annotated[str, typer.Option(help="Only results over this first stage.")] = "",
     mixed: Annotated[bool, typer.Option("--mixed", help="Show several protocols of a task side by side.")] = False,
     output: Annotated[
@@ -46,34 +49,34 @@ def leaderboard(
     from bench import published
     from bench.comparison.stored import read_results
     from bench.files import write_whole
-    from bench.leaderboard import mteb_format
     from bench.leaderboard.board import build
-    from bench.leaderboard.summary import terminal_width
-    from bench.render import render
+    from bench.leaderboard.export import as_csv, write_mteb
+    from bench.leaderboard.layout import page
 
     results = read_results(places or [Path("out")])
     if form == "mteb":
-        for path in mteb_format.write(results, output or Path("mteb")):
+        for path in write_mteb(results, output or Path("mteb")):
             say_path(path)
         return
-    command = " ".join(["python -m bench", *sys.argv[1:]])
     board = build(results, first_stage, mixed, published.read_all())
-    page = render(board, form, command if output else "", None if output else terminal_width())
-    if output:
-        write_whole(output, page.encode())
+    if form != "csv":
+        emit(page(board, " ".join(["python -m bench", *sys.argv[1:]]) if output else ""), form, output)
+    elif output:
+        write_whole(output, as_csv(board).encode())
     else:
-        say_page(page)
+        say_page(as_csv(board))
 
 
 @app.command(help="Compare your figures with the paper's.")
 def reproduce(
     what: Annotated[str, typer.Argument(help="paper: jina-reranker-v3's, arXiv 2509.25085.")],
     places: Places = None,
+    form: Format = "text",
+    output: Into = None,
 ) -> None:
     """Show published and measured figures of the same cells."""
     from bench.comparison.stored import read_results
-    from bench.leaderboard.reproduce import paper, text
-    from bench.leaderboard.summary import terminal_width
+    from bench.leaderboard.reproduce import page, paper
 
     if what != "paper":
         raise BenchError(f"Unknown {what!r}. Known: paper.")
@@ -82,7 +85,7 @@ def reproduce(
         found = read_results(places or [Path("out")])
     else:
         note("out does not exist: no figure is measured yet. Give a folder of results, or measure some.")
-    say_page(text(paper(found), terminal_width()))
+    emit(page(paper(found)), form, output)
 
 
 @app.command(help="Compare two results: difference, p-value, queries.")
@@ -93,11 +96,12 @@ def compare(
     changes: Annotated[int, typer.Option(min=0, help="How many changed queries are shown for each task.")] = 3,
     data: DataPlaces = None,
     source: Source = "",
+    form: Format = "text",
+    output: Into = None,
 ) -> None:
     """Compare paired results."""
-    from bench.comparison.compare import compare, render
+    from bench.comparison.compare import compare, page
     from bench.comparison.reload import Reload, data_places
-    from bench.leaderboard.summary import stdout
 
     with closing(Reload(data_places(data or []), source)) as reload:
 
@@ -110,7 +114,7 @@ def compare(
                 note(f"Queries and documents of {result.task} are shown by their ids alone. {error}")
                 return None
 
-        render(stdout(), compare(a, b, collection, query=query, changes=changes))
+        emit(page(compare(a, b, collection, query=query, changes=changes)), form, output)
 
 
 @app.command()
@@ -124,6 +128,8 @@ def gate(
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Inconclusive fails, with exit status 1.")] = False,
     junit: Annotated[Path | None, typer.Option(help="Write a JUnit XML report here.")] = None,
+    form: Format = "text",
+    output: Into = None,
 ) -> None:
     """Fail if new results are worse than a baseline.
 
@@ -134,19 +140,25 @@ def gate(
     2: could not compare. A Markdown summary goes to $GITHUB_STEP_SUMMARY where that is set.
     """
     from bench.comparison import gate as gates
-    from bench.leaderboard.summary import stdout
 
     report = gates.gate(baseline, candidate, min_drop=min_drop, alpha=alpha, max_drop=max_drop, strict=strict)
     # Files first: whoever reads the screen may be gone, as `head` is after ten lines.
     gates.append_step_summary(report)
     if junit is not None:
         gates.write_junit(report, junit)
-    gates.render(stdout(), report)
+    emit(gates.page(report), form, output)
     raise typer.Exit(report.exit_status)
 
 
 @app.command()
-def verify(places: Places = None, data: DataPlaces = None, source: Source = "", first_stage: RunFiles = None) -> None:
+def verify(
+    places: Places = None,
+    data: DataPlaces = None,
+    source: Source = "",
+    first_stage: RunFiles = None,
+    form: Format = "text",
+    output: Into = None,
+) -> None:
     """Recompute stored figures.
 
     Measures are recomputed from the stored runs and the judgements, candidates from BM25 or a given --first-stage file,
@@ -156,10 +168,9 @@ def verify(places: Places = None, data: DataPlaces = None, source: Source = "", 
     1: some differ, 2: some could not be checked, such as candidates of a dense first stage.
     """
     from bench.comparison.reload import Reload, data_places
-    from bench.comparison.verify import render, verify
-    from bench.leaderboard.summary import stdout
+    from bench.comparison.verify import page, verify
 
     with closing(Reload(data_places(data or []), source, first_stage or [])) as reload:
         found = verify(places or [Path("out")], reload.collection, reload.first_stage)
-    render(stdout(), found)
+    emit(page(found), form, output)
     raise typer.Exit(found.exit_status)

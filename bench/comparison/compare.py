@@ -4,25 +4,20 @@ All differences are B minus A. The p-value is the paired randomisation test's, t
 paired differences (`bench.statistics`); with several tasks the p-value corrected by Holm stands beside it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
-
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from bench import statistics
 from bench.collections.collection import Collection
 from bench.comparison.agreement import TOP, Flips, flips
 from bench.comparison.stored import Kept, Pairing, missing_queries, pair, read_kept
 from bench.errors import BenchError
-from bench.escape import terminal
-from bench.render.fitted import Fitted, Head
+from bench.render.numbers import difference, interval, p_value, percent, score
+from bench.render.page import Block, Cell, Column, Notes, Page, Paragraph, Table, Tone, rows, title
 from bench.results import Result
 from bench.run import Run
-
-_WIDE = 200  # two top tens side by side
 
 LoadCollection = Callable[[Result], Collection | None]
 """Gives the whole collection that a result was measured on, or None where it is not at hand. It stays the caller's."""
@@ -248,34 +243,33 @@ def _entries(
     return entries
 
 
-def render(console: Console, comparison: Comparison) -> None:
-    """Print a comparison: who is A and B, the table of tasks, then the chosen queries of each."""
-    for name, rerankers in (
-        ("A", sorted({task.reranker_a for task in comparison.tasks})),
-        ("B", sorted({task.reranker_b for task in comparison.tasks})),
-    ):
-        console.print(Text(terminal(f"{name}: {', '.join(rerankers)}")))
-    console.print(_tasks_table(comparison.tasks))
-    for label, task in zip(_labels(comparison.tasks), comparison.tasks, strict=True):
-        if task.flips:
-            console.print(Text(terminal(_agreement(label, task.flips))))
-    few = [label for label, task in zip(_labels(comparison.tasks), comparison.tasks, strict=True) if task.is_small]
+def page(comparison: Comparison) -> Page:
+    """Who is A and B, the table of tasks, then the chosen queries of each."""
+    tasks, labels = comparison.tasks, _labels(comparison.tasks)
+    sides = [
+        f"{name}: {', '.join(sorted(rerankers))}"
+        for name, rerankers in (("A", {task.reranker_a for task in tasks}), ("B", {task.reranker_b for task in tasks}))
+    ]
+    notes = [_agreement(label, task.flips) for label, task in zip(labels, tasks, strict=True) if task.flips]
+    few = [label for label, task in zip(labels, tasks, strict=True) if task.is_small]
     if few:
-        text = f"Few queries (fewer than {statistics.FEW_QUERIES}), so that intervals are wide: {', '.join(few)}."
-        console.print(Text(terminal(text)))
+        few_queries = f"Few queries (fewer than {statistics.FEW_QUERIES}), so that intervals are wide"
+        notes.append(f"{few_queries}: {', '.join(few)}.")
     for name, only in (("A", comparison.only_a), ("B", comparison.only_b)):
         if only:
-            console.print(Text(terminal(f"Only in {name}: {', '.join(only)}.")))
-    for task in comparison.tasks:
+            notes.append(f"Only in {name}: {', '.join(only)}.")
+    blocks: list[Block] = [Notes(tuple(sides)), _tasks_table(tasks), Notes(tuple(notes))]
+    for task in tasks:
         for query in task.changed:
-            _render_query(console, task, query, whole=comparison.query is not None)
+            blocks += _query(task, query, whole=comparison.query is not None)
+    return Page(tuple(blocks))
 
 
 def _agreement(label: str, found: Flips) -> str:
     """A line such as ``beir/scifact: B replaces 1.0% of A's top ten, …``."""
     return (
-        f"{label}: B replaces {found.replaced:.1%} of A's top ten, reverses {found.reversed:.1%} of the pairs in both, "
-        f"and puts another document first for {found.first:.1%} of the queries."
+        f"{label}: B replaces {percent(found.replaced)} of A's top ten, reverses {percent(found.reversed)} of the "
+        f"pairs in both, and puts another document first for {percent(found.first)} of the queries."
     )
 
 
@@ -285,58 +279,58 @@ def _labels(tasks: Sequence[TaskComparison]) -> list[str]:
     return [f"{task.task} by {task.reranker_b}" if several else task.task for task in tasks]
 
 
-def _tasks_table(tasks: Sequence[TaskComparison]) -> Fitted:
+def _tasks_table(tasks: Sequence[TaskComparison]) -> Table:
     several = len(tasks) > 1
     measures = ", ".join(sorted({task.measure for task in tasks}))
     named = len({(task.reranker_a, task.reranker_b) for task in tasks}) > 1
-    heads = [
-        Head("task", "name"),
-        *((Head("reranker", "name"),) if named else ()),
-        *map(Head, ("A", "B", "B - A")),
-        Head("95%\ninterval", drop=2),
-        Head("p", drop=1),
-        *((Head("p,\nHolm", drop=0),) if several else ()),
-        Head("wins/\nties/\nlosses", drop=3),
-    ]
-    rows = []
-    for task in tasks:
-        cells = [
+    columns = (
+        Column("task", "name"),
+        *((Column("reranker", "name"),) if named else ()),
+        *map(Column, ("A", "B", "B - A")),
+        Column("95%\ninterval", drop=2),
+        Column("p", drop=1),
+        *((Column("p,\nHolm", drop=0),) if several else ()),
+        Column("wins/\nties/\nlosses", drop=3),
+    )
+    cells = (
+        (
             task.task,
             *((task.reranker_b,) if named else ()),
-            f"{100 * task.a:.2f}",
-            f"{100 * task.b:.2f}",
-            f"{100 * task.difference:+.2f}",
-            f"{100 * task.low:+.2f} to {100 * task.high:+.2f}",
-            f"{task.p:.4f}",
-            *((f"{task.p_holm:.4f}",) if several else ()),
+            score(task.a),
+            score(task.b),
+            difference(task.difference),
+            interval(task.low, task.high),
+            p_value(task.p),
+            *((p_value(task.p_holm),) if several else ()),
             f"{task.wins}/{task.ties}/{task.losses}",
-        ]
-        rows.append(cells)
-    return Fitted(heads, rows, title=f"{measures} x 100, B - A")
+        )
+        for task in tasks
+    )
+    return Table(columns, (rows(cells),), caption=f"{measures} x 100, B - A")
 
 
-def _render_query(console: Console, task: TaskComparison, query: QueryComparison, whole: bool) -> None:
+def _query(task: TaskComparison, query: QueryComparison, whole: bool) -> Iterator[Block]:
     """Both top tens side by side: one line a document, or the whole texts."""
-    change = f"{100 * query.a:.2f} -> {100 * query.b:.2f} ({100 * (query.b - query.a):+.2f})"
-    console.print()
-    console.print(Text(terminal(f"{task.task}  query {query.query_id}  {change}"), style="bold"))
+    change = f"{score(query.a)} -> {score(query.b)} ({difference(query.b - query.a)})"
+    yield Paragraph(f"{task.task}  query {query.query_id}  {change}")
     if query.text:
-        console.print(Text(terminal(query.text)))
-    table = Table(width=min(console.width, _WIDE), show_lines=whole)
-    table.add_column("", justify="right", no_wrap=True)
-    for side, reranker in (("A", task.reranker_a), ("B", task.reranker_b)):
-        table.add_column(Text(terminal(f"{side}: {reranker}")), ratio=1, no_wrap=not whole, overflow="ellipsis")
-    for rank in range(max(len(query.top_a), len(query.top_b))):
-        cells = (_cell(top[rank]) if rank < len(top) else Text() for top in (query.top_a, query.top_b))
-        table.add_row(str(rank + 1), *cells)
-    console.print(table)
+        yield Notes((query.text,))
+    ranks = [
+        (str(rank), _cell(a), _cell(b)) for rank, (a, b) in enumerate(zip_longest(query.top_a, query.top_b), start=1)
+    ]
+    sides = [
+        Column(title(f"{side}: {reranker}"), "prose" if whole else "line")
+        for side, reranker in (("A", task.reranker_a), ("B", task.reranker_b))
+    ]
+    # Whole texts are easier to tell apart with a line between them.
+    groups = [rows([rank]) for rank in ranks] if whole else [rows(ranks)]
+    yield Table((Column("rank"), *sides), tuple(groups))
 
 
-def _cell(entry: Entry) -> Text:
-    """``id [grade] text``; a relevant document stands out, one without judgement has no grade."""
-    cell = Text(terminal(entry.document_id))
-    if entry.grade is not None:
-        cell.append(f" [{entry.grade}]", style="bold green" if entry.grade > 0 else "red")
-    if entry.text:
-        cell.append(f" {terminal(entry.text)}", style="dim")
-    return cell
+def _cell(entry: Entry | None) -> Cell:
+    """``id [grade] text``; an unjudged document has no grade."""
+    if entry is None:
+        return Cell("")
+    grade = "" if entry.grade is None else f"[{entry.grade}]"
+    tone: Tone = "" if entry.grade is None else "good" if entry.grade > 0 else "bad"
+    return Cell(" ".join(filter(None, (entry.document_id, grade, entry.text))), tone=tone)

@@ -14,16 +14,15 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-from rich import box
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 from scipy.special import stdtrit
 
 from bench import statistics
 from bench.comparison.power import per_query_figures
 from bench.errors import BenchError
-from bench.escape import terminal
+from bench.render.numbers import count
+from bench.render.page import Column, Notes, Page, Table, rows
+from bench.render.text import show
 from bench.statistics import Array
 
 SIZES = (8, 12, 30, 50, 300)
@@ -94,18 +93,15 @@ def coverage(populations: Sequence[Array], queries: int, lowest: float, trials: 
     ]
 
 
-def _table(title: str, populations: Sequence[Array], lowest: float, trials: int) -> Table:
-    table = Table(title=title, title_justify="left", box=box.SIMPLE)
-    table.add_column("queries", justify="right")
-    for name in METHODS:
-        table.add_column(f"{name}\nheld (worst)", justify="right", no_wrap=True)
-        table.add_column("\nwidth", justify="right", no_wrap=True)
+def _page(caption: str, populations: Sequence[Array], lowest: float, trials: int) -> Page:
+    found = []
     for queries in SIZES:
-        cells = []
-        for found in coverage(populations, queries, lowest, trials):
-            cells += [f"{100 * found.mean:.1f} ({100 * found.worst:.1f})", f"{100 * found.width:.1f}"]
-        table.add_row(str(queries), *cells)
-    return table
+        cells = [str(queries)]
+        for each in coverage(populations, queries, lowest, trials):
+            cells += [f"{100 * each.mean:.1f} ({100 * each.worst:.1f})", f"{100 * each.width:.1f}"]
+        found.append(cells)
+    methods = (Column(title) for name in METHODS for title in (f"{name}\nheld (worst)", "width"))
+    return Page((Table((Column("queries"), *methods), (rows(found),), caption=caption),))
 
 
 def main(arguments: Sequence[str] | None = None, console: Console | None = None) -> int:
@@ -120,12 +116,12 @@ def main(arguments: Sequence[str] | None = None, console: Console | None = None)
     try:
         figures = list(per_query_figures(given.results).values())
     except BenchError as error:
-        console.print(Text(terminal(f"Error: {error}")), soft_wrap=True)
+        show(Page((Notes((f"Error: {error}",), whole=True),)), console)
         return 2
     pairs = [statistics.without_noise(a - b) for a, b in combinations(figures, 2)]
-    over = f"drawn from {len(figures[0]):,} queries; shares in %, widths in points"
-    console.print(_table(f"Means of {len(figures)} rerankers, {over}", figures, 0.0, given.trials))
-    console.print(_table(f"Differences of {len(pairs)} pairs, {over}", pairs, -1.0, given.trials))
+    over = f"drawn from {count(len(figures[0]))} queries; shares in %, widths in points"
+    show(_page(f"Means of {len(figures)} rerankers, {over}", figures, 0.0, given.trials), console)
+    show(_page(f"Differences of {len(pairs)} pairs, {over}", pairs, -1.0, given.trials), console)
     return 0
 
 

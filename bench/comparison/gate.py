@@ -16,25 +16,25 @@ from enum import StrEnum
 from pathlib import Path
 from xml.etree import ElementTree
 
-from rich.console import Console
-from rich.text import Text
-
 from bench import statistics
 from bench.comparison.stored import Kept, missing_queries, pair, read_kept
 from bench.errors import BenchError
-from bench.escape import markdown_cell, terminal
+from bench.escape import terminal
 from bench.files import write_whole
-from bench.render.fitted import Fitted, Head
+from bench.render import render
+from bench.render.numbers import difference, interval, p_value, score
+from bench.render.page import Cell, Column, Notes, Page, Table, Tone, rows
 from bench.results import Result
 
 EXACT_FAMILY = "order-only"
-HEADERS = ("task", "reranker", "kept", "new", "change", "95% interval", "p, Holm", "verdict")
-_HEADS = {name: Head(name) for name in HEADERS} | {
-    "task": Head("task", "name"),
-    "reranker": Head("reranker", "name"),
-    "95% interval": Head("95% interval", drop=2),
-    "p, Holm": Head("p, Holm", drop=1),
-}
+_COLUMNS = (
+    Column("task", "name"),
+    Column("reranker", "name"),
+    *map(Column, ("kept", "new", "change")),
+    Column("95% interval", drop=2),
+    Column("p, Holm", drop=1),
+    Column("verdict"),
+)
 
 
 class Verdict(StrEnum):
@@ -87,18 +87,18 @@ class Line:
     queries: int
 
     def cells(self) -> tuple[str, ...]:
-        """The row under ``HEADERS``, figures in points of 100; texts are as they came, not escaped."""
-        interval = "" if self.p is None else "no change"
+        """The line's row in the report's table, figures in points of 100; texts are as they came, not escaped."""
+        bounds = "" if self.p is None else "no change"
         if self.low is not None and self.high is not None:
-            interval = f"{100 * self.low:+.2f} to {100 * self.high:+.2f}"
+            bounds = interval(self.low, self.high)
         return (
             self.task,
             self.reranker,
-            f"{100 * self.baseline:.2f}",
-            f"{100 * self.candidate:.2f}",
-            f"{100 * (self.candidate - self.baseline):+.2f}",
-            interval,
-            "exact" if self.p is None else f"{self.p:.4f}",
+            score(self.baseline),
+            score(self.candidate),
+            difference(self.candidate - self.baseline),
+            bounds,
+            "exact" if self.p is None else p_value(self.p),
             str(self.verdict),
         )
 
@@ -203,30 +203,18 @@ def decide(difference: float, p: float, rules: Rules) -> Verdict:
     return Verdict.REGRESSED if difference < 0 else Verdict.IMPROVED
 
 
-def render(console: Console, report: Report) -> None:
-    """Print the report: the headline, a table, and what could not be compared."""
-    styles = {
-        Verdict.REGRESSED: "bold red",
-        Verdict.INCONCLUSIVE: "yellow",
-        Verdict.IMPROVED: "green",
+def page(report: Report) -> Page:
+    """The table, what its figures do not say, and the headline."""
+    tones: dict[Verdict, Tone] = {
+        Verdict.REGRESSED: "bad",
+        Verdict.INCONCLUSIVE: "unsure",
         Verdict.HELD: "",
+        Verdict.IMPROVED: "good",
     }
-    rows = [[Text(terminal(cell), styles[line.verdict]) for cell in line.cells()] for line in report.lines]
-    if rows:
-        console.print(Fitted([_HEADS[header] for header in HEADERS], rows))
-    for text in _remarks(report):
-        console.print(Text(terminal(text)))
-    console.print(Text(terminal(report.headline), style="bold"))
-
-
-def markdown(report: Report) -> str:
-    """The report as GitHub Markdown."""
-    rows = [HEADERS, ("---",) * len(HEADERS)]
-    rows += [tuple(map(markdown_cell, line.cells())) for line in report.lines]
-    table = "\n".join(f"| {' | '.join(row)} |" for row in rows) if report.lines else ""
-    remarks = "\n".join(f"- {markdown_cell(text)}" for text in _remarks(report))
-    parts = (f"### {markdown_cell(report.headline)}", table, remarks)
-    return "\n\n".join(filter(None, parts)) + "\n"
+    lines = rows([Cell(text, tone=tones[line.verdict]) for text in line.cells()] for line in report.lines)
+    remarks = _remarks(report)
+    table = (Table(_COLUMNS, (lines,)),) if report.lines else ()
+    return Page((*table, *((Notes(remarks),) if remarks else ())), conclusion=report.headline)
 
 
 def append_step_summary(report: Report) -> None:
@@ -240,7 +228,7 @@ def append_step_summary(report: Report) -> None:
         return
     try:
         with open(place, "a", encoding="utf-8") as stream:
-            stream.write(markdown(report) + "\n")
+            stream.write(render(page(report), "markdown") + "\n")
     except OSError as error:
         raise BenchError(f"Cannot write $GITHUB_STEP_SUMMARY ({place}): {error.strerror or error}.") from error
 
@@ -358,12 +346,11 @@ def _unequal(before: Mapping[str, float], after: Mapping[str, float]) -> list[st
 def _why(points: float, p: float, verdict: Verdict, rules: Rules) -> str:
     direction = "fell" if points < 0 else "rose"
     size = "at least" if abs(points) >= rules.min_drop - 100 * statistics.NOISE else "less than"
-    chance = f"p {p:.4f} after Holm, " + ("significant" if p <= rules.alpha else "not significant")
+    chance = f"p {p_value(p)} after Holm, " + ("significant" if p <= rules.alpha else "not significant")
     if verdict is Verdict.REGRESSED and p > rules.alpha:
-        return (
-            f"fell by {-points:.2f} points, at least the largest drop, {rules.max_drop:g}; {chance} at {rules.alpha:g}"
-        )
-    return f"{direction} by {abs(points):.2f} points, {size} {rules.min_drop:g}; {chance} at {rules.alpha:g}"
+        size = f"at least the largest drop, {rules.max_drop:g}"
+        return f"fell by {score(-points / 100)} points, {size}; {chance} at {rules.alpha:g}"
+    return f"{direction} by {score(abs(points) / 100)} points, {size} {rules.min_drop:g}; {chance} at {rules.alpha:g}"
 
 
 def _detectable(drop: float, figure: float) -> str:
@@ -373,16 +360,16 @@ def _detectable(drop: float, figure: float) -> str:
     return f"a drop of {100 * drop:.1f} points or more would be found 4 times in 5"
 
 
-def _remarks(report: Report) -> list[str]:
+def _remarks(report: Report) -> tuple[str, ...]:
     """What the table's figures do not say by themselves."""
     told = [
         line for verdict in (Verdict.REGRESSED, Verdict.INCONCLUSIVE, Verdict.IMPROVED) for line in report.of(verdict)
     ]
     few = sorted({line.task for line in report.lines if line.low is not None and line.queries < statistics.FEW_QUERIES})
     more = f" and {len(few) - 5} more tasks" if len(few) > 5 else ""
-    return [
+    return (
         *(f"{line.verdict.capitalize()}: {line.task} by {line.reranker} {line.why}." for line in told),
         *([f"Few queries (fewer than {statistics.FEW_QUERIES}): {', '.join(few[:5])}{more}."] if few else []),
         *(f"New, nothing to compare with: {label}." for label in report.new),
         *(f"Could not compare: {problem}" for problem in report.problems),
-    ]
+    )

@@ -22,14 +22,14 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.text import Text
 
 from bench import statistics
 from bench.comparison.gate import Rules, Verdict, decide
 from bench.comparison.stored import read_kept
 from bench.errors import BenchError
-from bench.escape import terminal
-from bench.render.fitted import Fitted, Head
+from bench.render.numbers import count, percent
+from bench.render.page import Column, Notes, Page, Table, rows
+from bench.render.text import show
 from bench.statistics import Array
 
 SIZES = (50, 300, 1400)
@@ -110,21 +110,22 @@ def _share(pool: Array, drop: float) -> float:
     return drop / loss if loss > 0 else float("inf")
 
 
-def _table(a: Path, b: Path, first: Array, second: Array, setting: Setting) -> Fitted:
+def _page(a: Path, b: Path, first: Array, second: Array, setting: Setting) -> Page:
     differing = np.mean(np.abs(first - second) > statistics.NOISE)
-    rows = []
+    found = []
     for queries in SIZES:
         rates = [alarm_rate(first, second, queries, drop, setting) for drop in (0.0, *DROPS)]
-        rows.append([f"{queries:,}", *("-" if np.isnan(rate) else f"{rate:.1%}" for rate in rates)])
-    return Fitted(
-        heads=[Head("queries"), Head("false alarms"), *(Head(f"drop\n{drop:g}") for drop in DROPS)],
-        rows=rows,
-        title=f"{a} and {b}",
-        captions=[
-            f"{len(first)} queries; the two differ on {differing:.0%} of them, "
-            f"by {100 * np.std(first - second):.1f} points (standard deviation)"
-        ],
+        found.append([count(queries), *("-" if np.isnan(rate) else percent(rate) for rate in rates)])
+    table = Table(
+        columns=(Column("queries"), Column("false alarms"), *(Column(f"drop\n{drop:g}") for drop in DROPS)),
+        groups=(rows(found),),
+        caption=f"{a} and {b}",
     )
+    spread = (
+        f"{count(len(first))} queries; the two differ on {differing:.0%} of them, "
+        f"by {100 * np.std(first - second):.1f} points (standard deviation)"
+    )
+    return Page((table, Notes((spread,))))
 
 
 def per_query_figures(places: Sequence[Path]) -> dict[Path, Array]:
@@ -162,11 +163,11 @@ def main(arguments: Sequence[str] | None = None, console: Console | None = None)
     try:
         figures = per_query_figures(given.results)
     except BenchError as error:
-        console.print(Text(terminal(f"Error: {error}")), soft_wrap=True)
+        show(Page((Notes((f"Error: {error}",), whole=True),)), console)
         return 2
     setting = Setting(tasks=given.tasks, trials=given.trials, min_drop=given.min_drop, alpha=given.alpha)
     for (a, first), (b, second) in combinations(figures.items(), 2):
-        console.print(_table(a, b, first, second, setting))
+        show(_page(a, b, first, second, setting), console)
     return 0
 
 

@@ -13,18 +13,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from rich.console import Console
-from rich.text import Text
-
 from bench.collections.collection import Collection
 from bench.comparison import stated
 from bench.comparison.compare import LoadCollection
 from bench.comparison.stated import Found
 from bench.comparison.stored import Kept, orphan_runs, run_sha256
 from bench.errors import BenchError
-from bench.escape import terminal
 from bench.evaluation.evaluate import evaluate
 from bench.evaluation.prepare import PreparedTask, prepare
+from bench.render.page import Notes, Page
 from bench.rerankers import load as load_reranker
 from bench.rerankers.base import CandidateList, Card, Options, Scored
 from bench.results import Result, read_result, result_paths
@@ -119,8 +116,8 @@ def verify(
     return verification
 
 
-def render(console: Console, verification: Verification) -> None:
-    """Print what differs, what could not be checked, and the count of what was."""
+def page(verification: Verification) -> Page:
+    """What differs, what could not be checked, and how many results were verified."""
     by_path: dict[Path, list[Difference]] = {}
     for difference in verification.differences:
         by_path.setdefault(difference.path, []).append(difference)
@@ -135,9 +132,7 @@ def render(console: Console, verification: Verification) -> None:
         counts += f" Different: {len(by_path)}."
     if verification.unchecked:
         counts += f" Checks that could not be made: {len(verification.unchecked)}."
-    lines.append(counts)
-    for line in lines:
-        console.print(Text(terminal(line)), soft_wrap=True)
+    return Page((Notes((*lines, counts), whole=True),))
 
 
 def _stated(kept: Kept, place: Path) -> Found:

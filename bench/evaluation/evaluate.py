@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from bench.collections.collection import Collection
+from bench.console import Advance
 from bench.evaluation import memory
 from bench.evaluation.answers import checked
 from bench.evaluation.prepare import PreparedTask
 from bench.measures import STANDARD, Measure, mean, per_query
-from bench.progress import Advance
 from bench.provenance import provenance
 from bench.rerankers.base import CandidateList, Reranker, Scored
 from bench.results import Cost, Cut, Result, check_writable

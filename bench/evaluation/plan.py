@@ -12,13 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.collections.load import load
-from bench.console import note
+from bench.console import Numbered, Progress, note
 from bench.errors import BenchError
 from bench.evaluation.cache import ScoreCache, score_cache, scorer
 from bench.evaluation.evaluate import evaluate
 from bench.evaluation.prepare import PreparedTask, prepare, without_candidates
 from bench.first_stage.runs import first_stage, opened
-from bench.progress import Numbered, Progress
 from bench.rerankers import calls_server
 from bench.rerankers import check as check_reranker
 from bench.rerankers import load as load_reranker

@@ -12,10 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from rich.console import Console
-
 from bench.comparison.agreement import TOP, Flips, flips, mean
-from bench.console import note
+from bench.console import Progress, note
 from bench.errors import BenchError
 from bench.evaluation.cache import score_cache, scorer
 from bench.evaluation.evaluate import ScoreLists, evaluate
@@ -24,9 +22,9 @@ from bench.evaluation.prepare import PreparedTask
 from bench.evaluation.variations import VariesBlocks, variations
 from bench.files import write_whole
 from bench.leaderboard.columns import queries_of
-from bench.progress import Progress
 from bench.protocol import Protocol
-from bench.render.fitted import Fitted, Head
+from bench.render.numbers import count, difference, percent, score
+from bench.render.page import Column, Notes, Page, Table, rows
 from bench.rerankers import load as load_reranker
 from bench.rerankers.base import Card, Reranker
 from bench.results import Result
@@ -110,7 +108,7 @@ def measure(plan: Plan, orders: int, progress: Progress) -> tuple[Sensitivity, P
         path = plan.output / base.folder / f"sensitivity-{orders}-{plan.options.seed}.json"
         write_whole(path, _as_json(found).encode())
         if scores.file.found:
-            note(f"{name}: {scores.file.found:,} lists from the score cache in {scores.file.path}")
+            note(f"{name}: {count(scores.file.found)} lists from the score cache in {scores.file.path}")
     return found, path
 
 
@@ -143,33 +141,28 @@ def study(
     return base, found
 
 
-def render(found: Sensitivity, console: Console) -> None:
-    """Print the base, each variant, and of the groups their mean and spread; random orders only as a group."""
+def page(found: Sensitivity) -> Page:
+    """The base, each variant, and each group's mean and spread; random orders only as a group."""
     spreads = {spread.group: spread for spread in found.spreads}
-    rows: list[list[str] | None] = [["nothing: first-stage order", _points(found.base), *[""] * len(_COLUMNS)]]
+    groups = [rows([("nothing: first-stage order", score(found.base), *[""] * len(_COLUMNS))])]
     for group in dict.fromkeys(variant.group for variant in found.variants):
-        rows.append(None)
         variants = [variant for variant in found.variants if variant.group == group]
-        for variant in variants if group != "random order" or group not in spreads else ():
-            seen = "" if variant.distractor is None else _percent(variant.distractor)
-            change = _change(variant.figure, found.base)
-            flipped = _flip_cells(variant.flips)
-            rows.append([variant.name, _points(variant.figure), change, "", "", "", *flipped, seen])
+        shown = variants if group != "random order" or group not in spreads else []
+        cells = [_variant_cells(variant, found.base) for variant in shown]
         if group in spreads:
-            rows.append(_spread_cells(spreads[group], found.base))
-    console.print(
-        Fitted(
-            heads=(
-                Head("varied", "key"),
-                Head(found.protocol.measure),
-                *(Head(name, drop=place) for place, name in enumerate(_COLUMNS)),
-            ),
-            rows=rows,
-            title=f"{found.task}  {found.reranker.name}  {found.protocol.label}, {queries_of(found.protocol)}",
-            captions=_captions(found),
-            hint="use a wider terminal or see the file of all figures",
-        )
+            cells.append(_spread_cells(spreads[group], found.base))
+        groups.append(rows(cells))
+    table = Table(
+        columns=(
+            Column("varied", "key"),
+            Column(found.protocol.measure),
+            *(Column(name, drop=place) for place, name in enumerate(_COLUMNS)),
+        ),
+        groups=tuple(groups),
+        caption=f"{found.task}  {found.reranker.name}  {found.protocol.label}, {queries_of(found.protocol)}",
+        hint="use a wider terminal or see the file of all figures",
     )
+    return Page((table, Notes(_captions(found))))
 
 
 def _evaluated(
@@ -236,33 +229,27 @@ def _as_json(found: Sensitivity) -> str:
     return json.dumps(content, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 
-def _captions(found: Sensitivity) -> list[str]:
-    return [
+def _captions(found: Sensitivity) -> tuple[str, ...]:
+    return (
         "replaced: share of the base's top ten that is not in the variant's. reversed: share of pairs, in both top "
         "tens, that are the other way round. new first: share of queries with another first document. distractor: "
         "share of queries in whose top ten the added document is. Groups: mean, standard deviation, extremes.",
-        *(f"{each.group}: one query's standard deviation is {_points(each.query_std)}." for each in found.spreads),
+        *(f"{each.group}: one query's standard deviation is {score(each.query_std)}." for each in found.spreads),
         *found.notes,
-    ]
+    )
+
+
+def _variant_cells(variant: Variant, base: float) -> list[str]:
+    seen = "" if variant.distractor is None else percent(variant.distractor)
+    change = difference(variant.figure - base)
+    return [variant.name, score(variant.figure), change, "", "", "", *_flip_cells(variant.flips), seen]
 
 
 def _spread_cells(spread: Spread, base: float) -> list[str]:
-    figures = map(_points, (spread.std, spread.min, spread.max))
+    figures = map(score, (spread.std, spread.min, spread.max))
     name = f"{spread.variants} {spread.group}s, mean"
-    return [name, _points(spread.mean), _change(spread.mean, base), *figures, *_flip_cells(spread.flips), ""]
+    return [name, score(spread.mean), difference(spread.mean - base), *figures, *_flip_cells(spread.flips), ""]
 
 
 def _flip_cells(of: Flips) -> list[str]:
-    return [_percent(of.replaced), _percent(of.reversed), _percent(of.first)]
-
-
-def _points(figure: float) -> str:
-    return f"{100 * figure:.2f}"
-
-
-def _change(figure: float, base: float) -> str:
-    return f"{100 * (figure - base):+.2f}"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f}%"
+    return [percent(of.replaced), percent(of.reversed), percent(of.first)]

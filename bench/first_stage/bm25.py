@@ -21,7 +21,7 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
-from bench.progress import Advance
+from bench.console import Advance
 
 K1 = 0.9
 B = 0.4

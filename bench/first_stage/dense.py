@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.collections.collection import Collection
-from bench.console import note
+from bench.console import Advance, note
 from bench.errors import BenchError
-from bench.progress import Advance
 from bench.rerankers import FAMILIES, ROWS, load
 from bench.rerankers.base import Options
 from bench.run import Ranking, Run

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bench.collections.load import load
+from bench.console import Progress
 from bench.errors import BenchError
 from bench.files import kind
 from bench.first_stage.runs import (
@@ -18,7 +19,6 @@ from bench.first_stage.runs import (
     read_manifests,
     write_bundled,
 )
-from bench.progress import Progress
 from bench.published import read_all
 from bench.run import read_run
 from bench.task import Task

@@ -11,12 +11,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 from bench.collections.collection import Collection
-from bench.console import note
+from bench.console import Advance, note
 from bench.errors import BenchError
 from bench.files import cache_folder, kind, text_lines, write_whole
 from bench.lock import locked
 from bench.measures import Measure, mean, per_query
-from bench.progress import Advance
 from bench.protocol import digest
 from bench.rerankers.base import Options
 from bench.run import Run, read_run, write_run

@@ -1,22 +1,21 @@
 """The leaderboard: results side by side, rerankers by tasks, one protocol a column.
 
-`bench.leaderboard.columns` says what stands under each other; here the rows are put together and compared, and
-`bench.render` writes them down.
+`bench.leaderboard.columns` says which results share a column; here rows are put together and compared, and
+`bench.leaderboard.layout` makes a page of them.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from bench import published, statistics
 from bench.errors import BenchError
 from bench.leaderboard.columns import Column, Key, Table, arrange, row_names, split, stage_of, unit_of
 from bench.protocol import Protocol
+from bench.render.page import Mark
 from bench.rerankers.base import Card
 from bench.results import Result
 from bench.suites import SUITES, find, tasks
 
-Mark = Literal["best", "second", ""]
 Interval = tuple[float, float]
 
 

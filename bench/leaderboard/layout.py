@@ -1,15 +1,30 @@
-"""What a leaderboard says, as headings, sentences and grids, before any format writes it down."""
+"""The page of a leaderboard: its tables, notes and protocols."""
 
 from collections.abc import Iterator, Sequence
 
 from bench import published
-from bench.leaderboard.board import Cell, Leaderboard, Row, Section
-from bench.leaderboard.columns import Column, headings, stage_of
+from bench.leaderboard import board as boards
+from bench.leaderboard.board import Leaderboard, Row, Section
+from bench.leaderboard.columns import Column as TaskColumn
+from bench.leaderboard.columns import headings, stage_of
 from bench.protocol import Protocol
-from bench.render.blocks import Block, Body, Bullets, Code, Entry, Grid, Heading, Paragraph
+from bench.render.numbers import BLANK, count, difference, interval, percent, rate, score, size
+from bench.render.page import (
+    Block,
+    Bullets,
+    Cell,
+    Code,
+    Group,
+    Heading,
+    Page,
+    Paragraph,
+    Table,
+    columns,
+    rows,
+    title,
+)
 from bench.statistics import FEW_QUERIES
 
-BLANK = "–"
 TITLE = "Leaderboard of rerankers"
 TITLES = {"beir": "BEIR", "miracl": "MIRACL", "mkqa": "MKQA", "coir": "CoIR", "folder": "Own collections"}
 
@@ -47,38 +62,20 @@ _NOTES = (
 )
 
 
-def page(board: Leaderboard, legend: str, command: str = "") -> list[Block]:
-    """A whole leaderboard below its title.
+def page(board: Leaderboard, command: str = "") -> Page:
+    """A leaderboard's page.
 
     Args:
         board: What is shown.
-        legend: How the format marks best and second best.
         command: What makes this page; where given, the page says so, and which commands measured the results.
     """
     blocks: list[Block] = [Paragraph("This page is made by"), Code((command,))] if command else []
     for section in board.sections:
         blocks += _section(section)
-    blocks += [Heading("How to read the tables"), Bullets((legend, *_NOTES))]
+    blocks += [Heading("How to read the tables"), Bullets(_NOTES, legend=True)]
     if command and board.commands:
         blocks += [Heading("How the results were measured"), Code(board.commands)]
-    return blocks
-
-
-def _points(figure: float) -> str:
-    """A figure from 0 to 1, times 100."""
-    return f"{100 * figure:.2f}"
-
-
-def _signed(figure: float) -> str:
-    """A difference times 100, with its sign."""
-    return f"{round(100 * figure, 2) + 0.0:+.2f}"  # adding 0.0 turns -0.0 into 0.0
-
-
-def _count(number: int) -> str:
-    """A number of parameters for people: 596,836,352 is 597M."""
-    if number >= 10**9:
-        return f"{number / 10**9:.2f}B"
-    return f"{number / 10**6:.0f}M" if number >= 10**6 else f"{number:,}" if number else BLANK
+    return Page(tuple(blocks), TITLE)
 
 
 def _section(section: Section) -> Iterator[Block]:
@@ -100,43 +97,40 @@ def _title(section: Section) -> str:
     return f"{title}, embedded sample" if section.embedded else title
 
 
-def _scores(section: Section) -> Grid:
+def _scores(section: Section) -> Table:
     measures = {column.measure for column in section.columns}
-    rows = tuple((Entry(row.letter), Entry(row.name), *(_score(cell) for cell in row.cells)) for row in section.rows)
-    return Grid(
+    titles = (title(*lines) for lines in headings(section.columns))
+    return Table(
+        columns=columns(("", "reranker", *titles), left=(0, 1)),
+        groups=(rows((row.letter, row.name, *map(_score, row.cells)) for row in section.rows), *_references(section)),
         caption=f"{_title(section)}: {' and '.join(sorted(measures))} x100",
-        heads=(("",), ("reranker",), *headings(section.columns)),
-        bodies=(Body(rows), *_references(section)),
         stub=2,
+        split=True,
     )
 
 
-def _score(cell: Cell | None) -> Entry:
-    return Entry(_points(cell.score), cell.mark, _letters(cell)) if cell else Entry(BLANK)
+def _score(cell: boards.Cell | None) -> Cell:
+    return Cell(score(cell.score), cell.mark, _letters(cell)) if cell else Cell(BLANK)
 
 
-def _letters(cell: Cell) -> str:
+def _letters(cell: boards.Cell) -> str:
     """Single letters stand together; where some have two, commas keep them apart."""
     return ("" if all(len(each) == 1 for each in cell.differs) else ",").join(cell.differs)
 
 
-def _references(section: Section) -> Iterator[Body]:
+def _references(section: Section) -> Iterator[Group]:
     """The candidates' own figures, unless a row shows them already."""
     whole = {row.name for row in section.rows if all(row.cells)}
     figures = {
         "first-stage": ("candidates as they came", [column.candidates.first_stage for column in section.columns]),
         "oracle": ("ceiling", [column.candidates.ceiling for column in section.columns]),
     }
-    rows = tuple(
-        (Entry(""), Entry(name), *(Entry(_points(value)) for value in values))
-        for row, (name, values) in figures.items()
-        if row not in whole
-    )
-    if rows:
-        yield Body(rows)
+    found = [("", name, *map(score, values)) for row, (name, values) in figures.items() if row not in whole]
+    if found:
+        yield rows(found)
 
 
-def _mean_note(column: Column, section: Section) -> str:
+def _mean_note(column: TaskColumn, section: Section) -> str:
     partial = {
         each.name: each.queries for each in section.columns if each.partial and each.parts.keys() <= column.parts.keys()
     }
@@ -156,127 +150,112 @@ def _empty(section: Section) -> Iterator[str]:
         yield f"Queries without candidates, which count as 0: {', '.join(found)}."
 
 
-def _about(column: Column) -> str:
+def _about(column: TaskColumn) -> str:
     few = "few queries" if column.fewest_queries < FEW_QUERIES else ""
     return ", ".join(filter(None, (column.title, column.queries, few)))
 
 
-def _details(section: Section) -> Grid:
-    bodies = tuple(
-        Body(
-            tuple(_detail(row, cell) for row in section.rows if (cell := row.cells[position])),
-            _about(column),
-        )
+def _details(section: Section) -> Table:
+    groups = tuple(
+        rows((_detail(row, cell) for row in section.rows if (cell := row.cells[position])), _about(column))
         for position, column in enumerate(section.columns)
     )
-    heads = ("", "reranker", "score", "95% interval", "gain", "95% interval", "differs", "ceiling", "judged@10")
-    return Grid(
+    titles = ("", "reranker", "score", "95% interval", "gain", "95% interval", "differs", "ceiling", "judged@10")
+    return Table(
+        columns=columns(titles, left=(0, 1, 6)),
+        groups=groups,
         caption=f"{_title(section)} in detail",
-        heads=tuple((head,) for head in heads),
-        bodies=bodies,
         stub=2,
-        words=frozenset({6}),
         folded=True,
+        split=True,
     )
 
 
-def _detail(row: Row, cell: Cell) -> tuple[Entry, ...]:
+def _detail(row: Row, cell: boards.Cell) -> tuple[str | Cell, ...]:
     low, high = cell.interval
     return (
-        Entry(row.letter),
-        Entry(row.name),
-        Entry(_points(cell.score)),
-        Entry(f"{_points(low)}–{_points(high)}"),
-        Entry(_signed(cell.gain)),
+        row.letter,
+        row.name,
+        score(cell.score),
+        f"{score(low)}–{score(high)}",
+        difference(cell.gain),
         _gain_interval(row, cell),
-        Entry(_letters(cell)),
-        Entry(_percent(cell.share)),
-        Entry(_percent(cell.judged)),
+        _letters(cell),
+        percent(cell.share),
+        percent(cell.judged),
     )
 
 
-def _gain_interval(row: Row, cell: Cell) -> Entry:
+def _gain_interval(row: Row, cell: boards.Cell) -> Cell:
     if cell.gain_interval is None:
-        return Entry(BLANK)
+        return Cell(BLANK)
     low, high = cell.gain_interval
     # The ceiling's gain would make everybody else's too small to see.
     drawn = ((low, cell.gain, high),) if row.competes else ()
-    return Entry(f"{_signed(low)} to {_signed(high)}", whisker=drawn)
+    return Cell(interval(low, high), whisker=drawn)
 
 
-def _percent(share: float | None) -> str:
-    return BLANK if share is None else f"{100 * share:.1f}%"
-
-
-def _costs(section: Section) -> Grid:
-    heads = (
+def _costs(section: Section) -> Table:
+    titles = (
         "", "reranker", "parameters", "documents/s", "tokens/s", "peak memory", "documents cut", "queries cut",
         "tokens lost", "device", "precision", "model",
     )  # fmt: skip
-    return Grid(
+    return Table(
+        columns=columns(titles, left=(0, 1, 9, 10, 11)),
+        groups=(rows(map(_cost, section.rows)),),
         caption=f"{_title(section)}: cost, and what length caps took away",
-        heads=tuple((head,) for head in heads),
-        bodies=(Body(tuple(_cost(row) for row in section.rows)),),
         stub=2,
-        words=frozenset({9, 10, 11}),
+        split=True,
     )
 
 
-def _cost(row: Row) -> tuple[Entry, ...]:
+def _cost(row: Row) -> tuple[str, ...]:
     cost, card = row.cost, row.card
     revision = f"@{card.revision[:8]}" if card.revision else ""
-    texts = (
+    return (
         row.letter,
         row.name,
-        _count(card.parameters),
-        _rate(cost.documents_per_second) if "texts" in card.needs else BLANK,
-        _rate(cost.tokens_per_second),
+        size(card.parameters),
+        rate(cost.documents_per_second) if "texts" in card.needs else BLANK,
+        rate(cost.tokens_per_second),
         f"{cost.peak_memory_bytes / 2**30:.1f} GiB" if cost.peak_memory_bytes else BLANK,
-        f"{cost.documents_cut:,}",
-        f"{cost.queries_cut:,}",
-        f"{cost.tokens_lost:,}",
+        count(cost.documents_cut),
+        count(cost.queries_cut),
+        count(cost.tokens_lost),
         ", ".join(cost.devices),
         card.dtype or BLANK,
         f"{card.model}{revision}" or BLANK,
     )
-    return tuple(map(Entry, texts))
 
 
-def _rate(rate: float | None) -> str:
-    if rate is None:
-        return BLANK
-    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2f}"
-
-
-def _protocols(section: Section) -> Grid:
+def _protocols(section: Section) -> Table:
     tasks = [(column, column.protocol) for column in section.columns if column.protocol]
     varying = [name for name in _PROTOCOL if len({getattr(protocol, name) for _, protocol in tasks}) > 1]
-    heads = (
+    titles = (
         "task", *(_PROTOCOL[name] for name in varying), "queries", "documents", "candidates' recall", "data",
         "candidates' texts", "first stage's sha256", "protocol",
     )  # fmt: skip
-    return Grid(
+    figures = range(len(varying) + 1, len(varying) + 4)
+    return Table(
+        columns=columns(titles, left=[place for place in range(len(titles)) if place not in figures]),
+        groups=(rows(_protocol(column, protocol, varying) for column, protocol in tasks),),
         caption=f"{_title(section)}: protocol of each column",
-        heads=tuple((head,) for head in heads),
-        bodies=(Body(tuple(_protocol(column, protocol, varying) for column, protocol in tasks)),),
-        stub=1,
-        words=frozenset({*range(1, len(varying) + 1), *range(len(varying) + 4, len(varying) + 8)}),
+        split=True,
     )
 
 
-def _protocol(column: Column, protocol: Protocol, varying: Sequence[str]) -> tuple[Entry, ...]:
-    texts = (
+def _protocol(column: TaskColumn, protocol: Protocol, varying: Sequence[str]) -> tuple[str, ...]:
+    return (
         column.title,
         *(str(getattr(protocol, name)) for name in varying),
-        f"{protocol.queries:,}",
-        f"{protocol.documents:,}",
-        _percent(column.candidates.recall),
+        count(protocol.queries),
+        count(protocol.documents),
+        percent(column.candidates.recall),
         protocol.data[:12],
         protocol.texts[:12],
         protocol.first_stage_sha256[:12],
         protocol.id,
     )
-    return tuple(map(Entry, texts))
 
 
 def _shared(section: Section) -> str:
@@ -288,18 +267,20 @@ def _shared(section: Section) -> str:
 
 def _published(block: published.Block, section: Section) -> Iterator[Block]:
     sources: dict[str, dict[str, None]] = {}
-    for rows in block.groups.values():
-        for row in rows:
+    for group in block.groups.values():
+        for row in group:
             sources.setdefault(row.source, {}).update(dict.fromkeys(row.notes))
     numbers = {source: number for number, source in enumerate(sources, start=1)}
-    bodies = tuple(
-        Body(tuple(_published_row(row, numbers[row.source]) for row in rows), _over(first_stage))
-        for first_stage, rows in block.groups.items()
+    titles = ("reranker", "parameters", *block.columns, "source")
+    yield Table(
+        columns=columns(titles, left=(0, len(titles) - 1)),
+        groups=tuple(
+            rows((_published_row(row, numbers[row.source]) for row in group), _over(first_stage))
+            for first_stage, group in block.groups.items()
+        ),
+        caption=f"{_title(section)}: published figures",
+        split=True,
     )
-    heads = ("reranker", "parameters", *block.columns, "source")
-    last = len(heads) - 1
-    caption = f"{_title(section)}: published figures"
-    yield Grid(caption, tuple((head,) for head in heads), bodies, stub=1, words=frozenset({last}))
     stages = sorted({stage_of(column.protocol) for column in section.columns if column.protocol})
     yield Paragraph(
         "Published figures were measured by others, over the first stage that each group names; the table above is "
@@ -320,10 +301,9 @@ def _over(first_stage: str) -> str:
     return f"first stage {first_stage}"
 
 
-def _published_row(row: published.Row, number: int) -> tuple[Entry, ...]:
-    values = (BLANK if value is None else f"{value:.2f}" for value in row.values)
-    size = _count(round(row.parameters_b * 10**9)) if row.parameters_b else BLANK
-    return tuple(map(Entry, (row.reranker, size, *values, f"({number})")))
+def _published_row(row: published.Row, number: int) -> tuple[str, ...]:
+    values = (BLANK if value is None else score(value / 100) for value in row.values)
+    return (row.reranker, size(round((row.parameters_b or 0) * 10**9)), *values, f"({number})")
 
 
 def _source(source: str, notes: Sequence[str] | dict[str, None], number: int) -> str:

@@ -12,8 +12,9 @@ from bench import published
 from bench.leaderboard.columns import is_partial, queries_of, split, unit_of, weights
 from bench.protocol import Protocol
 from bench.published import Published
-from bench.render.blocks import Block, Body, Bullets, Code, Entry, Grid, Heading, Paragraph
-from bench.render.text import WIDTH, write_block
+from bench.render.numbers import difference, score
+from bench.render.page import Block, Bullets, Code, Heading, Page, Paragraph, Table, columns
+from bench.render.page import rows as group
 from bench.rerankers.rows import ROWS
 from bench.results import Result
 from bench.suites import tasks
@@ -67,9 +68,9 @@ def paper(results: Sequence[Result]) -> list[Reproduction]:
     return [_reproduction(figure, results) for figure in published.read_all() if figure.source.startswith(PAPER)]
 
 
-def text(rows: Sequence[Reproduction], width: int | None = None) -> str:
+def page(rows: Sequence[Reproduction]) -> Page:
     """What was measured beside what was published; then how to measure the rest; then what cannot be."""
-    return "\n\n".join(write_block(block, width or WIDTH) for block in _page(rows)) + "\n"
+    return Page(tuple(_blocks(rows)))
 
 
 def _reproduction(figure: Published, results: Sequence[Result]) -> Reproduction:
@@ -170,7 +171,9 @@ def _other_mean(figure: Published, found: Mapping[str, Result], shares: Mapping[
 def _other_figure(own: float, expected: float, of: str) -> list[str]:
     if abs(own - expected) <= _ROUNDING:
         return []
-    return [f"first stage scores {own:.2f} on {of.partition('/')[2] or of}, the paper's {expected:.2f}"]
+    return [
+        f"first stage scores {score(own / 100)} on {of.partition('/')[2] or of}, the paper's {score(expected / 100)}"
+    ]
 
 
 def _published_stage(figure: Published, task: str) -> float | None:
@@ -195,7 +198,7 @@ def _command(task: str, rerankers: Iterable[str], first_stage: str) -> str:
     return f"python -m bench {suite} {name} {options} --first-stage {stage}/{suite}/{name}.trec --depth {depth}"
 
 
-def _page(rows: Sequence[Reproduction]) -> Iterator[Block]:
+def _blocks(rows: Sequence[Reproduction]) -> Iterator[Block]:
     measured = [row for row in rows if row.measured is not None]
     agreeing = sum(not row.disagreements for row in measured)
     yield Heading(f"The figures of {PAPER}")
@@ -204,7 +207,7 @@ def _page(rows: Sequence[Reproduction]) -> Iterator[Block]:
         "over other candidates than the paper's is another figure: its difference says nothing about the model."
     )
     if measured:
-        yield _grid(measured)
+        yield _table(measured)
     commands = _commands(rows)
     if commands:
         yield Heading("To measure the rest under the paper's protocol")
@@ -219,33 +222,31 @@ def _page(rows: Sequence[Reproduction]) -> Iterator[Block]:
         yield Bullets(obstacles)
 
 
-def _grid(rows: Sequence[Reproduction]) -> Grid:
+def _table(rows: Sequence[Reproduction]) -> Table:
     tables: dict[str, list[Reproduction]] = {}
     for row in rows:
         figure = row.figure
         title = f"{row.table}, {figure.suite}: {figure.measure} over {figure.first_stage}"
         tables.setdefault(title, []).append(row)
-    heads = ("task", "reranker", "published", "measured", "difference", "our protocol")
-    return Grid(
+    return Table(
+        columns=columns(("task", "reranker", "published", "measured", "difference", "our protocol"), left=(0, 1, 5)),
+        groups=tuple(group(map(_cells, members), title) for title, members in tables.items()),
         caption="Published and measured, x100",
-        heads=tuple((head,) for head in heads),
-        bodies=tuple(Body(tuple(map(_entries, members)), title) for title, members in tables.items()),
         stub=2,
-        words=frozenset({5}),
+        split=True,
     )
 
 
-def _entries(row: Reproduction) -> tuple[Entry, ...]:
-    measured = row.measured or 0.0
-    texts = (
+def _cells(row: Reproduction) -> tuple[str, ...]:
+    published_one, measured = row.figure.value / 100, (row.measured or 0.0) / 100
+    return (
         row.figure.task,
         row.figure.reranker,
-        f"{row.figure.value:.2f}",
-        f"{measured:.2f}",
-        f"{round(measured - row.figure.value, 2) + 0.0:+.2f}",
+        score(published_one),
+        score(measured),
+        difference(measured - published_one),
         "; ".join(row.disagreements) or "the same",
     )
-    return tuple(map(Entry, texts))
 
 
 def _commands(rows: Sequence[Reproduction]) -> tuple[str, ...]:

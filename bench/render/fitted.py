@@ -1,138 +1,104 @@
-"""A table for a terminal, in which a figure is never broken: names are shortened, the least telling columns left out.
+"""A table for a terminal in which no figure is broken: names are shortened, the least telling columns left out."""
 
-Text in it is raw: it is made harmless here.
-"""
-
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich import box
 from rich.cells import cell_len, set_cell_size
-from rich.console import Console, ConsoleOptions, RenderResult
-from rich.table import Table
+from rich.table import Table as RichTable
 from rich.text import Text
 
 from bench.escape import terminal
+from bench.render.page import Cell, Column, Table
 
 _GAP = 2
-_LEAST = {"name": 10, "prose": 24}
+_LEAST = {"name": 10, "line": 24, "prose": 24}
 """How narrow a column of text may become before another column is left out."""
+_STYLES = {"best": "bold", "good": "green", "bad": "bold red", "unsure": "yellow"}
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
-    """A column: its title, which may have several lines, and what may happen to it.
+def fitted(table: Table, room: int) -> Iterator[Text | RichTable]:
+    """Yield caption, table and a line on what was left out, each at most ``room`` columns wide."""
+    natural = [
+        max(_width(_title(column)), *(cell_len(terminal(row[place].text)) for row in table.rows), 0)
+        for place, column in enumerate(table.columns)
+    ]
+    least = [min(width, _LEAST.get(column.kind, width)) for width, column in zip(natural, table.columns, strict=True)]
+    chosen = _chosen(table, least, room)
+    if table.caption:
+        yield Text(terminal(table.caption))
+    yield _rich(table, _widths(table, natural, least, chosen, room))
+    missing = [
+        column.called or " ".join(column.title.split())
+        for place, column in enumerate(table.columns)
+        if place not in chosen
+    ]
+    if missing:
+        columns = f"1 {table.column}" if len(missing) == 1 else f"{len(missing)} {table.column}s"
+        missed = f"{columns} not shown at {room} columns: {', '.join(missing)}."
+        yield Text(terminal(f"{missed} To see more, {table.hint}."))
 
-    ``figure`` and ``key`` columns are shown whole or not at all, a ``name`` may be shortened with an ellipsis, and
-    ``prose`` goes on in the next line. Columns of the highest ``drop`` are left out first, from the right; the first
-    column always stays. ``called`` is what a column that is left out is called, its title if empty.
-    """
 
-    title: str
-    kind: Literal["figure", "key", "name", "prose"] = "figure"
-    drop: int = 0
-    called: str = ""
+def _chosen(table: Table, least: Sequence[int], room: int) -> list[int]:
+    """The columns that fit, the most telling ones."""
+    chosen = list(range(len(least)))
+    while len(chosen) > 1 and _total(least[column] for column in chosen) > room:
+        chosen.remove(max(chosen[1:], key=lambda column: (table.columns[column].drop, column)))
+    return chosen
 
 
-@dataclass(frozen=True, slots=True)
-class Fitted:
-    """Rows under heads, printed by ``console.print`` within the console's width.
+def _widths(
+    table: Table, natural: Sequence[int], least: Sequence[int], chosen: Sequence[int], room: int
+) -> dict[int, int]:
+    """The chosen columns' widths: what is too much is taken from prose and lines first, then from the longest name."""
+    widths = {column: min(natural[column], room) for column in chosen}
 
-    A row that is None parts the rows above from those below. ``title`` and ``captions`` are lines above and below;
-    ``column`` says what a column that may be left out is called, and ``hint`` how to see it.
-    """
+    def spare(column: int) -> tuple[bool, bool, int]:
+        over = widths[column] > least[column]
+        return over, over and table.columns[column].kind in ("prose", "line"), widths[column]
 
-    heads: Sequence[Head]
-    rows: Sequence[Sequence[str | Text] | None]
-    title: str = ""
-    captions: Sequence[str] = ()
-    column: str = "column"
-    hint: str = "use a wider terminal"
+    while _total(widths.values()) > room and max(widths.values()) > 1:
+        widths[max(chosen, key=spare)] -= 1
+    return widths
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield title, table, captions and a line on what was left out."""
-        texts = [[_text(cell) for cell in row] if row else None for row in self.rows]
-        natural = [
-            max(map(_width, (_head(head), *(row[column] for row in texts if row))))
-            for column, head in enumerate(self.heads)
-        ]
-        chosen = self._chosen(natural, options.max_width)
-        if self.title:
-            yield Text(terminal(self.title))
-        yield self._table(texts, dict(zip(chosen, self._widths(natural, chosen, options.max_width), strict=True)))
-        for caption in self.captions:
-            yield Text(terminal(caption))
-        missing = [
-            head.called or " ".join(head.title.split()) for place, head in enumerate(self.heads) if place not in chosen
-        ]
-        if missing:
-            columns = f"1 {self.column}" if len(missing) == 1 else f"{len(missing)} {self.column}s"
-            missed = f"{columns} not shown at {options.max_width} columns: {', '.join(missing)}."
-            yield Text(terminal(f"{missed} To see more, {self.hint}."))
 
-    def _chosen(self, natural: Sequence[int], room: int) -> list[int]:
-        """The columns that fit, the most telling ones."""
-        chosen = list(range(len(self.heads)))
-        while len(chosen) > 1 and _total([self._least(natural, column) for column in chosen]) > room:
-            chosen.remove(max(chosen[1:], key=lambda column: (self.heads[column].drop, column)))
-        return chosen
+def _rich(table: Table, widths: Mapping[int, int]) -> RichTable:
+    shown = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
+    lines = max(table.columns[column].title.count("\n") for column in widths)
+    for place, width in widths.items():
+        column = table.columns[place]
+        whole = column.kind != "prose"
+        shown.add_column(
+            Text("\n" * (lines - column.title.count("\n"))) + _title(column),
+            justify="left" if column.is_left else "right",
+            width=width,
+            no_wrap=whole,
+            overflow="ellipsis" if whole else "fold",
+        )
+    for group in table.groups:
+        for row in group.rows:
+            shown.add_row(*(_text(row[place], table.columns[place], width) for place, width in widths.items()))
+        shown.add_section()
+    return shown
 
-    def _least(self, natural: Sequence[int], column: int) -> int:
-        return min(natural[column], _LEAST.get(self.heads[column].kind, natural[column]))
 
-    def _widths(self, natural: Sequence[int], chosen: Sequence[int], room: int) -> list[int]:
-        """The chosen columns' widths: what is too much is taken from prose first, then from the longest name."""
-        widths = [natural[column] for column in chosen]
-        while _total(widths) > room and max(widths) > 1:
-            place = max(range(len(chosen)), key=lambda place: self._spare(natural, chosen[place], widths[place]))
-            widths[place] -= 1
-        return widths
-
-    def _spare(self, natural: Sequence[int], column: int, width: int) -> tuple[bool, bool, int]:
-        over = width > self._least(natural, column)
-        return over, over and self.heads[column].kind == "prose", width
-
-    def _table(self, rows: Sequence[Sequence[Text] | None], widths: dict[int, int]) -> Table:
-        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
-        lines = max(self.heads[column].title.count("\n") for column in widths)
-        for column, width in widths.items():
-            head = self.heads[column]
-            whole = head.kind != "prose"
-            table.add_column(
-                Text("\n" * (lines - head.title.count("\n"))) + _head(head),
-                justify="right" if head.kind == "figure" else "left",
-                width=width,
-                no_wrap=whole,
-                overflow="ellipsis" if whole else "fold",
-            )
-        for row in rows:
-            if row is None:
-                table.add_section()
-            else:
-                table.add_row(*(self._shown(row[column], column, width) for column, width in widths.items()))
-        return table
-
-    def _shown(self, text: Text, column: int, width: int) -> Text:
-        """A name that is too long loses its middle: names of one family differ at their ends."""
-        if self.heads[column].kind != "name" or text.cell_len <= width:
-            return text
+def _text(cell: Cell, column: Column, width: int) -> Text:
+    """A cell's text. A name that is too long loses its middle: names of one family differ at their ends."""
+    text = terminal(cell.text)
+    if column.kind == "name" and cell_len(text) > width:
         start = (width - 1) // 3
-        end = set_cell_size(text.plain[::-1], width - 1 - start)[::-1]
-        return Text(f"{set_cell_size(text.plain, start)}…{end}", text.style)
+        end = set_cell_size(text[::-1], width - 1 - start)[::-1]
+        text = f"{set_cell_size(text, start)}…{end}"
+    return Text(text, _STYLES.get(cell.tone or cell.mark, ""))
 
 
-def _text(cell: str | Text) -> Text:
-    return cell if isinstance(cell, Text) else Text(terminal(cell))
-
-
-def _head(head: Head) -> Text:
-    return Text("\n".join(map(terminal, head.title.split("\n"))))
+def _title(column: Column) -> Text:
+    return Text("\n".join(map(terminal, column.title.split("\n"))))
 
 
 def _width(text: Text) -> int:
     return max(map(cell_len, text.plain.split("\n")))
 
 
-def _total(widths: Sequence[int]) -> int:
-    return sum(widths) + _GAP * (len(widths) - 1)
+def _total(widths: Iterable[int]) -> int:
+    taken = list(widths)
+    return sum(taken) + _GAP * (len(taken) - 1)

@@ -1,34 +1,34 @@
 """LaTeX tables for a paper, with booktabs; one table* for each table, cut where it would not fit a page."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import zip_longest
 
 from bench import escape
-from bench.leaderboard.board import Leaderboard
-from bench.leaderboard.layout import page
-from bench.render.blocks import Block, Body, Bullets, Code, Entry, Grid, Heading
+from bench.render.page import Block, Bullets, Cell, Code, Group, Notes, Page, Table
 from bench.render.text import pieces
 
 WIDTH = 76
 """So many characters of a table fit the page, at a guess that no font is asked for."""
 ROWS = 40
 
+_LEGEND = "The best figure of a column is bold, the second best underlined."
 _MARKS = {"best": r"\textbf{%s}", "second": r"\underline{%s}", "": "%s"}
 
 
-def write(board: Leaderboard, command: str = "") -> str:
-    """The tables, to be taken into a document by ``\\input``; what else the page says stands in comments."""
-    legend = "The best figure of a column is bold, the second best underlined."
+def write(page: Page) -> str:
+    """The tables, for ``\\input`` in a document; the rest of the page is in comments."""
     head = r"% Needs \usepackage{booktabs} and, without a Unicode engine, \usepackage[T1]{fontenc}."
-    return "\n\n".join([head, *map(_block, page(board, legend, command))]) + "\n"
+    conclusion = [_comment([page.conclusion])] if page.conclusion else []
+    return "\n\n".join([head, *conclusion, *map(_block, page.blocks)]) + "\n"
 
 
 def _block(block: Block) -> str:
-    if isinstance(block, Grid):
+    if isinstance(block, Table):
         return "\n\n".join(_table(piece) for piece in _pieces(block))
-    if isinstance(block, Heading):
-        return _comment([block.text])
-    if isinstance(block, Bullets):
-        return _comment(block.items)
+    if isinstance(block, Bullets | Notes):
+        legend = [_LEGEND] if isinstance(block, Bullets) and block.legend else []
+        return _comment([*legend, *block.items])
     if isinstance(block, Code):
         return _comment(block.lines)
     return _comment([block.text])
@@ -38,18 +38,18 @@ def _comment(lines: Sequence[str]) -> str:
     return "\n".join(f"% {escape.terminal(line)}" for line in lines)
 
 
-def _pieces(grid: Grid) -> Iterator[Grid]:
-    """Cut a grid by columns and by rows, so that each piece fits a page."""
-    for piece in pieces(grid, WIDTH):
-        for bodies in _pages(piece.bodies):
-            yield Grid(piece.caption, piece.heads, bodies, piece.stub, piece.words)
+def _pieces(table: Table) -> Iterator[Table]:
+    """Cut a table by columns and by rows, so that each piece fits a page."""
+    for piece in pieces(table, WIDTH):
+        for groups in _pages(piece.groups):
+            yield replace(piece, groups=groups)
 
 
-def _pages(bodies: Sequence[Body]) -> Iterator[tuple[Body, ...]]:
-    page: list[Body] = []
-    for body in bodies:
-        for start in range(0, len(body.rows), ROWS):
-            part = Body(body.rows[start : start + ROWS], body.heading)
+def _pages(groups: Sequence[Group]) -> Iterator[tuple[Group, ...]]:
+    page: list[Group] = []
+    for group in groups:
+        for start in range(0, len(group.rows), ROWS):
+            part = Group(group.rows[start : start + ROWS], group.heading)
             if page and sum(len(each.rows) for each in page) + len(part.rows) > ROWS:
                 yield tuple(page)
                 page = []
@@ -58,22 +58,22 @@ def _pages(bodies: Sequence[Body]) -> Iterator[tuple[Body, ...]]:
         yield tuple(page)
 
 
-def _table(grid: Grid) -> str:
-    aligned = "".join("l" if grid.is_left(column) else "r" for column in range(len(grid.heads)))
+def _table(table: Table) -> str:
+    aligned = "".join("l" if column.is_left else "r" for column in table.columns)
     rows: list[str] = []
-    for body in grid.bodies:
+    for group in table.groups:
         rows.append(r"\midrule")
-        if body.heading:
-            rows.append(rf"\multicolumn{{{len(aligned)}}}{{l}}{{\textit{{{escape.latex(body.heading)}}}}} \\")
-        rows += [_line([_entry(entry) for entry in row]) for row in body.rows]
+        if group.heading:
+            rows.append(rf"\multicolumn{{{len(aligned)}}}{{l}}{{\textit{{{escape.latex(group.heading)}}}}} \\")
+        rows += [_line(list(map(_cell, row))) for row in group.rows]
     return "\n".join(
         [
             r"\begin{table*}",
             r"\centering\footnotesize",
-            rf"\caption{{{escape.latex(grid.caption)}}}",
+            *([rf"\caption{{{escape.latex(table.caption)}}}"] if table.caption else []),
             rf"\begin{{tabular}}{{{aligned}}}",
             r"\toprule",
-            *_heads(grid),
+            *_heads(table),
             *rows,
             r"\bottomrule",
             r"\end{tabular}",
@@ -82,12 +82,10 @@ def _table(grid: Grid) -> str:
     )
 
 
-def _heads(grid: Grid) -> list[str]:
-    """As many lines as the tallest head has."""
-    tallest = max(map(len, grid.heads))
-    return [
-        _line([escape.latex(head[line]) if line < len(head) else "" for head in grid.heads]) for line in range(tallest)
-    ]
+def _heads(table: Table) -> list[str]:
+    """The lines of the titles, as many as the tallest has."""
+    titles = [map(escape.latex, column.title.split("\n")) for column in table.columns]
+    return [_line(line) for line in zip_longest(*titles, fillvalue="")]
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -96,6 +94,6 @@ def _line(cells: Sequence[str]) -> str:
     return f"{guard}{' & '.join(cells)} \\\\"
 
 
-def _entry(entry: Entry) -> str:
-    text = _MARKS[entry.mark] % escape.latex(entry.text)
-    return text + (rf"\textsuperscript{{{entry.letters}}}" if entry.letters else "")
+def _cell(cell: Cell) -> str:
+    text = _MARKS[cell.mark] % escape.latex(cell.text)
+    return text + (rf"\textsuperscript{{{cell.letters}}}" if cell.letters else "")

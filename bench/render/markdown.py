@@ -1,28 +1,30 @@
 """Markdown as GitHub shows it: pipe tables, best figures bold, second best in italics."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from bench import escape
-from bench.leaderboard.board import Leaderboard
-from bench.leaderboard.layout import TITLE, page
-from bench.render.blocks import Block, Bullets, Code, Entry, Grid, Heading, link
+from bench.render.page import Block, Bullets, Cell, Code, Heading, Notes, Page, Table, link
 
+_LEGEND = "The best figure of a column is bold, the second best in italics."
 _MARKS = {"best": "**", "second": "*", "": ""}
 
 
-def write(board: Leaderboard, command: str = "") -> str:
-    """The whole leaderboard as one page."""
-    legend = "The best figure of a column is bold, the second best in italics."
-    return "\n\n".join([f"# {TITLE}", *map(_block, page(board, legend, command))]) + "\n"
+def write(page: Page) -> str:
+    """Write a page as Markdown."""
+    title = [f"# {escape.markdown_cell(page.title)}"] if page.title else []
+    conclusion = [f"### {escape.markdown_cell(page.conclusion)}"] if page.conclusion else []
+    return "\n\n".join([*title, *conclusion, *map(_block, page.blocks)]) + "\n"
 
 
 def _block(block: Block) -> str:
-    if isinstance(block, Grid):
-        return f"### {escape.markdown_cell(block.caption)}\n\n{_table(block)}"
+    if isinstance(block, Table):
+        caption = f"### {escape.markdown_cell(block.caption)}\n\n" if block.caption else ""
+        return caption + _table(block)
     if isinstance(block, Heading):
         return f"## {escape.markdown_cell(block.text)}"
-    if isinstance(block, Bullets):
-        return "\n".join(f"- {_linked(item)}" for item in block.items)
+    if isinstance(block, Bullets | Notes):
+        legend = [f"- {_LEGEND}"] if isinstance(block, Bullets) and block.legend else []
+        return "\n".join([*legend, *(f"- {_linked(item)}" for item in block.items)])
     if isinstance(block, Code):
         # Indented code needs no fence that a line of it could close.
         return "\n".join(f"    {escape.terminal(line)}" for line in block.lines)
@@ -34,23 +36,23 @@ def _linked(text: str) -> str:
     return f"<{address}>{escape.markdown_cell(rest)}" if address else escape.markdown_cell(text)
 
 
-def _table(grid: Grid) -> str:
-    rule = ["---" if grid.is_left(column) else "---:" for column in range(len(grid.heads))]
-    lines = [_line("<br>".join(map(escape.markdown_cell, head)) for head in grid.heads), _line(rule)]
-    for body in grid.bodies:
-        if body.heading:
-            blank = [""] * len(grid.heads)
-            blank[grid.stub - 1] = f"**{escape.markdown_cell(body.heading)}**"
+def _table(table: Table) -> str:
+    heads = ("<br>".join(map(escape.markdown_cell, column.title.split("\n"))) for column in table.columns)
+    lines = [_line(heads), _line("---" if column.is_left else "---:" for column in table.columns)]
+    for group in table.groups:
+        if group.heading:
+            blank = [""] * len(table.columns)
+            blank[table.stub - 1] = f"**{escape.markdown_cell(group.heading)}**"
             lines.append(_line(blank))
-        lines += [_line(map(_entry, row)) for row in body.rows]
+        lines += [_line(map(_cell, row)) for row in group.rows]
     return "\n".join(lines)
 
 
-def _line(cells: Iterable[str] | Sequence[str]) -> str:
+def _line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _entry(entry: Entry) -> str:
-    text = escape.markdown_cell(entry.text)
-    mark = _MARKS[entry.mark]
-    return f"{mark}{text}{mark}" + (f" <sup>{entry.letters}</sup>" if entry.letters else "")
+def _cell(cell: Cell) -> str:
+    text = escape.markdown_cell(cell.text)
+    mark = _MARKS[cell.mark]
+    return f"{mark}{text}{mark}" + (f" <sup>{cell.letters}</sup>" if cell.letters else "")

@@ -1,40 +1,71 @@
-"""For a terminal or a log: plain characters, at most `WIDTH` columns wide where no other width is given."""
+"""For a terminal or a log: plain characters, in which no line is too long and no figure is broken.
+
+A table too wide is split into pieces below each other, or loses its least telling columns (`bench.render.fitted`).
+"""
 
 import re
 import textwrap
 from collections.abc import Sequence
+from io import StringIO
 from itertools import zip_longest
 
 from rich.cells import cell_len, chop_cells
+from rich.console import Console
+from rich.text import Text
 
 from bench import escape
-from bench.leaderboard.board import Leaderboard
-from bench.leaderboard.layout import TITLE, page
-from bench.render.blocks import Block, Bullets, Code, Entry, Grid, Heading
+from bench.render.fitted import fitted
+from bench.render.page import Bullets, Cell, Code, Heading, Notes, Page, Paragraph, Table
 
 WIDTH = 100
+"""Columns of sentences and split tables where there is no terminal."""
+WIDE = 400
+"""Columns of other tables where there is no terminal: enough for a suite of 26 tasks."""
 WIDEST = 36
-"""A column is at most so wide, and at most 40% of a narrow page; longer names go on in the next line."""
+"""A column of a split table is at most so wide, and at most 40% of a narrow page; longer names continue below."""
 
 _GAP = "  "
+_LEGEND = "** is the best of its column, * the second best."
 _MARKS = {"best": " **", "second": " * ", "": "   "}
 
 
-def write(board: Leaderboard, command: str = "", width: int = WIDTH) -> str:
-    """The whole leaderboard; tables too wide are cut into pieces that each name their rows."""
-    blocks = page(board, "** is the best of its column, * the second best.", command)
-    return "\n\n".join([TITLE, *(write_block(block, width) for block in blocks)]) + "\n"
+def write(page: Page, width: int = WIDE) -> str:
+    """Write a page as plain text."""
+    console = Console(file=StringIO(), width=width, color_system=None)
+    show(page, console)
+    assert isinstance(console.file, StringIO)
+    return "".join(f"{line.rstrip()}\n" for line in console.file.getvalue().split("\n")[:-1])
 
 
-def write_block(block: Block, width: int = WIDTH) -> str:
-    """One heading, sentence, list or table."""
-    if isinstance(block, Grid):
+def show(page: Page, console: Console) -> None:
+    """Print a page as wide as the console is; figures and verdicts may be bold or coloured."""
+    width = console.width if console.is_terminal else min(console.width, WIDTH)
+    if page.title:
+        console.print(Text(_wrapped(page.title, width)), soft_wrap=True)
+    for place, block in enumerate(page.blocks):
+        if isinstance(block, Notes):
+            for line in block.items:
+                console.print(Text(escape.terminal(line)), soft_wrap=block.whole)
+            continue
+        if isinstance(block, Table) and not block.split:
+            for part in fitted(block, console.width):
+                console.print(part)
+            continue
+        if place or page.title:
+            console.print()
+        console.print(Text(_block(block, width)), soft_wrap=True)
+    if page.conclusion:
+        console.print(Text(escape.terminal(page.conclusion)), style="bold")
+
+
+def _block(block: Heading | Paragraph | Bullets | Code | Table, width: int) -> str:
+    if isinstance(block, Table):
         return "\n\n".join([_wrapped(block.caption, width), *(_table(piece, width) for piece in pieces(block, width))])
     if isinstance(block, Heading):
         lines = _wrapped(block.text, width)
         return f"{lines}\n{'=' * max(map(cell_len, lines.splitlines()))}"
     if isinstance(block, Bullets):
-        return "\n".join(_wrapped(text, width, "- ") for text in block.items)
+        return "\n".join(_wrapped(text, width, "- ") for text in ([_LEGEND] if block.legend else []) + [*block.items])
     if isinstance(block, Code):
         return "\n".join(_command(escape.terminal(line), width) for line in block.lines)
     return _wrapped(block.text, width)
@@ -55,79 +86,67 @@ def _command(line: str, width: int) -> str:
     return "\\\n".join(lines).rstrip()
 
 
-def pieces(grid: Grid, width: int) -> list[Grid]:
-    """Cut a grid by columns so that each piece fits; every piece keeps the columns that name the row."""
-    widths = _widths(grid, width)
-    stub = list(range(grid.stub))
+def pieces(table: Table, width: int) -> list[Table]:
+    """Split a table by columns so that each piece fits; every piece keeps the columns that name the row."""
+    widths = _widths(table, width)
+    stub = list(range(table.stub))
     room = width - sum(widths[column] + len(_GAP) for column in stub)
     chosen: list[list[int]] = [[]]
     used = 0
-    for column in range(grid.stub, len(grid.heads)):
+    for column in range(table.stub, len(table.columns)):
         if chosen[-1] and used + widths[column] > room:
             chosen.append([])
             used = 0
         chosen[-1].append(column)
         used += widths[column] + len(_GAP)
-    return [grid.columns(stub + piece) for piece in chosen]
+    return [table.choose(stub + piece) for piece in chosen]
 
 
-def _widths(grid: Grid, width: int) -> list[int]:
-    marked = _marked(grid)
+def _widths(table: Table, width: int) -> list[int]:
+    marked = _marked(table)
     widths = []
-    for column, head in enumerate(grid.heads):
-        texts = [
-            *(_shown(Entry(text), marked[column]) for text in head),
-            *(_shown(row[column], marked[column]) for row in _rows(grid)),
-        ]
+    for place, column in enumerate(table.columns):
+        titles = (_shown(Cell(line), marked[place]) for line in column.title.split("\n"))
+        texts = [*titles, *(_shown(row[place], marked[place]) for row in table.rows)]
         widths.append(min(max(map(cell_len, texts)), WIDEST, width * 2 // 5))
     return widths
 
 
-def _rows(grid: Grid) -> list[tuple[Entry, ...]]:
-    return [row for body in grid.bodies for row in body.rows]
+def _marked(table: Table) -> list[bool]:
+    """Which columns hold marks: all their cells keep room for one, to align decimal points."""
+    return [any(row[column].mark for row in table.rows) for column in range(len(table.columns))]
 
 
-def _marked(grid: Grid) -> list[bool]:
-    """Which columns hold marks: all their entries keep room for one, so that decimal points stand in line."""
-    return [any(row[column].mark for row in _rows(grid)) for column in range(len(grid.heads))]
+def _shown(cell: Cell, marked: bool) -> str:
+    return escape.terminal(cell.text) + (_MARKS[cell.mark] if marked else "")
 
 
-def _shown(entry: Entry, marked: bool) -> str:
-    return escape.terminal(entry.text) + (_MARKS[entry.mark] if marked else "")
+def _table(table: Table, width: int) -> str:
+    widths = _widths(table, width)
+    marked = _marked(table)
 
+    def line(cells: Sequence[Cell]) -> str:
+        return _line(table, [_shown(cell, room) for cell, room in zip(cells, marked, strict=True)], widths)
 
-def _table(grid: Grid, width: int) -> str:
-    widths = _widths(grid, width)
-    marked = _marked(grid)
-    heads = list(zip_longest(*grid.heads, fillvalue=""))
-    lines = [
-        _line(
-            grid,
-            [_shown(Entry(text), room) for text, room in zip(line, marked, strict=True)],
-            widths,
-        )
-        for line in heads
-    ]
+    titles = zip_longest(*(column.title.split("\n") for column in table.columns), fillvalue="")
+    lines = [line([Cell(text) for text in texts]) for texts in titles]
     lines.append("─" * min(width, sum(widths) + len(_GAP) * (len(widths) - 1)))
-    for position, body in enumerate(grid.bodies):
+    for position, group in enumerate(table.groups):
         if position:
             lines.append("")
-        if body.heading:
-            lines.append(_wrapped(body.heading, width))
-        lines += [
-            _line(grid, [_shown(entry, room) for entry, room in zip(row, marked, strict=True)], widths)
-            for row in body.rows
-        ]
+        if group.heading:
+            lines.append(_wrapped(group.heading, width))
+        lines += map(line, group.rows)
     return "\n".join(lines)
 
 
-def _line(grid: Grid, texts: Sequence[str], widths: Sequence[int]) -> str:
+def _line(table: Table, texts: Sequence[str], widths: Sequence[int]) -> str:
     """One row; a text wider than its column goes on below."""
     cut = [_folded(text, width) for text, width in zip(texts, widths, strict=True)]
     lines = (
         _GAP.join(
-            _padded(text, width, grid.is_left(column))
-            for column, (text, width) in enumerate(zip(line, widths, strict=True))
+            _padded(text, width, column.is_left)
+            for column, text, width in zip(table.columns, line, widths, strict=True)
         )
         for line in zip_longest(*cut, fillvalue="")
     )

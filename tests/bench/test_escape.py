@@ -1,5 +1,6 @@
 import re
 import unicodedata
+from dataclasses import replace
 from html.parser import HTMLParser
 from io import StringIO
 from xml.etree import ElementTree
@@ -11,7 +12,9 @@ from markdown_it import MarkdownIt
 from rich.console import Console
 from rich.text import Text
 
-from bench.escape import html, latex, markdown_cell, terminal
+from bench.escape import latex, markdown_cell, terminal
+from bench.render import render
+from bench.render.page import Notes, Page, Table, columns, rows
 
 anything = st.text(
     st.characters(exclude_categories=()) | st.sampled_from("\x1b|`*_[]()<>&$\\{}#%^~\"'@:/!\n\r\t\u202e\ud800 w.")
@@ -114,15 +117,19 @@ class Reader(HTMLParser):
 
 @given(anything)
 def test_html_is_text_and_attribute(text: str) -> None:
-    reader = Reader()
-    reader.feed(f'<p title="{html(text)}">{html(text)}</p>')
+    table = Table(columns(("",)), (rows([(text,)]),), caption=f"x{text}x")
+    plain, reader = Reader(), Reader()
+    plain.feed(render(Page((replace(table, groups=(rows([("",)]),), caption="xx"),), title="xx"), "html"))
+    reader.feed(render(Page((table,), title=f"x{text}x"), "html"))
     reader.close()
-    assert reader.attributes == [("p", [("title", terminal(text))])]
-    assert reader.text == terminal(text)
+    assert [tag for tag, _ in reader.attributes] == [tag for tag, _ in plain.attributes]
+    assert ("aria-label", terminal(f"x{text}x")) in [pair for _, pairs in reader.attributes for pair in pairs]
+    assert terminal(text) in reader.text
 
 
 def test_html() -> None:
-    assert html("<img src=x onerror=\"alert('1')\">") == "&lt;img src=x onerror=&quot;alert(&#x27;1&#x27;)&quot;&gt;"
+    page = render(Page((Notes(("<img src=x onerror=\"alert('1')\">",)),)), "html")
+    assert "<li>&lt;img src=x onerror=&#34;alert(&#39;1&#39;)&#34;&gt;</li>" in page
 
 
 def test_latex() -> None:

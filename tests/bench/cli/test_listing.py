@@ -1,20 +1,15 @@
 """The lists of what there is to choose from are complete."""
 
-import io
-
-from rich.console import Console
-
-from bench.cli.listing import rerankers_table, runs_table, tasks_table
+from bench.cli.overview import rerankers_page, runs_page, tasks_page
 from bench.first_stage.runs import read_manifests
-from bench.render.fitted import Fitted
+from bench.render import render
+from bench.render.page import Page
 from bench.rerankers import FAMILIES, ROWS
 from bench.suites import declared
 
 
-def printed(table: Fitted) -> list[str]:
-    console = Console(file=io.StringIO(), width=300)
-    console.print(table)
-    return console.file.getvalue().splitlines()
+def printed(page: Page) -> list[str]:
+    return [f"{line} " for line in render(page, "text").splitlines()]
 
 
 def row(lines: list[str], name: str) -> str:
@@ -23,7 +18,7 @@ def row(lines: list[str], name: str) -> str:
 
 
 def test_every_task_is_listed_with_its_size():
-    lines = printed(tasks_table(declared()))
+    lines = printed(tasks_page(declared()))
     for task in declared():
         star = "*" if task.default and not task.embedded else ""
         text = row(lines, task.id + star)
@@ -35,13 +30,13 @@ def test_every_task_is_listed_with_its_size():
 
 
 def test_the_tasks_of_a_bundled_run_say_so():
-    lines = printed(tasks_table(declared()))
+    lines = printed(tasks_page(declared()))
     bundled = {line.split()[0].strip("*") for line in lines if line.rstrip().endswith(" yes")}
     assert bundled == set(read_manifests())
 
 
 def test_every_reranker_and_family_is_listed():
-    lines = printed(rerankers_table())
+    lines = printed(rerankers_page())
     for name, entry in ROWS.items():
         assert f" {entry.family} " in row(lines, name)
         assert ("cannot be run here" in row(lines, name)) == bool(entry.refusal)
@@ -51,10 +46,10 @@ def test_every_reranker_and_family_is_listed():
 
 
 def test_bundled_runs_are_listed_with_what_they_score():
-    lines = printed(runs_table(read_manifests()))
+    lines = printed(runs_page(read_manifests()))
     for task, manifest in read_manifests().items():
         text = row(lines, task)
         assert f"{100 * manifest.figures['R@100']:.2f}" in text
         assert manifest.sha256[:12] in text
         assert all(f"{100 * figure:.2f}" in text for figure in manifest.figures.values())
-    assert len(printed(runs_table({}))) < len(lines)
+    assert len(printed(runs_page({}))) < len(lines)

@@ -8,9 +8,10 @@ from rich.console import Console
 
 from bench.collections.collection import Collection
 from bench.comparison.agreement import Flips
-from bench.comparison.compare import Comparison, Entry, compare, render
+from bench.comparison.compare import Comparison, Entry, compare, page
 from bench.errors import BenchError
 from bench.leaderboard.board import build
+from bench.render.text import show
 from bench.results import Result
 from tests.bench.factories import figures_result, keep, measure, toy_collection
 from tests.conftest import Call
@@ -20,7 +21,7 @@ HOSTILE = "\x1b]0;owned\x07[bold red]\u202etxt\nnext"
 
 def printed(comparison: Comparison, width: int = 160) -> str:
     console = Console(width=width, file=StringIO())
-    render(console, comparison)
+    show(page(comparison), console)
     assert isinstance(console.file, StringIO)
     return console.file.getvalue()
 
@@ -233,7 +234,7 @@ def test_render(tmp_path: Path) -> None:
     assert all(text in row for text in ("+18.45", "1.0000"))
     assert "beir/toy  query q2  63.09 -> 100.00 (+36.91)" in shown
     first = next(line for line in shown.splitlines() if "d1 text" in line and "d2 [1]" in line)
-    assert first.split()[1] == "1"
+    assert first.split()[0] == "1"
 
 
 def test_hostile_texts_do_nothing(tmp_path: Path) -> None:

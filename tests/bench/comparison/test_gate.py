@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from bench.comparison import gate as module
 from bench.comparison.gate import (
     Report,
     Rules,
@@ -21,15 +20,21 @@ from bench.comparison.gate import (
     append_step_summary,
     decide,
     gate,
-    markdown,
-    render,
+    page,
     write_junit,
 )
 from bench.errors import BenchError
+from bench.render import render
+from bench.render.text import show
 from bench.results import Result, write_result
 from bench.run import Run, write_run
 from tests.bench.factories import figures_result, keep
 from tests.conftest import Call
+
+
+def markdown(report: Report) -> str:
+    return render(page(report), "markdown")
+
 
 HOSTILE = "\x1b[31m[red]<b>|`\u202e]]>&\n@all"
 
@@ -334,14 +339,14 @@ def test_markdown_is_a_table_that_texts_cannot_leave(hostile: Report) -> None:
     lines = markdown(hostile).splitlines()
     table = [line for line in lines if line.startswith("|")]
     assert len(table) == 2 + len(hostile.lines)
-    assert {line.replace(r"\|", "").count("|") for line in table} == {len(module.HEADERS) + 1}
+    assert {line.replace(r"\|", "").count("|") for line in table} == {len(hostile.lines[0].cells()) + 1}
     assert not any(character in markdown(hostile) for character in ("\x1b", "\u202e", "<b>"))
     assert lines[0].startswith("### Gate: could not compare")
 
 
 def test_render_shows_texts_as_they_are(hostile: Report) -> None:
     console = Console(width=250, file=StringIO())
-    render(console, hostile)
+    show(page(hostile), console)
     assert isinstance(console.file, StringIO)
     shown = console.file.getvalue()
     assert r"\x1b[31m[red]<b>|`\u202e]]>& @all" in shown
@@ -351,13 +356,11 @@ def test_render_shows_texts_as_they_are(hostile: Report) -> None:
 
 def test_render_fits_a_narrow_terminal(of: Compare) -> None:
     console = Console(width=80, file=StringIO())
-    render(
-        console,
-        of(
-            [figures_result(even(0.5), "beir/long-name-of-a-task")],
-            [figures_result(even(0.4), "beir/long-name-of-a-task")],
-        ),
+    report = of(
+        [figures_result(even(0.5), "beir/long-name-of-a-task")],
+        [figures_result(even(0.4), "beir/long-name-of-a-task")],
     )
+    show(page(report), console)
     assert isinstance(console.file, StringIO)
     assert all(text in console.file.getvalue() for text in ("-12.56 to -7.44", "0.0001", "regressed "))
 

@@ -13,8 +13,9 @@ from rich.console import Console
 
 from bench.collections.collection import Collection
 from bench.comparison.stored import run_sha256
-from bench.comparison.verify import Difference, Verification, render, verify
+from bench.comparison.verify import Difference, Verification, page, verify
 from bench.errors import BenchError
+from bench.render.text import show
 from bench.results import Result
 from bench.run import Run, read_run, write_run
 from tests.bench.factories import measure, toy_collection, toy_first_stage
@@ -251,7 +252,7 @@ def test_a_difference_weighs_more_than_what_is_unchecked(path: Path, tmp_path: P
 def test_render(path: Path, tmp_path: Path) -> None:
     def printed(verification: Verification) -> str:
         console = Console(width=60, file=StringIO())
-        render(console, verification)
+        show(page(verification), console)
         assert isinstance(console.file, StringIO)
         return console.file.getvalue()
 

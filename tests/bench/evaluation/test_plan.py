@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.console import Advance
 from bench.errors import BenchError
 from bench.evaluation.plan import Plan, run
 from bench.evaluation.sensitivity import measure
-from bench.progress import Advance
 from bench.rerankers.base import Options
 from bench.results import read_result, result_paths
 from bench.run import read_run

@@ -15,9 +15,10 @@ from bench.comparison.agreement import Flips
 from bench.errors import BenchError
 from bench.evaluation.plan import Plan
 from bench.evaluation.prepare import PreparedTask, prepare
-from bench.evaluation.sensitivity import Sensitivity, Variant, measure, render, study
+from bench.evaluation.sensitivity import Sensitivity, Variant, measure, page, study
 from bench.evaluation.variations import distractors_for
 from bench.measures import Judgements
+from bench.render.text import show
 from bench.rerankers.base import CandidateList, Card, Options, Reranker, Scored
 from bench.rerankers.order_only import build
 from bench.rerankers.rows import ROWS
@@ -290,7 +291,7 @@ def test_more_than_one_task_is_refused(tmp_path: Path) -> None:
 
 def shown(found: Sensitivity) -> str:
     console = Console(file=io.StringIO(), width=160)
-    render(found, console)
+    show(page(found), console)
     stream = console.file
     assert isinstance(stream, io.StringIO)
     return stream.getvalue()
@@ -323,6 +324,6 @@ def test_hostile_names_do_nothing_to_the_terminal() -> None:
 
 def test_what_is_varied_is_whole_in_a_narrow_terminal() -> None:
     file = io.StringIO()
-    render(found_by(build(ROWS["first-stage"], Options())), Console(file=file, width=80))
+    show(page(found_by(build(ROWS["first-stage"], Options()))), Console(file=file, width=80))
     for name in ("4 random orders, mean", "distractor at a random place"):
         assert f"\n{name} " in file.getvalue()

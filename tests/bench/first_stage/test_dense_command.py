@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from bench.collections.beir_folder import load_folder
 from bench.collections.collection import Collection
+from bench.console import Advance
 from bench.errors import BenchError
 from bench.evaluation.evaluate import evaluate
 from bench.evaluation.plan import Plan, settled
@@ -18,7 +19,6 @@ from bench.evaluation.prepare import prepare
 from bench.first_stage import dense
 from bench.first_stage.dense import dense_run
 from bench.first_stage.runs import first_stage
-from bench.progress import Advance
 from bench.rerankers import ROWS, load
 from bench.rerankers.base import Card, Options
 from bench.rerankers.local.batching import Vectors

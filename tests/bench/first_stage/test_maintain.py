@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.console import Advance
 from bench.errors import BenchError
 from bench.first_stage.maintain import build_bundled, check_bundled
 from bench.first_stage.runs import bundled_path, read_manifests
-from bench.progress import Advance
 from bench.suites import by_ids
 from bench.task import Task
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.leaderboard.reproduce import Reproduction, paper, text
+from bench.leaderboard.reproduce import Reproduction, page, paper
+from bench.render import render
 from bench.results import Candidates, Result
 from bench.suites import tasks
 from tests.bench.factories import figures_result, keep, whole
@@ -179,27 +180,24 @@ def test_what_cannot_be_measured_says_why():
 
 
 def test_text_shows_figures_commands_and_obstacles():
-    page = text(
-        paper(
-            [
-                result("beir/nfcorpus", "jina-reranker-v3", 0.38),
-                result("beir/scifact", "jina-reranker-v3", 0.7, "bm25"),
-            ]
-        )
-    )
-    assert "Of 375 figures 2 are measured, 1 of them under the paper's protocol." in page
-    lines = [line.split() for line in page.splitlines()]
+    results = [
+        result("beir/nfcorpus", "jina-reranker-v3", 0.38),
+        result("beir/scifact", "jina-reranker-v3", 0.7, "bm25"),
+    ]
+    text = render(page(paper(results)), "text")
+    assert "Of 375 figures 2 are measured, 1 of them under the paper's protocol." in text
+    lines = [line.split() for line in text.splitlines()]
     assert ["nfcorpus", "jina-reranker-v3", "(D)", "37.66", "38.00", "+0.34", "the", "same"] in lines
     assert ["scifact", "jina-reranker-v3", "(D)", "76.51", "70.00", "-6.51", "first", "stage", "bm25"] in lines
-    assert "Table 3, beir: nDCG@10 over jina-embeddings-v3@100" in page
-    assert "    python -m bench beir nfcorpus -r first-stage -r bge-reranker-v2-m3" in page
-    assert "- jina-reranker-m0: there is no such row among the rerankers" in page
+    assert "Table 3, beir: nDCG@10 over jina-embeddings-v3@100" in text
+    assert "    python -m bench beir nfcorpus -r first-stage -r bge-reranker-v2-m3" in text
+    assert "- jina-reranker-m0: there is no such row among the rerankers" in text
 
 
 def test_text_without_results_has_no_table():
-    page = text(paper([]))
-    assert "Of 375 figures 0 are measured" in page
-    assert "Published and measured" not in page
+    text = render(page(paper([])), "text")
+    assert "Of 375 figures 0 are measured" in text
+    assert "Published and measured" not in text
 
 
 def test_out_is_read_where_no_folder_is_given(bench: Call, tmp_path: Path):

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from bench.console import Bar
 from bench.leaderboard.board import build
-from bench.leaderboard.summary import Bar, show
+from bench.leaderboard.export import as_csv
+from bench.leaderboard.summary import page
 from bench.pace import Pace, in_words
 from bench.protocol import Protocol
-from bench.render import render
+from bench.render.text import show
 from bench.rerankers.base import Card
 from bench.results import Candidates, Cost, Cut, Result
 from bench.suites import tasks
@@ -49,7 +51,7 @@ def shown(*results: Result, colour: bool = False, width: int = 160) -> str:
     console = Console(
         file=io.StringIO(), width=width, force_terminal=colour, color_system="standard" if colour else None
     )
-    show(results, console)
+    show(page(results), console)
     return console.file.getvalue()
 
 
@@ -97,7 +99,7 @@ def test_the_mean_is_the_leaderboards_to_the_last_digit():
     results = [
         result(f"beir/{task}", name, value / n) for task, value in values.items() for n, name in ((1, "a"), (3, "b"))
     ]
-    table = list(csv.DictReader(io.StringIO(render(build(results), "csv"))))
+    table = list(csv.DictReader(io.StringIO(as_csv(build(results)))))
     means = {line["reranker"]: float(line["score"]) for line in table if line["kind"] == "mean"}
     # ((70 + 12.34) / 2 + 12.3456789 + 33.33333333) / 3
     assert means["a"] == pytest.approx((0.41170 + 0.123456789 + 0.3333333333) / 3)
@@ -237,7 +239,7 @@ def test_what_comes_from_the_score_cache_is_told():
         result("t/a", "new", 0.5),
         result("t/b", "new", 0.5),
     ]
-    show(results, console, Path("out/scores.cache"))
+    show(page(results, Path("out/scores.cache")), console)
     text = console.file.getvalue()
     assert "mine: 1 of 2,468 lists from the score cache in out/scores.cache" in text
     assert "fusion:http:x: 1 of 2,468 lists from the score cache of this command" in text

@@ -3,22 +3,23 @@
 import io
 import re
 from collections.abc import Callable, Iterator
+from functools import cache, partial
 
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
 from bench import published
-from bench.cli.listing import rerankers_table, runs_table, tasks_table
+from bench.cli.overview import rerankers_page, runs_page, tasks_page
 from bench.comparison import compare, gate, power
 from bench.comparison.agreement import Flips
 from bench.evaluation import sensitivity
 from bench.evaluation.sensitivity import Sensitivity, Spread, Variant
 from bench.first_stage.runs import read_manifests
-from bench.leaderboard import reproduce, summary
+from bench.leaderboard import layout, reproduce, summary
 from bench.leaderboard.board import build
-from bench.render import render
-from bench.render.fitted import Fitted, Head
+from bench.render import FORMATS, render, text
+from bench.render.page import Column, Notes, Page, Table, rows
 from bench.results import Result, read_result, result_paths
 from bench.suites import declared
 from tests.bench.factories import figures_result, whole
@@ -27,19 +28,22 @@ from tests.conftest import ROOT
 KEPT = ROOT / "results"
 
 
-def printed(table: Fitted, width: int) -> list[str]:
-    console = Console(file=io.StringIO(), width=width)
-    console.print(table)
-    assert isinstance(console.file, io.StringIO)
-    return [line.rstrip() for line in console.file.getvalue().splitlines()]
+def printed(table: Table, width: int, *notes: str) -> list[str]:
+    return text.write(Page((table, Notes(notes))), width).splitlines()
 
 
-HEADS = (Head("name\nof it", "name"), Head("kept"), Head("soon gone", drop=1), Head("first gone", drop=2))
-ROWS = (("a-rather-long-name-1", "1.00", "22.50", "+3.00 to +4.00"), None, ("b", "10.00", "2.50", "-3.00 to -4.00"))
+Show = Callable[[Console], object]
+COLUMNS = (
+    Column("name\nof it", "name"), Column("kept"), Column("soon gone", drop=1), Column("first gone", drop=2)
+)  # fmt: skip
+GROUPS = (
+    rows([("a-rather-long-name-1", "1.00", "22.50", "+3.00 to +4.00")]),
+    rows([("b", "10.00", "2.50", "-3.00 to -4.00")]),
+)
 
 
 def test_all_is_shown_where_there_is_room():
-    assert printed(Fitted(HEADS, ROWS, title="T", captions=("C",)), 80) == [
+    assert printed(Table(COLUMNS, GROUPS, "T"), 80, "C") == [
         "T",
         "name",
         "of it                  kept  soon gone      first gone",
@@ -52,7 +56,7 @@ def test_all_is_shown_where_there_is_room():
 
 
 def test_names_lose_their_middle_before_a_column_goes():
-    assert printed(Fitted(HEADS, ROWS), 46)[3:] == [
+    assert printed(Table(COLUMNS, GROUPS), 46)[3:] == [
         "a-r…g-name-1   1.00      22.50  +3.00 to +4.00",
         "",
         "b             10.00       2.50  -3.00 to -4.00",
@@ -60,7 +64,7 @@ def test_names_lose_their_middle_before_a_column_goes():
 
 
 def test_the_least_telling_column_goes_first_and_is_named():
-    lines = printed(Fitted(HEADS, ROWS), 36)
+    lines = printed(Table(COLUMNS, GROUPS), 36)
     assert lines[1:6] == [
         "of it                kept  soon gone",
         "────────────────────────────────────",
@@ -72,13 +76,13 @@ def test_the_least_telling_column_goes_first_and_is_named():
 
 
 def test_prose_goes_on_below_and_a_key_stays_whole():
-    heads = (Head("key", "key"), Head("note", "prose"))
-    lines = printed(Fitted(heads, [("core:checkpoint", "one two three four five six")]), 41)
+    columns = (Column("key", "key"), Column("note", "prose"))
+    lines = printed(Table(columns, (rows([("core:checkpoint", "one two three four five six")]),)), 41)
     assert lines[2:] == ["core:checkpoint  one two three four five", "                 six"]
 
 
 def test_texts_act_on_nothing():
-    shown = "\n".join(printed(Fitted((Head("a\x1b[2J", "name"),), [("[red]x\x1b[2J",)], title="\x1b]0;t\x07"), 80))
+    shown = "\n".join(printed(Table((Column("a\x1b[2J", "name"),), (rows([("[red]x\x1b[2J",)]),), "\x1b]0;t\x07"), 80))
     assert "\x1b" not in shown and "[red]x" in shown
 
 
@@ -101,35 +105,33 @@ def of_sensitivity() -> Sensitivity:
     return Sensitivity("beir/nfcorpus", made.reranker, made.protocol, 0, 0.55, variants, spreads, ("A note.",))
 
 
-Show = Callable[[Console], None]
-
-
-def to(write: Callable[[int], str]) -> Show:
-    return lambda console: console.file.write(write(console.width)) and None
-
-
-def after_run(results: list[Result]) -> Show:
-    return lambda console: summary.show(results, console)
-
-
-def outputs() -> Iterator[tuple[str, Show]]:
+@cache
+def pages() -> dict[str, Page]:
     paths = {(one.task, one.reranker.name): path for path in result_paths([KEPT]) for one in [read_result(path)]}
     two = [paths["beir/embedded-claims", name] for name in ("minilm", "embedded")]
     folder = two[0].parents[3]  # results of BEIR's embedded sample
     board = build([*kept("beir"), *kept("mkqa"), *thirteen()], mixed=True, figures=published.read_all())
-    for suite in ("beir/embedded", "miracl", "mkqa", "coir"):
-        yield f"run {suite}", after_run(kept(suite))
-    yield "run beir", after_run(thirteen())
-    yield "leaderboard", to(lambda width: render(board, "text", "", width))
-    yield "reproduce", to(lambda width: reproduce.text(reproduce.paper(kept("beir")), width))
-    yield "gate", lambda console: gate.render(console, gate.gate(folder, folder))
-    yield "compare two", lambda console: compare.render(console, compare.compare(*two))
-    yield "compare all", lambda console: compare.render(console, compare.compare(folder, folder))
-    yield "sensitivity", lambda console: sensitivity.render(of_sensitivity(), console)
-    yield "tasks", lambda console: console.print(tasks_table(declared()))
-    yield "rerankers", lambda console: console.print(rerankers_table())
-    yield "runs", lambda console: console.print(runs_table(read_manifests()))
-    yield "power", lambda console: power.main([*map(str, two), "--trials", "20"], console) and None
+    made = {f"run {suite}": summary.page(kept(suite)) for suite in ("beir/embedded", "miracl", "mkqa", "coir")}
+    made |= {
+        "run beir": summary.page(thirteen()),
+        "leaderboard": layout.page(board),
+        "reproduce": reproduce.page(reproduce.paper(kept("beir"))),
+        "gate": gate.page(gate.gate(folder, folder)),
+        "compare two": compare.page(compare.compare(*two)),
+        "compare all": compare.page(compare.compare(folder, folder)),
+        "sensitivity": sensitivity.page(of_sensitivity()),
+        "tasks": tasks_page(declared()),
+        "rerankers": rerankers_page(),
+        "runs": runs_page(read_manifests()),
+    }
+    return made
+
+
+def outputs() -> Iterator[tuple[str, Show]]:
+    for name, page in pages().items():
+        yield name, partial(text.show, page)
+    two = [str(path) for path in result_paths([KEPT]) if read_result(path).task == "beir/embedded-claims"][:2]
+    yield "power", lambda console: power.main([*two, "--trials", "20"], console)
 
 
 def lines_of(show: Show, width: int) -> list[str]:
@@ -141,8 +143,8 @@ def lines_of(show: Show, width: int) -> list[str]:
 
 def figures(lines: list[str]) -> set[str]:
     """The words that are numbers, whole, without those that say what was left out."""
-    text = re.sub(r"\d+ [a-z ]*not shown at \d+ columns: .*? To see more", "", " ".join(" ".join(lines).split()))
-    return {word for word in text.split() if re.fullmatch(r"[+-]?\d[\d,]*(\.\d+)?%?[.,;]?", word)}
+    joined = re.sub(r"\d+ [a-z ]*not shown at \d+ columns: .*? To see more", "", " ".join(" ".join(lines).split()))
+    return {word for word in joined.split() if re.fullmatch(r"[+-]?\d[\d,]*(\.\d+)?%?[.,;]?", word)}
 
 
 @pytest.mark.parametrize("width", [80, 60])
@@ -154,3 +156,14 @@ def test_no_line_is_longer_than_the_terminal_and_no_figure_is_broken(name: str, 
     assert long == []
     assert figures(narrow)
     assert figures(narrow) <= figures(lines_of(show, 400))
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("name", list(pages()))
+def test_every_format_writes_every_page(name: str, form: str):
+    written = render(pages()[name], form)
+    assert written.endswith("\n") and "<built-in" not in written
+    tables = [block for block in pages()[name].blocks if isinstance(block, Table)]
+    for cell in (cell for table in tables for row in table.rows for cell in row):
+        if re.fullmatch(r"[+-]?\d+\.\d+", cell.text):
+            assert cell.text in written

@@ -1,0 +1,48 @@
+"""How numbers are printed, one function each; figures from 0 to 1 are shown times 100."""
+
+BLANK = "–"
+"""A figure that was not measured or cannot be known."""
+
+
+def score(figure: float) -> str:
+    """A figure from 0 to 1 in points: 0.6194 is ``61.94``."""
+    return f"{100 * figure:.2f}"
+
+
+def difference(figure: float) -> str:
+    """A difference of figures from 0 to 1 in points, with its sign: ``+1.25``; never ``-0.00``."""
+    return f"{round(100 * figure, 2) + 0.0:+.2f}"  # adding 0.0 turns -0.0 into 0.0
+
+
+def interval(low: float, high: float) -> str:
+    """The bounds of a difference: ``-0.50 to +1.25``."""
+    return f"{difference(low)} to {difference(high)}"
+
+
+def percent(share: float | None) -> str:
+    """A share from 0 to 1: ``87.5%``."""
+    return BLANK if share is None else f"{100 * share:.1f}%"
+
+
+def p_value(p: float) -> str:
+    """A p-value: ``0.0123``."""
+    return f"{p:.4f}"
+
+
+def count(number: int) -> str:
+    """A whole number: ``1,234``."""
+    return f"{number:,}"
+
+
+def size(number: int) -> str:
+    """A number of parameters for people: 596,836,352 is ``597M``."""
+    if number >= 10**9:
+        return f"{number / 10**9:.2f}B"
+    return f"{number / 10**6:.0f}M" if number >= 10**6 else count(number) if number else BLANK
+
+
+def rate(per_second: float | None) -> str:
+    """Units a second: ``1,234``, or ``2.50`` where there are few."""
+    if per_second is None:
+        return BLANK
+    return f"{per_second:,.0f}" if per_second >= 10 else f"{per_second:.2f}"
