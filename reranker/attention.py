@@ -9,16 +9,23 @@ block of a list's keys.
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import reduce
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 
 from reranker.cpu import STEP, is_fast, padded, parallel, product
 
 # Keys in one block of the online softmax: a multiple of `STEP`.
 _BLOCK = 2048
+
+# Tokens of a list up to which a GPU uses flash attention. By itself torch takes cuDNN's kernel in 16-bit precision on
+# Hopper, and cuDNN plans for some 50 ms whenever it meets a new length, longer than such a list takes to score
+# (`results/speed.md`).
+_SHORT = 4096
 
 # One block of attention: unnormalised output [R, D], normaliser [R, 1], row maximum [R, 1].
 Block = tuple[Tensor, Tensor, Tensor]
@@ -30,6 +37,13 @@ def spans(lengths: Sequence[int]) -> Iterator[slice]:
     for length in lengths:
         yield slice(start, start + length)
         start += length
+
+
+def torch_kernels(device: torch.device, lengths: Sequence[int]) -> AbstractContextManager[None]:
+    """The context in which torch's attention kernels suit lists of these lengths."""
+    if device.type != "cuda" or max(lengths, default=0) > _SHORT:
+        return nullcontext()
+    return sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH])
 
 
 def causal_attention(

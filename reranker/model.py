@@ -17,8 +17,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import rms_norm
 
-from reranker.attention import attention_at, causal_attention, spans
+from reranker.attention import attention_at, causal_attention, spans, torch_kernels
 from reranker.cpu import by_rows, linear
 
 
@@ -57,10 +58,11 @@ class ListModel(nn.Module):
         cos, sin = backbone.rotary_emb(hidden_states, position_ids[None])  # [1, T, D]
         cos, sin = cos[0, :, None], sin[0, :, None]  # [T, 1, D]
         *layers, last = zip(backbone.layers, self.windows, strict=True)
-        for layer, window in layers:
-            hidden_states = _layer(layer, hidden_states, cos, sin, lengths, window)  # [T, H]
-        hidden_states = _last_layer(*last, hidden_states, cos, sin, lengths, markers)  # [M, H]
-        return self.projector(backbone.norm(hidden_states.float()))  # type: ignore[no-any-return]  # [M, E]
+        with torch_kernels(ids.device, lengths):
+            for layer, window in layers:
+                hidden_states = _layer(layer, hidden_states, cos, sin, lengths, window)  # [T, H]
+            hidden_states = _last_layer(*last, hidden_states, cos, sin, lengths, markers)  # [M, H]
+        return self.projector(_norm(backbone.norm, hidden_states.float()))  # type: ignore[no-any-return]  # [M, E]
 
 
 def _layer(
@@ -73,7 +75,7 @@ def _layer(
     output = torch.empty_like(hidden_states)
 
     def project(rows: slice) -> None:
-        normed = layer.input_layernorm(hidden_states[rows])  # [R, H]
+        normed = _norm(layer.input_layernorm, hidden_states[rows])  # [R, H]
         query[rows] = _queries(attention, normed, cos[rows], sin[rows])
         key[:, rows], value[:, rows] = _keys_and_values(attention, normed, cos[rows], sin[rows])
 
@@ -100,13 +102,13 @@ def _last_layer(
     key, value = _empty_keys_and_values(attention, hidden_states)  # [K, T, D] each
 
     def project(rows: slice) -> None:
-        normed = layer.input_layernorm(hidden_states[rows])  # [R, H]
+        normed = _norm(layer.input_layernorm, hidden_states[rows])  # [R, H]
         key[:, rows], value[:, rows] = _keys_and_values(attention, normed, cos[rows], sin[rows])
 
     by_rows(project, hidden_states)
     rows = torch.cat([positions + span.start for positions, span in zip(markers, spans(lengths), strict=True)])  # [M]
     residual = hidden_states[rows]  # [M, H]
-    query = _queries(attention, layer.input_layernorm(residual), cos[rows], sin[rows])  # [M, A, D]
+    query = _queries(attention, _norm(layer.input_layernorm, residual), cos[rows], sin[rows])  # [M, A, D]
     queries = torch.split(query, [len(positions) for positions in markers])
     attention_output = torch.cat(
         [
@@ -120,7 +122,7 @@ def _last_layer(
 def _after_attention(layer: Any, residual: Tensor, attention_output: Tensor) -> Tensor:
     """Output projection and MLP, each with its residual: [R, H] and [R, A, D] to [R, H]."""
     hidden_states = residual + linear(layer.self_attn.o_proj, attention_output.flatten(-2))
-    return hidden_states + _mlp(layer.mlp, layer.post_attention_layernorm(hidden_states))
+    return hidden_states + _mlp(layer.mlp, _norm(layer.post_attention_layernorm, hidden_states))
 
 
 def _mlp(mlp: Any, normed: Tensor) -> Tensor:
@@ -147,7 +149,14 @@ def _project(attention: Any, projection: Any, normed: Tensor) -> Tensor:
 def _head_norm(attention: Any, name: str, heads: Tensor) -> Tensor:
     """Normalise each head's queries or keys, as Qwen 3 does; Llama does not."""
     norm = getattr(attention, name, None)
-    return heads if norm is None else norm(heads)
+    return heads if norm is None else _norm(norm, heads)
+
+
+def _norm(norm: Any, states: Tensor) -> Tensor:
+    """RMSNorm over the last dimension. On a GPU one operation instead of six, which rounds once instead of twice."""
+    if not states.is_cuda:
+        return norm(states)  # type: ignore[no-any-return]
+    return rms_norm(states, states.shape[-1:], norm.weight.to(states.dtype), norm.variance_epsilon)
 
 
 def _apply_rotary(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

@@ -119,7 +119,7 @@ def _measure() -> int:
 
 def _ratios(name: str, weights: model.ListModel, tokenizer: Tokenizer) -> Iterator[float]:
     for count, documents, length in _LISTS.values():
-        lists = synthetic.lists(tokenizer, count, documents, length)
+        lists = synthetic.lists(tokenizer, count, documents, range(length, length + 1))
 
         def seconds(without: bool, lists: Sequence[tuple[str, list[str]]] = lists) -> float:
             # Documents are cached from an earlier call, as they are when lists of one collection share them.

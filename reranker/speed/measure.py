@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     weights.add_argument("--size", choices=synthetic.SIZES, default="small", help="random weights of this size")
     parser.add_argument("--lists", type=_positive, default=10)
     parser.add_argument("--documents", type=_positive, default=100, help="documents in a list")
-    parser.add_argument("--tokens", type=_positive, default=145, help="tokens in a document")
+    parser.add_argument("--tokens", type=_lengths, default=range(145, 146), help="tokens in a document: 145, or 90-200")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -107,6 +107,14 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{number} is less than 1")
     return number
+
+
+def _lengths(text: str) -> range:
+    low, dash, high = text.partition("-")
+    lengths = range(_positive(low), _positive(high if dash else low) + 1)
+    if not lengths:
+        raise argparse.ArgumentTypeError(f"{low} is more than {high}")
+    return lengths
 
 
 def _set_up(options: argparse.Namespace) -> tuple[Setup, list[QueryAndTexts]]:

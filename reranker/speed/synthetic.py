@@ -72,11 +72,11 @@ def tokenizer() -> Tokenizer:
     return made
 
 
-def lists(tokens_of: Tokenizer, count: int, documents: int, tokens: int) -> list[tuple[str, list[str]]]:
-    """`count` lists of made-up words, of `documents` documents of `tokens` tokens each; always the same ones."""
+def lists(tokens_of: Tokenizer, count: int, documents: int, tokens: range) -> list[tuple[str, list[str]]]:
+    """`count` lists of `documents` documents of made-up words, lengths drawn from `tokens`; always the same ones."""
     source = random.Random(7)
     return [
-        (" ".join(_words(source, 8)), [_document(tokens_of, source, tokens) for _ in range(documents)])
+        (" ".join(_words(source, 8)), [_document(tokens_of, source, source.choice(tokens)) for _ in range(documents)])
         for _ in range(count)
     ]
 

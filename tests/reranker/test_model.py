@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from reranker import checkpoint, cpu
+from reranker import model as model_module
 from reranker.model import ListModel
 
 LENGTHS = [61, 7, 34]
@@ -81,3 +82,30 @@ def test_gradients_are_those_of_the_library(lists: list[Tensor], make_checkpoint
         gradients.append({name: weight.grad for name, weight in model.named_parameters()})
     assert all(gradient is not None for gradient in gradients[0].values())
     torch.testing.assert_close(*gradients, atol=1e-3, rtol=1e-4)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+@pytest.mark.parametrize("length", [40, 5000], ids=["short list", "long list"])
+def test_a_gpu_gives_what_the_cpu_gives(length: int, make_checkpoint: Callable[..., Path]) -> None:
+    files = checkpoint.find(make_checkpoint())
+    ids, markers = torch.arange(length) % 4000, [torch.tensor([3, length - 1])]
+    with torch.inference_mode():
+        on_cpu, on_gpu = (
+            files.model(torch.device(device), torch.float32)(
+                ids.to(device), [length], [positions.to(device) for positions in markers]
+            )
+            for device in ("cpu", "cuda")
+        )
+    torch.testing.assert_close(on_gpu.cpu(), on_cpu, rtol=1e-4, atol=1e-5)
+
+
+def test_one_operation_normalises_as_the_library_does(make_checkpoint: Callable[..., Path]) -> None:
+    """The replacement of RMSNorm on a GPU, computed on the CPU."""
+    norm = load(make_checkpoint()).backbone.layers[0].input_layernorm
+    states = torch.randn(7, norm.weight.shape[0])
+    on_gpu = states.as_subclass(_Cuda)
+    torch.testing.assert_close(model_module._norm(norm, on_gpu).as_subclass(Tensor), norm(states), rtol=1e-6, atol=1e-6)
+
+
+class _Cuda(Tensor):
+    is_cuda = True
