@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from bench.collections import mkqa
 from bench.collections.collection import Collection
-from bench.collections.functions import HeldDocuments
 from bench.collections.load import load
 from bench.collections.mkqa import answer_judge, clean, load_mkqa, read_questions
 from bench.errors import BenchError
@@ -22,6 +21,7 @@ from bench.measures import Measure, mean, per_query
 from bench.run import Run
 from bench.suites import choose
 from bench.task import Counts, Task
+from tests.bench.factories import HeldDocuments
 
 
 def collection(answers: dict[str, tuple[str, ...]], passages: dict[str, str]) -> Collection:
