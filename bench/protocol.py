@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from bench.paths import short_hash
+
 _VARIES = {"varies": True}
 """Metadata of the fields that may differ between the tasks of one mean."""
 
@@ -44,7 +46,7 @@ class Protocol:
     @property
     def id(self) -> str:
         """Eight hexadecimal digits of the hash over all fields."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:8]
+        return short_hash(json.dumps(asdict(self), sort_keys=True))
 
     @property
     def label(self) -> str:

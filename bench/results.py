@@ -18,12 +18,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 
 from bench.console import note
 from bench.errors import BenchError
-from bench.files import kind, write_together
+from bench.files import files_below, kind, write_together
 from bench.paths import component, short_hash, with_hash
 from bench.protocol import Protocol
 from bench.rerankers.base import Card
 from bench.run import Run, packed
-from bench.walk import files_below
 from reranker.schema import read_json, validate
 
 SCHEMA = 1

@@ -45,10 +45,7 @@ class Run:
     @property
     def sha256(self) -> str:
         """Hash of the TREC text, unpacked: how a file was compressed does not change it."""
-        digest = hashlib.sha256()
-        for line in self.lines():
-            digest.update(line.encode())
-        return digest.hexdigest()
+        return text_sha256(self.lines())
 
     def top(self, depth: int) -> "Run":
         """The same run with every ranking cut to its first ``depth`` documents."""
@@ -87,6 +84,14 @@ def read_run(path: Path, may_be_empty: bool = False) -> Run:
             for query_id, ranking in rows.items()
         },
     )
+
+
+def text_sha256(lines: Iterable[str]) -> str:
+    """Hash of a text that comes in lines."""
+    digest = hashlib.sha256()
+    for line in lines:
+        digest.update(line.encode())
+    return digest.hexdigest()
 
 
 def write_run(run: Run, path: Path) -> None:

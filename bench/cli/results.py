@@ -96,7 +96,7 @@ def compare(
 ) -> None:
     """Compare paired results."""
     from bench.comparison.compare import compare, render
-    from bench.comparison.reload import Reload, data_places
+    from bench.comparison.stored import Reload, data_places
     from bench.leaderboard.summary import stdout
 
     with closing(Reload(data_places(data or []), source)) as reload:
@@ -155,7 +155,7 @@ def verify(places: Places = None, data: DataPlaces = None, source: Source = "", 
     fingerprint and settings, times, tokens, and the rest of the provenance. Exit status 0: all is checked and right,
     1: some differ, 2: some could not be checked, such as candidates of a dense first stage.
     """
-    from bench.comparison.reload import Reload, data_places
+    from bench.comparison.stored import Reload, data_places
     from bench.comparison.verify import render, verify
     from bench.leaderboard.summary import stdout
 

@@ -20,7 +20,7 @@ from bench.collections.collection import Collection
 from bench.comparison import stated
 from bench.comparison.compare import LoadCollection
 from bench.comparison.stated import Found
-from bench.comparison.stored import Kept, orphan_runs, run_sha256
+from bench.comparison.stored import Kept, orphan_runs
 from bench.errors import BenchError
 from bench.escape import terminal
 from bench.evaluation.evaluate import evaluate
@@ -175,7 +175,7 @@ def _verify(
     kept: Kept, load_collection: LoadCollection, load_first_stage: LoadFirstStage | None, verification: Verification
 ) -> None:
     """Check one result against its run and the data; what is found is added to ``verification`` as it is found."""
-    result, stored_hash, run = kept.result, run_sha256(kept.run_path), kept.stored_run()
+    result, stored_hash, run = kept.result, kept.stored_sha256(), kept.stored_run()
 
     def record(found: Found) -> bool:
         verification.differences.extend(Difference(kept.path, key, *pair) for key, pair in found.items())

@@ -15,8 +15,7 @@ from bench.escape import terminal
 from bench.evaluation.store import STORE
 from bench.leaderboard.board import competes, marks
 from bench.leaderboard.columns import Column, Key, Table, arrange, headings, row_names
-from bench.pace import Pace, in_words
-from bench.progress import Advance
+from bench.progress import Advance, Pace, in_words
 from bench.render.fitted import Fitted, Head
 from bench.rerankers.base import Card
 from bench.results import Result

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from bench.leaderboard.board import build
 from bench.leaderboard.summary import Bar, show
-from bench.pace import Pace, in_words
+from bench.progress import Pace, in_words
 from bench.protocol import Protocol
 from bench.render import render
 from bench.rerankers.base import Card
