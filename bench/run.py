@@ -25,13 +25,22 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one first stage or reranker answered: ``rankings[query id]`` is best first.
+    """A ranked list per query from a first stage or reranker: ``rankings[query id]`` is best first.
 
-    ``name`` stands in a TREC file's last column. Scores never increase along a ranking.
+    ``name`` is the last column of a TREC file. Scores never increase along a ranking.
     """
 
     name: str
     rankings: Mapping[str, Ranking]
+
+    def ids(self, query_id: str) -> list[str]:
+        """A query's document ids, best first; none for a query that the run does not have."""
+        return [document_id for document_id, _ in self.rankings.get(query_id, ())]
+
+    @property
+    def orders(self) -> dict[str, list[str]]:
+        """The document ids of every query, best first."""
+        return {query_id: self.ids(query_id) for query_id in self.rankings}
 
     def lines(self) -> Iterator[str]:
         """The lines of the TREC run file: ``query Q0 document rank score name``, ranks from 1.

@@ -107,7 +107,7 @@ def answer_judge(answers: Mapping[str, Sequence[str]]) -> Judge:
         grades: dict[str, dict[str, int]] = {query_id: {} for query_id in wanted}
         asking: dict[str, list[str]] = {}
         for query_id in grades:
-            for document_id, _ in candidates.rankings.get(query_id, ()):
+            for document_id in candidates.ids(query_id):
                 asking.setdefault(document_id, []).append(query_id)
         for document_id, text in _read(list(asking), documents):
             passage = _tokens(clean(text))

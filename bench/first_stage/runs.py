@@ -126,8 +126,7 @@ def describe(collection: Collection, run: Run, depth: int) -> Manifest:
 
     task = collection.task
     measures = [Measure.parse(name) for name in (task.measure, "R@100", *task.extra_measures)]
-    orders = {query_id: [document_id for document_id, _ in ranking] for query_id, ranking in run.rankings.items()}
-    figures = per_query(collection.judged(run), orders, measures)
+    figures = per_query(collection.judged(run), run.orders, measures)
     return Manifest(
         sha256=run.sha256,
         data=collection.version,
