@@ -14,7 +14,7 @@ from bench.console import Terminal
 from bench.escape import terminal
 from bench.evaluation.store import STORE
 from bench.leaderboard.board import competes, marks
-from bench.leaderboard.columns import Column, Key, Table, arrange, headings, row_names
+from bench.leaderboard.columns import Column, Key, Table, arrange, headings, row_names, split, unit_of
 from bench.progress import Advance, Pace, in_words
 from bench.render.fitted import Fitted, Head
 from bench.rerankers.base import Card
@@ -220,7 +220,10 @@ def _left_out(results: Sequence[Result]) -> Iterator[str]:
     rows = [task for task in declared if task.embedded == embedded]
     missing = [task.name.removeprefix("embedded-") for task in rows if task.id not in run]
     if missing and len(run) > 1:
-        yield f"mean over {len(rows) - len(missing)} of {len(rows)} tasks; left out: {', '.join(missing)}."
+        units = split((task.id for task in rows), unit_of)
+        over = sum(not run.isdisjoint(members) for members in units.values())
+        what = "tasks" if len(units) == len(rows) else "tasks and groups"
+        yield f"mean over {over} of {len(units)} {what}; left out: {', '.join(missing)}."
 
 
 def _points(figure: float) -> str:
