@@ -50,7 +50,7 @@ def readable(path: Path) -> Iterator[None]:
     """Say in words what reading a file within this context can fail on.
 
     Raises:
-        BenchError: naming the file, the fault and what mends it.
+        BenchError: naming the file, the fault and the fix.
     """
     try:
         yield
@@ -134,11 +134,11 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def write_together(files: Mapping[Path, bytes]) -> None:
-    """Write files that belong together; the last one, which vouches for the others, is there only beside these.
+    """Write files that belong together; the last one, which vouches for the others, exists only together with them.
 
     All are written under temporary names (``.NAME.PID``) and then renamed in their order. Where one of the others
     changes, the last one's old version is removed first. A process killed at any moment leaves the old files, the new
-    ones, or the last one missing, and never an old one beside what it does not vouch for.
+    ones, or the last one missing, and never an old one next to what it does not vouch for.
 
     Raises:
         BenchError: where a folder cannot be made or written (a full disk, a read-only one); nothing is left behind.

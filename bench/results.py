@@ -1,4 +1,4 @@
-"""A result: one task, one reranker, one protocol, written as result.json with its run beside it.
+"""A result: one task, one reranker, one protocol, written as result.json next to its run.
 
 The file is read by other commands long after it was written, so it is checked by one model, made from the dataclasses
 here, before it is written and when it is read: every key is there and no other, and nothing is converted. What does
@@ -102,7 +102,7 @@ class Result:
 
     @property
     def folder(self) -> Path:
-        """Where it lies under an output folder: ``suite/task/first stage-depth-protocol id/reranker-reranker id``.
+        """Its folder under an output folder: ``suite/task/first stage-depth-protocol id/reranker-reranker id``.
 
         No two results share a folder unless task, protocol and reranker are the same in everything.
         """

@@ -117,6 +117,6 @@ def _unreachable(task: Task, folder: str, error: Exception) -> str:
     other = "or take it from mteb with --source mteb; " if task.mteb else ""
     return (
         f"{task.id}: ir_datasets could not get {task.source_id!r} ({type(error).__name__}: {str(error)[:200]}). "
-        f"What to do: check the network; delete what is torn under {home}; or lay the files there by hand; {other}or "
+        f"What to do: check the network; delete damaged files under {home}; or put the files there by hand; {other}or "
         f"give a folder that holds {folder}/ in BEIR format with --data DIR; or measure the sample with --embedded."
     )

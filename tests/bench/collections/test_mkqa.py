@@ -242,7 +242,7 @@ def test_questions_and_passages_from_the_users_folder(small: tuple[Task, Path]) 
 def test_another_file_than_the_release_is_refused(small: tuple[Task, Path]) -> None:
     task, data = small
     write(data / "mkqa.jsonl.gz", RELEASE[:-1])
-    with pytest.raises(BenchError, match=r"mkqa\.jsonl\.gz is not MKQA's release: its sha256 is .* get the file again"):
+    with pytest.raises(BenchError, match=r"mkqa\.jsonl\.gz is not MKQA's release: its sha256 is .* download it again"):
         load_mkqa(task, data)
 
 
