@@ -1,10 +1,11 @@
-"""Reading text files, plain or gzipped, and writing files whole."""
+"""Reads text files, plain or gzipped, finds files below a folder, and writes files atomically."""
 
 import errno
 import gzip
 import os
 import stat
 import zlib
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import TextIOWrapper
@@ -49,7 +50,7 @@ def readable(path: Path) -> Iterator[None]:
     """Say in words what reading a file within this context can fail on.
 
     Raises:
-        BenchError: naming the file, the fault and what mends it.
+        BenchError: naming the file, the fault and the fix.
     """
     try:
         yield
@@ -74,6 +75,37 @@ def kind(path: Path) -> int:
     except (OSError, ValueError) as error:  # ValueError: a NUL character in the name
         reason = getattr(error, "strerror", None) or str(error)
         raise BenchError(f"Cannot read {path}: {reason}.") from error
+
+
+def files_below(root: Path) -> Iterator[Path]:
+    """The files below a folder. Each folder is read once, under its own name rather than a link's where it has one.
+
+    Raises:
+        BenchError: for a folder that cannot be listed, a link that leads nowhere, and what is neither file nor folder.
+    """
+    seen: set[tuple[int, int]] = set()
+    folders, links = [root], deque[Path]()
+    while folders or links:
+        folder = folders.pop() if folders else links.popleft()
+        try:
+            status = folder.stat()
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            entries = sorted(folder.iterdir())
+        except OSError as error:
+            raise BenchError(f"Cannot read {folder}: {error.strerror or error}.") from error
+        for entry in entries:
+            found = kind(entry)
+            if found == stat.S_IFDIR:
+                (links if entry.is_symlink() else folders).append(entry)
+            elif found == stat.S_IFREG:
+                yield entry
+            elif found:
+                # It would be waited for, or read for ever.
+                raise BenchError(f"Cannot read {entry}: it is a pipe, a socket or a device. Put a file there.")
+            elif entry.is_symlink():
+                raise BenchError(f"Cannot read {entry}: the link leads nowhere. Restore what it led to, or remove it.")
 
 
 def cache_folder() -> Path:
@@ -102,11 +134,11 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def write_together(files: Mapping[Path, bytes]) -> None:
-    """Write files that belong together; the last one, which vouches for the others, is there only beside these.
+    """Write files that belong together; the last one, which vouches for the others, exists only together with them.
 
     All are written under temporary names (``.NAME.PID``) and then renamed in their order. Where one of the others
     changes, the last one's old version is removed first. A process killed at any moment leaves the old files, the new
-    ones, or the last one missing, and never an old one beside what it does not vouch for.
+    ones, or the last one missing, and never an old one next to what it does not vouch for.
 
     Raises:
         BenchError: where a folder cannot be made or written (a full disk, a read-only one); nothing is left behind.

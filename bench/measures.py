@@ -1,6 +1,6 @@
 """Measures: what a ranking is worth against judgements, by pytrec_eval, named as ir_measures names them.
 
-Two rules of ours stand before the library (which orders equal scores by document name and drops queries that the run
+Two rules of ours come before the library (which orders equal scores by document name and drops queries that the run
 lacks): a ranking is an order, so the library gets strictly decreasing scores; and every judged query counts, one
 without candidates with 0. The library is C code that trusts its input, so it gets numbers in place of the users' ids,
 and grades from 0 to `MAX_GRADE`.
@@ -27,7 +27,7 @@ _NEEDS_CUT = {"nDCG", "P", "R", "Success", "MRR", "judged"}
 class Measure:
     """A measure and its cut-off, as in ``nDCG@10``; prints and parses as that text. ``cut`` None is the whole list.
 
-    ``R@k`` is the share of the relevant documents that stand in the first k; ``Success@k`` is 1 where at least one
+    ``R@k`` is the share of the relevant documents that are in the first k; ``Success@k`` is 1 where at least one
     does (what MKQA's papers call Recall@k); ``judged@k`` the share of the first k that have a judgement, whatever its
     grade, as in ir_measures. (trec_eval takes a grade below 0 for "in the pool, but not judged".)
     """
@@ -54,7 +54,7 @@ class Measure:
 
 
 STANDARD = tuple(Measure.parse(text) for text in ("nDCG@10", "MRR@10", "MAP", "P@10", "R@10", "R@100", "judged@10"))
-"""What every result reports beside its task's main measure."""
+"""What every result reports along with its task's main measure."""
 
 
 def library() -> str:
@@ -126,7 +126,7 @@ def _figure(measure: Measure, answer: Mapping[str, float], grades: Mapping[str, 
         return _judged(grades, ranking, measure.cut or 0)
     figure = float(answer.get(_request(measure).replace(".", "_"), 0.0))
     if measure.name == "MRR" and measure.cut and figure < 1 / measure.cut:
-        return 0.0  # the first relevant document stands below the cut-off
+        return 0.0  # the first relevant document is below the cut-off
     return figure
 
 

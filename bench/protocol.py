@@ -6,13 +6,15 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from bench.paths import short_hash
+
 _VARIES = {"varies": True}
 """Metadata of the fields that may differ between the tasks of one mean."""
 
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """What two figures must share before they may stand in one column.
+    """What two figures must share to be in one column.
 
     ``data``, ``texts`` and ``first_stage_sha256`` are hashes of contents: of queries with judgements, of the
     candidates' texts, and of the first stage's whole run as TREC text. ``queries`` is the number of judged queries
@@ -44,7 +46,7 @@ class Protocol:
     @property
     def id(self) -> str:
         """Eight hexadecimal digits of the hash over all fields."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:8]
+        return short_hash(json.dumps(asdict(self), sort_keys=True))
 
     @property
     def label(self) -> str:
@@ -57,7 +59,7 @@ class Protocol:
         return tuple(getattr(self, each.name) for each in fields(self) if not each.metadata.get("varies"))
 
     def as_dict(self) -> dict[str, Any]:
-        """The fields and the id, as they stand in a result."""
+        """The fields and the id, as a result has them."""
         return {"id": self.id, **asdict(self)}
 
     def differences(self, other: "Protocol") -> list[str]:

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-_PACKAGES = ("torch", "transformers", "sentence-transformers", "ir_datasets", "mteb", "pytrec_eval-terrier", "bm25s")
+_PACKAGES = ("torch", "transformers", "sentence-transformers", "ir_datasets", "mteb", "pytrec_eval-terrier")
 
 
 def provenance(source: str) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def git_commit() -> str:
     """The commit of this package's checkout, with ``+changes`` where files differ from it; empty when installed."""
     checkout = Path(__file__).resolve().parents[1]
     try:
-        # Installed into somebody's virtual environment, the package may lie inside their repository.
+        # Installed into somebody's virtual environment, the package may be inside their repository.
         if Path(_git(checkout, "rev-parse", "--show-toplevel")).resolve() != checkout:
             return ""
         return _git(checkout, "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+changes")

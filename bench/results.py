@@ -1,4 +1,4 @@
-"""A result: one task, one reranker, one protocol, written as result.json with its run beside it.
+"""A result: one task, one reranker, one protocol, written as result.json next to its run.
 
 The file is read by other commands long after it was written, so it is checked by one model, made from the dataclasses
 here, before it is written and when it is read: every key is there and no other, and nothing is converted. What does
@@ -18,12 +18,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 
 from bench.console import note
 from bench.errors import BenchError
-from bench.files import kind, write_together
+from bench.files import files_below, kind, write_together
 from bench.paths import component, short_hash, with_hash
 from bench.protocol import Protocol
 from bench.rerankers.base import Card
 from bench.run import Run, packed
-from bench.walk import files_below
 from reranker.schema import read_json, validate
 
 SCHEMA = 1
@@ -103,7 +102,7 @@ class Result:
 
     @property
     def folder(self) -> Path:
-        """Where it lies under an output folder: ``suite/task/first stage-depth-protocol id/reranker-reranker id``.
+        """Its folder under an output folder: ``suite/task/first stage-depth-protocol id/reranker-reranker id``.
 
         No two results share a folder unless task, protocol and reranker are the same in everything.
         """

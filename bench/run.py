@@ -25,13 +25,22 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one first stage or reranker answered: ``rankings[query id]`` is best first.
+    """A ranked list per query from a first stage or reranker: ``rankings[query id]`` is best first.
 
-    ``name`` stands in a TREC file's last column. Scores never increase along a ranking.
+    ``name`` is the last column of a TREC file. Scores never increase along a ranking.
     """
 
     name: str
     rankings: Mapping[str, Ranking]
+
+    def ids(self, query_id: str) -> list[str]:
+        """A query's document ids, best first; none for a query that the run does not have."""
+        return [document_id for document_id, _ in self.rankings.get(query_id, ())]
+
+    @property
+    def orders(self) -> dict[str, list[str]]:
+        """The document ids of every query, best first."""
+        return {query_id: self.ids(query_id) for query_id in self.rankings}
 
     def lines(self) -> Iterator[str]:
         """The lines of the TREC run file: ``query Q0 document rank score name``, ranks from 1.
@@ -45,10 +54,7 @@ class Run:
     @property
     def sha256(self) -> str:
         """Hash of the TREC text, unpacked: how a file was compressed does not change it."""
-        digest = hashlib.sha256()
-        for line in self.lines():
-            digest.update(line.encode())
-        return digest.hexdigest()
+        return text_sha256(self.lines())
 
     def top(self, depth: int) -> "Run":
         """The same run with every ranking cut to its first ``depth`` documents."""
@@ -87,6 +93,14 @@ def read_run(path: Path, may_be_empty: bool = False) -> Run:
             for query_id, ranking in rows.items()
         },
     )
+
+
+def text_sha256(lines: Iterable[str]) -> str:
+    """Hash of a text that comes in lines."""
+    digest = hashlib.sha256()
+    for line in lines:
+        digest.update(line.encode())
+    return digest.hexdigest()
 
 
 def write_run(run: Run, path: Path) -> None:

@@ -22,7 +22,7 @@ from scipy.special import stdtrit
 
 RESAMPLES = 10_000
 EXACT_AT_MOST = 14  # up to so many non-zero differences all 2^n sign patterns are counted, not sampled
-NOISE = 1e-9  # measures lie in 0 to 1; two orders of the same worth differ by rounding, far below this
+NOISE = 1e-9  # measures are 0 to 1; two orders of the same worth differ by rounding, far below this
 
 PRIOR_SQUARES = 0.25
 """What the sum of squared deviations starts from, as if one query more had come out at 0 or 1 by the toss of a coin.
@@ -54,7 +54,7 @@ def p_value(*tasks: Values, resamples: int = RESAMPLES, seed: int = 0) -> float:
     """Two-sided p-value of paired differences under "the two systems are exchangeable on every query".
 
     Under that hypothesis each difference could as well have had the other sign. The p-value is the share of sign
-    patterns whose mean lies at least as far from 0 as the one observed: over all patterns where at most
+    patterns whose mean is at least as far from 0 as the one observed: over all patterns where at most
     ``EXACT_AT_MOST`` differences are not 0, otherwise (b + 1) / (R + 1) with b of R random patterns.
 
     Raises:
@@ -107,7 +107,7 @@ def interval(
     arrays = [_checked(values) for values in tasks]
     shares = [1 / len(arrays)] * len(arrays) if weights is None else weights
     if any(len(array) < 2 for array in arrays):
-        return lowest, highest  # one query says nothing about how far others lie from it
+        return lowest, highest  # one query says nothing about how far others are from it
     mean = sum(share * float(array.mean()) for share, array in zip(shares, arrays, strict=True))
     variances = [share**2 * _standard_error(array) ** 2 for share, array in zip(shares, arrays, strict=True)]
     within = sum(variance**2 / (len(array) - 1) for variance, array in zip(variances, arrays, strict=True))

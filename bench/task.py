@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How much a collection holds; checked on load, so that a changed or torn download is noticed."""
+    """How much a collection holds; checked on load, so that a changed or incomplete download is noticed."""
 
     documents: int
     queries: int
@@ -17,11 +17,12 @@ class Task:
     """One row of a suite's table.
 
     ``name`` is unique in its suite; ``counts`` is None where the data is the user's own. ``source_id`` is the data
-    set's id at its primary source (ir_datasets for BEIR and MIRACL) and ``mteb`` the name of the same task in mteb.
-    ``analysis`` names the analyser of its BM25 run. ``default`` tasks are run where none is named; those of one
-    ``group`` are reported as their mean as well, and the group's name stands for all of them. ``extra_measures`` are
-    reported beside ``measure`` and the standard ones. ``sample_queries`` is how many queries are measured where the
-    user names no number, so that a sample ends soon; None for all.
+    set's id at its primary source (ir_datasets for BEIR and MIRACL), or what an embedded task was made of if it was not
+    written for this project; ``mteb`` is the name of the same task in mteb. ``analysis`` names the analyser of its BM25
+    run. ``default`` tasks are run where none is named; those of one ``group`` are reported as their mean as well, and
+    the group's name selects all of them. ``extra_measures`` are reported along with ``measure`` and the standard ones.
+    ``sample_queries`` is how many queries are measured where the user names no number, so that a sample ends soon; None
+    for all.
     """
 
     suite: str

@@ -101,7 +101,7 @@ def compare(
 ) -> None:
     """Compare paired results."""
     from bench.comparison.compare import compare, page
-    from bench.comparison.reload import Reload, data_places
+    from bench.comparison.stored import Reload, data_places
 
     with closing(Reload(data_places(data or []), source)) as reload:
 
@@ -167,7 +167,7 @@ def verify(
     fingerprint and settings, times, tokens, and the rest of the provenance. Exit status 0: all is checked and right,
     1: some differ, 2: some could not be checked, such as candidates of a dense first stage.
     """
-    from bench.comparison.reload import Reload, data_places
+    from bench.comparison.stored import Reload, data_places
     from bench.comparison.verify import page, verify
 
     with closing(Reload(data_places(data or []), source, first_stage or [])) as reload:

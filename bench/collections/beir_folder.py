@@ -34,7 +34,7 @@ def load_folder(task: Task, folder: Path) -> Collection:
     """Load one task from a BEIR-format folder and check its counts.
 
     Raises:
-        BenchError: naming file and line, for a file that is missing, torn or malformed, or counts that differ.
+        BenchError: naming file and line, for a file that is missing, damaged or malformed, or counts that differ.
     """
     judgements = read_judgements(_split_file(folder, task.split))
     queries = read_queries(_either(folder, "queries.jsonl"))

@@ -172,6 +172,6 @@ def check_counts(task: Task, found: Counts, source: str) -> None:
         if getattr(found, field) != getattr(task.counts, field)
     ]
     raise BenchError(
-        f"{task.id} from {source} holds {', '.join(wrong)}. It is torn or another version: "
-        "get it again, or measure it as your own data with 'python -m bench folder PATH'."
+        f"{task.id} from {source} holds {', '.join(wrong)}. It is incomplete or a different "
+        "version: download it again, or measure it as your own data with 'python -m bench folder PATH'."
     )

@@ -1,6 +1,6 @@
 """Collections from ir_datasets: BEIR and MIRACL as their publishers host them, checked by hash on download.
 
-https://ir-datasets.com. Files lie under ``$IR_DATASETS_HOME`` (``~/.ir_datasets``); documents are looked up on disk.
+https://ir-datasets.com. Files are under ``$IR_DATASETS_HOME`` (``~/.ir_datasets``); documents are looked up on disk.
 """
 
 import zlib
@@ -33,17 +33,8 @@ def load_irds(task: Task) -> Collection:
         raise
 
 
-def load_questions(task: Task) -> tuple[dict[str, str], dict[str, dict[str, int]]]:
-    """A task's judged queries and its judgements without its corpus, which may be a thousand times larger.
-
-    Raises:
-        BenchError: where a download fails, or the counts differ from the declared ones.
-    """
-    _, queries, judgements = _questions(task)
-    return queries, judgements
-
-
 def _questions(task: Task) -> tuple[Any, dict[str, str], dict[str, dict[str, int]]]:
+    """The data set, its judged queries and its judgements, counted before a corpus of millions is fetched for them."""
     import ir_datasets
 
     dataset = ir_datasets.load(task.source_id)
@@ -52,7 +43,7 @@ def _questions(task: Task) -> tuple[Any, dict[str, str], dict[str, dict[str, int
         for judgement in dataset.qrels_iter():
             judgements.setdefault(judgement.query_id, {})[judgement.doc_id] = int(judgement.relevance)
         queries = {query.query_id: query.text for query in dataset.queries_iter() if query.query_id in judgements}
-    if task.counts:  # before a corpus of millions is fetched for another version's questions
+    if task.counts:
         found = Counts(task.counts.documents, len(queries), sum(map(len, judgements.values())))
         check_counts(task, found, _source(task))
     return dataset, queries, judgements
@@ -67,7 +58,7 @@ class IrdsDocuments:
         self._dataset = dataset
         with _reachable(task, folder):
             self._store = dataset.docs_store()
-            # The store's own count: the data set's is a declared one, and would fit a torn corpus as well.
+            # The store's own count: the data set's is a declared one, and would fit an incomplete corpus as well.
             self._count = int(self._store.count())
 
     def __len__(self) -> int:
@@ -115,7 +106,7 @@ def _reachable(task: Task, folder: str = "") -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, BadZipFile, zlib.error) as error:
-        # A silent host, or a torn file: ir_datasets verifies what it fetches, and not what is already there.
+        # A silent host, or a damaged file: ir_datasets verifies what it fetches, and not what is already there.
         raise BenchError(_unreachable(task, folder or task.name, error)) from error
 
 
@@ -126,6 +117,6 @@ def _unreachable(task: Task, folder: str, error: Exception) -> str:
     other = "or take it from mteb with --source mteb; " if task.mteb else ""
     return (
         f"{task.id}: ir_datasets could not get {task.source_id!r} ({type(error).__name__}: {str(error)[:200]}). "
-        f"What to do: check the network; delete what is torn under {home}; or lay the files there by hand; {other}or "
+        f"What to do: check the network; delete damaged files under {home}; or put the files there by hand; {other}or "
         f"give a folder that holds {folder}/ in BEIR format with --data DIR; or measure the sample with --embedded."
     )

@@ -57,18 +57,14 @@ def _loaded(task: Task, data: Path | None, source: str) -> Collection:
 
 
 def _embedded(task: Task) -> Collection:
-    """A sample inside the package; its source does not say where on this machine that is."""
-    if task.suite == "coir":
-        from bench.collections.functions import load_functions
-
-        return load_functions(task)
+    """A sample inside the package. Its source names the sample's origin, not a path on this machine."""
     if task.suite == "mkqa":
         from bench.collections.mkqa import load_mkqa
 
         collection = load_mkqa(task, EMBEDDED / "mkqa")
     else:
         collection = load_folder(task, EMBEDDED / task.suite / task.name)
-    collection.source = f"rerank-bench's own {task.name}"
+    collection.source = task.source_id or f"rerank-bench's own {task.name}"
     return collection
 
 

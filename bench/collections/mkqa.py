@@ -3,7 +3,8 @@
 The questions: https://github.com/apple/ml-mkqa, one file for all languages, pinned by its hash. Which are measured and
 how passages are matched follows BGE-M3, https://arxiv.org/abs/2402.03216, whose matching is DPR's (Karpukhin et al.
 2020, https://arxiv.org/abs/2004.04906): texts are decomposed (NFD), cut into runs of letters, digits and marks or
-single other visible characters, and lower-cased; an answer is held where its tokens stand in a row.
+single other visible characters, and lower-cased; a text contains an answer where it has the answer's tokens
+in a row.
 """
 
 import hashlib
@@ -46,7 +47,7 @@ def load_mkqa(task: Task, data: Path | None) -> Collection:
             release, once.
 
     Raises:
-        BenchError: for a file that is missing, another one than the release, or torn; passages that cannot be had;
+        BenchError: for a file that is missing, another one than the release, or damaged; passages that cannot be had;
             counts that differ.
     """
     path = _found(data) if data else _fetched()
@@ -69,7 +70,7 @@ def read_questions(path: Path, language: str) -> tuple[dict[str, str], dict[str,
     builds (https://github.com/facebookresearch/contriever), and the short ones among the answers are kept.
 
     Raises:
-        BenchError: naming file and line, for a malformed line, a language that is not there, or an id standing twice.
+        BenchError: naming file and line, for a malformed line, a language that is not there, or a repeated id.
     """
     queries: dict[str, str] = {}
     answers: dict[str, tuple[str, ...]] = {}
@@ -98,7 +99,7 @@ def answer_judge(answers: Mapping[str, Sequence[str]]) -> Judge:
     Every question with answers is judged: one without candidates has no relevant ones, and counts as 0. Each passage
     is read and cut into tokens once, however many questions it is a candidate of.
     """
-    # An answer without a token would stand in every passage.
+    # An answer without a token would be in every passage.
     wanted = {
         query_id: [tokens for tokens in map(_tokens, texts) if tokens != _BORDER] for query_id, texts in answers.items()
     }
@@ -107,7 +108,7 @@ def answer_judge(answers: Mapping[str, Sequence[str]]) -> Judge:
         grades: dict[str, dict[str, int]] = {query_id: {} for query_id in wanted}
         asking: dict[str, list[str]] = {}
         for query_id in grades:
-            for document_id, _ in candidates.rankings.get(query_id, ()):
+            for document_id in candidates.ids(query_id):
                 asking.setdefault(document_id, []).append(query_id)
         for document_id, text in _read(list(asking), documents):
             passage = _tokens(clean(text))
@@ -144,7 +145,7 @@ _CLEANED = _cleaned()
 
 
 def _tokens(text: str) -> str:
-    """The text's tokens, each between borders: one token sequence stands in another where its string does."""
+    """The text's tokens, each between borders: a token sequence contains another where its string does."""
     decomposed = text if text.isascii() else unicodedata.normalize("NFD", text)
     return _BORDER + "".join(f"{token}{_BORDER}" for token in _TOKEN.findall(decomposed)).lower()
 
@@ -209,7 +210,7 @@ def _found(folder: Path) -> Path:
 
 
 def _fetched() -> Path:
-    """The question file in ir_datasets' folder, beside the passages; fetched if it is not there yet."""
+    """The question file in ir_datasets' folder, next to the passages; fetched if it is not there yet."""
     import ir_datasets
 
     path: Path = ir_datasets.util.home_path() / "mkqa" / "mkqa.jsonl.gz"
@@ -239,8 +240,8 @@ def _check_release(content: bytes, where: str) -> None:
     found = hashlib.sha256(content).hexdigest()
     if found != SHA256:
         raise BenchError(
-            f"{where} is not MKQA's release: its sha256 is {found[:12]}…, the release's {SHA256[:12]}…. It is torn or "
-            f"another version: get the file again, from {URL}."
+            f"{where} is not MKQA's release: its sha256 is {found[:12]}…, the release's {SHA256[:12]}…. It is "
+            f"damaged or a different version: download it again from {URL}."
         )
 
 

@@ -1,6 +1,6 @@
 """Collections through mteb's own task objects, at the revisions that mteb pins: CoIR, and a second source of the rest.
 
-https://github.com/embeddings-benchmark/mteb. Data comes from the Hugging Face hub and lies in its cache; texts are read
+https://github.com/embeddings-benchmark/mteb. Data comes from the Hugging Face hub and is in its cache; texts are read
 from the memory-mapped tables there.
 """
 

@@ -1,4 +1,4 @@
-"""How far two orders of the same candidates differ where it is seen: in the first ten."""
+"""How far two orders of the same candidates differ in their first ten documents."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ class Flips:
     """How another order's top ten differs from the base's, averaged over the queries that have candidates.
 
     ``replaced`` is the share of the base's top ten that is not in the other's. ``reversed`` is the share of pairs,
-    among the documents that both hold, that stand the other way round (Kendall's tau is 1 - 2 * reversed); queries
-    with fewer than two such documents do not count. ``first`` is the share of queries whose first document is another.
+    among the documents in both, whose order is reversed (Kendall's tau is 1 - 2 * reversed); queries with fewer than
+    two such documents do not count. ``first`` is the share of queries whose first document is another.
     A document that the base does not rank is taken out before the tops are compared.
     """
 
@@ -27,13 +27,11 @@ class Flips:
 def flips(base: Run, other: Run) -> Flips:
     """Compare the top tens of two runs over the same queries."""
     replaced, swapped, first = [], [], []
-    for query_id, ranking in base.rankings.items():
-        if not ranking:
+    for query_id, ids in base.orders.items():
+        if not ids:
             continue
-        known = {document_id for document_id, _ in ranking}
-        before = [document_id for document_id, _ in ranking[:TOP]]
-        others = (document_id for document_id, _ in other.rankings.get(query_id, ()))
-        after = list(islice((document_id for document_id in others if document_id in known), TOP))
+        before, known = ids[:TOP], set(ids)
+        after = list(islice((document_id for document_id in other.ids(query_id) if document_id in known), TOP))
         place = {document_id: position for position, document_id in enumerate(after)}
         both = [place[document_id] for document_id in before if document_id in place]
         pairs = [earlier > later for earlier, later in combinations(both, 2)]

@@ -225,7 +225,7 @@ def _queries(
 
 
 def _tops(run: Run, chosen: Sequence[str]) -> dict[str, list[str]]:
-    return {key: [document_id for document_id, _ in run.rankings.get(key, [])[:TOP]] for key in chosen}
+    return {key: run.ids(key)[:TOP] for key in chosen}
 
 
 def _entries(

@@ -1,19 +1,24 @@
-"""Results read back from disk: where each lies, whether it is sound, which two belong together."""
+"""Results read back from disk: whether each is sound, which two belong together, and the data each was made from."""
 
-import hashlib
 import stat
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from bench.collections.beir_folder import load_folder
+from bench.collections.collection import Collection
+from bench.collections.load import load
 from bench.console import note
 from bench.errors import BenchError
-from bench.files import kind, text_lines
+from bench.files import files_below, kind, text_lines
+from bench.first_stage.runs import first_stage
 from bench.measures import mean
 from bench.results import Result, read_result, result_paths
-from bench.run import Run, read_run
+from bench.run import Run, read_run, text_sha256
 from bench.statistics import NOISE
-from bench.walk import files_below
+from bench.suites import SUITES, find
+from bench.suites.folder import folder_task
+from bench.task import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,7 @@ class Kept:
 
     @property
     def identity(self) -> tuple[str, str, str]:
-        """What tells rerankers of one name apart: the model's state, where it ran, and in which precision."""
+        """What distinguishes rerankers of one name: fingerprint, device and precision."""
         card = self.result.reranker
         return card.fingerprint, card.device, card.dtype
 
@@ -41,7 +46,7 @@ class Kept:
 
     @property
     def run_path(self) -> Path:
-        """Where its run lies: beside it."""
+        """Its run, in the same folder."""
         return self.path.with_name("run.trec.gz")
 
     def run(self) -> Run:
@@ -59,23 +64,31 @@ class Kept:
         Raises:
             BenchError: where it is missing or damaged, or is not the run that the result names.
         """
-        if run_sha256(self.run_path) != self.result.run_sha256:
+        if self.stored_sha256() != self.result.run_sha256:
             raise BenchError(
                 f"{self.run_path} is not the run that {self.path.name} beside it was measured on: its sha256 differs. "
                 "Restore it or measure again."
             )
 
     def stored_run(self) -> Run:
-        """The run that lies there, whether or not it is the one that the result names."""
+        """The run that is there, whether or not it is the one that the result names."""
         return read_run(self.run_path, may_be_empty=True)
+
+    def stored_sha256(self) -> str:
+        """Hash of that run's text, unpacked.
+
+        Raises:
+            BenchError: for a file that is missing, damaged or not UTF-8.
+        """
+        return text_sha256(text_lines(self.run_path))
 
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """Two sides' results put together.
+    """Two sides' results, paired.
 
-    ``pairs`` share a protocol; ``clashes`` says of the others which fields differ; what has no partner at all stands
-    in ``only_a`` and ``only_b``.
+    ``pairs`` share a protocol; ``clashes`` says of the others which fields differ; ``only_a`` and ``only_b`` are the
+    results without a partner of any protocol.
     """
 
     pairs: list[tuple[Kept, Kept]] = field(default_factory=list)
@@ -85,7 +98,7 @@ class Pairing:
 
 
 def read_kept(place: Path) -> tuple[list[Kept], list[str]]:
-    """Every sound result that a file or folder holds, and a line for each that is missing, damaged or there twice.
+    """Every sound result in a file or folder, and a line for each that is missing, damaged or there twice.
 
     Copies of one result count once; two measurements of one reranker are a problem, since either could be meant.
     """
@@ -112,7 +125,7 @@ def read_kept(place: Path) -> tuple[list[Kept], list[str]]:
 
 
 def read_results(places: Iterable[Path]) -> list[Result]:
-    """Every result that some files and folders hold; a copy of one before it is left out, with a note.
+    """Every result in some files and folders; a copy of an earlier one is left out, with a note.
 
     Raises:
         BenchError: for a place or result that is missing or damaged.
@@ -155,10 +168,10 @@ def read_sound(path: Path) -> Result:
 
 
 def pair(a: Sequence[Kept], b: Sequence[Kept], name: Callable[[Kept], Hashable]) -> Pairing:
-    """Put together the results that share a name and a protocol, in the order of ``a``.
+    """Pair the results that share a name and a protocol, in the order of ``a``.
 
-    Where a side has several rerankers of one name, such as two seeds, each goes with the one of its own identity, or
-    else with the only one of its own fingerprint that is not another's.
+    Where a side has several rerankers of one name, such as two seeds, each is paired with the one of the same
+    identity, or else with the only one of the same fingerprint that is not another's counterpart.
     """
     pairing = Pairing()
     named = [_grouped(side, lambda kept: (name(kept), kept.result.protocol.id)) for side in (a, b)]
@@ -195,7 +208,7 @@ def _grouped(
 
 
 def _counterparts(kept: Kept, here: Sequence[Kept], there: Sequence[Kept]) -> list[Kept]:
-    """Those of another side that one of several results of a name may go with; no result goes with two."""
+    """The results of the other side that one of several results of a name may be paired with; none is paired twice."""
     exact = [each for each in there if each.identity == kept.identity]
     ours, theirs = ({each.identity for each in side} for side in (here, there))
     rivals = [identity for identity in ours - theirs if identity[0] == kept.identity[0]]
@@ -210,18 +223,6 @@ def _ambiguous(kept: Kept, there: Sequence[Kept]) -> str:
     )
 
 
-def run_sha256(path: Path) -> str:
-    """Hash of a run file's text, unpacked.
-
-    Raises:
-        BenchError: for a file that is missing, torn or not UTF-8.
-    """
-    digest = hashlib.sha256()
-    for line in text_lines(path):
-        digest.update(line.encode())
-    return digest.hexdigest()
-
-
 def missing_queries(kept: Kept, other: Kept) -> str:
     """Which of one result's queries another lacks, in words; empty where it has them all."""
     missing = sorted(kept.result.per_query.keys() - other.result.per_query.keys())
@@ -232,7 +233,7 @@ def missing_queries(kept: Kept, other: Kept) -> str:
 
 
 def _faults(result: Result) -> list[str]:
-    """What a well-formed file can still have wrong, without looking at its run."""
+    """What can still be wrong in a well-formed file, without looking at its run."""
     faults = []
     if result.task != result.protocol.task:
         faults.append(f"the task is {result.task!r}, the protocol's {result.protocol.task!r}")
@@ -253,8 +254,130 @@ def _is_share(figure: float) -> bool:
 
 
 def _clash(kept: Kept, rivals: Sequence[Kept]) -> str:
-    """The fields in which a result's protocol differs from the nearest of its rivals'."""
+    """The fields in which a result's protocol differs from that of the nearest candidate partner."""
     mine = kept.result.protocol
     nearest = min(rivals, key=lambda rival: len(mine.differences(rival.result.protocol)))
     differences = "; ".join(mine.differences(nearest.result.protocol))
     return f"{kept.path} and {nearest.path} were measured under different protocols: {differences}."
+
+
+def data_places(given: Sequence[str]) -> Mapping[str, Path]:
+    """Read ``--data``: DIR (a folder that contains TASK/), SUITE=DIR, or TASK=DIR (the folder of one task).
+
+    Raises:
+        BenchError: for one that is given twice.
+    """
+    places: dict[str, Path] = {}
+    for text in given:
+        head, equals, folder = text.partition("=")
+        keyed = equals and head.partition("/")[0] in (*SUITES, "folder")
+        key, place = (head, folder) if keyed else ("", text)
+        if key in places:
+            raise BenchError(
+                f"--data is given twice for {key or 'all tasks'}: {places[key]} and {place}. Give it once."
+            )
+        places[key] = Path(place)
+    return places
+
+
+@dataclass(slots=True)
+class Reload:
+    """Loads the data of stored results again, each task's collection once; `close` it when done.
+
+    ``data`` has folders by task id, by suite, and under "" for all others (see `data_places`); ``source`` is as for the
+    suite commands; ``runs`` are the TREC files that first stages were read from.
+    """
+
+    data: Mapping[str, Path] = field(default_factory=dict)
+    source: str = ""
+    runs: Sequence[Path] = ()
+    _loaded: dict[Task, Collection] = field(default_factory=dict)
+    _failed: dict[Task, BenchError] = field(default_factory=dict)
+    _read: list[tuple[Run, str]] = field(default_factory=list)
+    _built: dict[tuple[Task, int], Run] = field(default_factory=dict)
+
+    def close(self) -> None:
+        """Close what was loaded."""
+        for collection in self._loaded.values():
+            collection.documents.close()
+
+    def collection(self, result: Result) -> Collection:
+        """The whole collection of a result's task.
+
+        Raises:
+            BenchError: where it cannot be loaded.
+        """
+        task = self._task(result)  # two splits of a folder have one name, and so have two folders elsewhere
+        if task in self._failed:
+            raise self._failed[task]
+        if task not in self._loaded:
+            try:
+                self._loaded[task] = self._load(task)
+            except BenchError as error:
+                self._failed[task] = error
+                raise
+        return self._loaded[task]
+
+    def first_stage(self, result: Result) -> Run | None:
+        """The whole first-stage run of a result: a given file that is its run, or BM25 built again; None for others.
+
+        A given file is for the results over it: those that name its hash, or the tag in its last column.
+
+        Raises:
+            BenchError: where it cannot be read or built.
+        """
+        protocol = result.protocol
+        runs = self._runs()
+        for run, sha256 in runs:
+            if sha256 == protocol.first_stage_sha256:
+                return run
+        if protocol.first_stage != "bm25":
+            return next((run for run, _ in runs if run.name == protocol.first_stage), None)
+        key = self._task(result), protocol.depth
+        if key not in self._built:
+            self._built[key] = first_stage(self.collection(result), "bm25", protocol.depth)
+        return self._built[key]
+
+    def _runs(self) -> list[tuple[Run, str]]:
+        """The given files, each read once (it may be a pipe), with their hashes."""
+        for path in self.runs[len(self._read) :]:
+            run = read_run(path)
+            self._read.append((run, run.sha256))
+        return self._read
+
+    def _load(self, task: Task) -> Collection:
+        folder = self.data.get(task.id)
+        if folder is not None and task.suite not in ("mkqa", "folder") and not task.embedded:
+            return load_folder(task, folder)
+        return load(task, folder or self._parent(task.suite), self.source)
+
+    def _parent(self, suite: str) -> Path | None:
+        return self.data.get(suite, self.data.get(""))
+
+    def _task(self, result: Result) -> Task:
+        declared = find(result.task)
+        if declared:
+            return declared
+        suite, _, name = result.task.partition("/")
+        if suite != "folder" or name in ("", ".", "..") or "/" in name:
+            raise BenchError(f"Task {result.task!r} is not known to this version.")
+        folder = self._folder(result, name)
+        try:
+            found = folder is not None and folder.is_dir()
+        except OSError as error:
+            raise BenchError(f"Cannot read {folder}: {error.strerror or error}.") from error
+        if folder is None or not found:
+            raise BenchError(f"The folder of {result.task} is not at {folder}. Say where it is with --data PARENT.")
+        analysis = str(result.provenance.get("analysis", "english"))
+        task = folder_task(folder, result.protocol.split, analysis, result.protocol.identical_ids == "dropped")
+        # A folder given for this task is the task's, whatever the folder is called.
+        return replace(task, name=name) if result.task in self.data else task
+
+    def _folder(self, result: Result, name: str) -> Path | None:
+        """Where a folder of the user's own is: where ``--data`` says, else where it was."""
+        parent, source = self._parent("folder"), str(result.provenance.get("source", ""))
+        if result.task in self.data:
+            return self.data[result.task]
+        if parent is not None:
+            return parent / name
+        return Path(source) if source else None

@@ -17,7 +17,7 @@ from bench.collections.collection import Collection
 from bench.comparison import stated
 from bench.comparison.compare import LoadCollection
 from bench.comparison.stated import Found
-from bench.comparison.stored import Kept, orphan_runs, run_sha256
+from bench.comparison.stored import Kept, orphan_runs
 from bench.errors import BenchError
 from bench.evaluation.evaluate import evaluate
 from bench.evaluation.prepare import PreparedTask, prepare
@@ -170,7 +170,7 @@ def _verify(
     kept: Kept, load_collection: LoadCollection, load_first_stage: LoadFirstStage | None, verification: Verification
 ) -> None:
     """Check one result against its run and the data; what is found is added to ``verification`` as it is found."""
-    result, stored_hash, run = kept.result, run_sha256(kept.run_path), kept.stored_run()
+    result, stored_hash, run = kept.result, kept.stored_sha256(), kept.stored_run()
 
     def record(found: Found) -> bool:
         verification.differences.extend(Difference(kept.path, key, *pair) for key, pair in found.items())
@@ -231,9 +231,7 @@ def _candidates(run: Run, candidates: Run) -> Found:
     """The queries whose documents in the run are not exactly the first stage's candidates."""
     found: Found = {}
     for query_id in dict.fromkeys([*candidates.rankings, *run.rankings]):
-        ranked, given = (
-            {document_id for document_id, _ in side.rankings.get(query_id, [])} for side in (run, candidates)
-        )
+        ranked, given = (set(side.ids(query_id)) for side in (run, candidates))
         if ranked != given:
             found[f"candidates of query {query_id!r}"] = (_others(ranked - given), _others(given - ranked))
     return found
@@ -250,8 +248,8 @@ def _others(documents: set[str]) -> str:
 def _orders(run: Run, reordered: Run) -> Found:
     """The queries whose documents stand in another order than scores, and then the first stage, say."""
     found: Found = {}
-    for query_id, ranking in reordered.rankings.items():
-        stored, again = ([document_id for document_id, _ in side] for side in (run.rankings.get(query_id, []), ranking))
+    for query_id, again in reordered.orders.items():
+        stored = run.ids(query_id)
         rank = next((rank for rank, pair in enumerate(zip(stored, again, strict=False)) if pair[0] != pair[1]), None)
         if rank is not None:
             found[f"rank {rank + 1} of query {query_id!r}"] = (repr(stored[rank]), repr(again[rank]))

@@ -105,7 +105,7 @@ def _lists(prepared: PreparedTask, reranker: Reranker) -> Iterator[CandidateList
     """The candidates as lists that carry what the reranker's card asks for."""
     needs = reranker.card.needs
     for query_id, ranking in prepared.candidates.rankings.items():
-        ids = tuple(document_id for document_id, _ in ranking)
+        ids = tuple(prepared.candidates.ids(query_id))
         grades = prepared.judgements.get(query_id, {})
         yield CandidateList(
             query_id=query_id,
@@ -144,8 +144,7 @@ def _measured(prepared: PreparedTask, run: Run) -> dict[Measure, dict[str, float
     main = Measure.parse(prepared.protocol.measure)
     extra = map(Measure.parse, prepared.collection.task.extra_measures)
     measures = list(dict.fromkeys((main, *extra, *STANDARD)))
-    orders = {query_id: [document_id for document_id, _ in ranking] for query_id, ranking in run.rankings.items()}
-    return per_query(prepared.judgements, orders, measures)
+    return per_query(prepared.judgements, run.orders, measures)
 
 
 def _cost(answers: Sequence[Scored], seconds: float, harness_seconds: float, peak_memory: int, device: str) -> Cost:

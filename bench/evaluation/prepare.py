@@ -1,7 +1,7 @@
 """Prepare a task: settle its candidates, judgements and protocol, once for every reranker."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -11,7 +11,7 @@ from bench.measures import Judgements, Measure, library, mean, per_query
 from bench.protocol import Protocol, digest
 from bench.rerankers.base import Options
 from bench.results import Candidates
-from bench.run import Ranking, Run
+from bench.run import Run
 
 _BATCH = 1_000  # documents looked up at once
 
@@ -100,9 +100,9 @@ def without_candidates(prepared: PreparedTask) -> str:
     return f"{prepared.protocol.task}: {share} judged queries have no candidates and count as 0.{reason}"
 
 
-def by_judgement(ranking: Ranking, grades: Mapping[str, int]) -> list[str]:
-    """A list's documents sorted by grade: the best order that a reranker could give them."""
-    return sorted((document_id for document_id, _ in ranking), key=lambda document_id: -grades.get(document_id, 0))
+def by_judgement(ids: Sequence[str], grades: Mapping[str, int]) -> list[str]:
+    """A query's documents sorted by grade: the best order that a reranker could give them."""
+    return sorted(ids, key=lambda document_id: -grades.get(document_id, 0))
 
 
 def _candidates(collection: Collection, first_stage: Run, depth: int) -> Run:
@@ -142,9 +142,7 @@ def _digest_of_texts(collection: Collection, candidates: Run) -> str:
 
     The pass over them also finds a run over another corpus, before hours of work go into it.
     """
-    asked_by = {
-        document_id: query_id for query_id, ranking in candidates.rankings.items() for document_id, _ in ranking
-    }
+    asked_by = {document_id: query_id for query_id, ids in candidates.orders.items() for document_id in ids}
     return digest(_ids_and_texts(collection, candidates.name, asked_by))
 
 
@@ -166,8 +164,8 @@ def _about(candidates: Run, judgements: Judgements, protocol: Protocol) -> Candi
     main = Measure.parse(protocol.measure)
     # The same as at the depth itself, which may be beyond what the measure library can count to.
     recall = Measure("R", max([1, *map(len, candidates.rankings.values())]))
-    given = {key: [document_id for document_id, _ in ranking] for key, ranking in candidates.rankings.items()}
-    best = {key: by_judgement(ranking, judgements.get(key, {})) for key, ranking in candidates.rankings.items()}
+    given = candidates.orders
+    best = {key: by_judgement(ids, judgements.get(key, {})) for key, ids in given.items()}
     as_given = per_query(judgements, given, [main, recall])
     return Candidates(
         first_stage=mean(as_given[main]),

@@ -176,10 +176,7 @@ def _seen(distractors: Mapping[str, str], run: Run) -> float | None:
     """The share of distractors that stand in a top ten."""
     if not distractors:
         return None
-    return mean(
-        float(distractor in {document_id for document_id, _ in run.rankings[query_id][:TOP]})
-        for query_id, distractor in distractors.items()
-    )
+    return mean(float(distractor in run.ids(query_id)[:TOP]) for query_id, distractor in distractors.items())
 
 
 def _spreads(variants: Sequence[Variant]) -> list[Spread]:

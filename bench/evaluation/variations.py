@@ -65,7 +65,7 @@ def _varied(prepared: PreparedTask, name: str, order: Order) -> PreparedTask:
     """The same task after another candidate order: scores stay with the ranks."""
     rankings: dict[str, Ranking] = {}
     for query_id, ranking in prepared.candidates.rankings.items():
-        ids = order(query_id, [document_id for document_id, _ in ranking])
+        ids = order(query_id, prepared.candidates.ids(query_id))
         scores = [score for _, score in ranking]
         rankings[query_id] = list(zip(ids, scores + scores[-1:] * (len(ids) - len(scores)), strict=True))
     protocol = replace(prepared.protocol, candidate_order=name)
@@ -110,18 +110,19 @@ def distractors_for(prepared: PreparedTask, seed: int) -> dict[str, str]:
     Where relevance is told by the text, a document that its text makes relevant is none either. A query that has
     no candidates, or for which every document is taken, gets none.
     """
-    rankings = prepared.candidates.rankings
-    pool = list(dict.fromkeys(document_id for ranking in rankings.values() for document_id, _ in ranking))
+    orders = prepared.candidates.orders
+    pool = list(dict.fromkeys(document_id for ids in orders.values() for document_id in ids))
     options: dict[str, Ranking] = {}
-    for query_id, ranking in rankings.items():
-        taken = {query_id, *prepared.judgements.get(query_id, {}), *(document_id for document_id, _ in ranking)}
+    for query_id, ids in orders.items():
+        taken = {query_id, *prepared.judgements.get(query_id, {}), *ids}
         start = _number(seed, "distractor", query_id) % len(pool) if pool else 0
         free = (document_id for document_id in _from(pool, start) if document_id not in taken)
-        options[query_id] = [(document_id, 0.0) for document_id in islice(free, _TRIES)] if ranking else []
-    grades = prepared.collection.judged(Run("distractors", options))
+        options[query_id] = [(document_id, 0.0) for document_id in islice(free, _TRIES)] if ids else []
+    offered = Run("distractors", options)
+    grades = prepared.collection.judged(offered)
     found = {
-        query_id: [document_id for document_id, _ in ranking if grades.get(query_id, {}).get(document_id, 0) <= 0]
-        for query_id, ranking in options.items()
+        query_id: [document_id for document_id in ids if grades.get(query_id, {}).get(document_id, 0) <= 0]
+        for query_id, ids in offered.orders.items()
     }
     return {query_id: ids[0] for query_id, ids in found.items() if ids}
 

@@ -1,4 +1,4 @@
-"""BM25: the first stage that needs nothing but words.
+"""BM25, the lexical first stage.
 
 A document's score for a query is the sum, over the query's tokens t, of
 
@@ -95,7 +95,7 @@ class Bm25Index:
                 postings.add(len(tokens), known)
             if progress is not None:
                 progress(len(batch))
-        # the counts lie where the scores will: float32 holds them exactly
+        # counts, replaced by scores in place: float32 holds counts exactly
         self._starts, self._documents, self._scores = postings.join()
         self._score(np.asarray(postings.lengths, dtype=np.int64), k1, b)
 
@@ -111,13 +111,13 @@ class Bm25Index:
             self._scores[posting] = idf * (counts / (counts + held_back[self._documents[posting]]))
 
     def _posting(self, number: int) -> slice:
-        """Where the posting of a token lies."""
+        """The slice of a token's posting."""
         return slice(self._starts[number], self._starts[number + 1])
 
     def scores(self, tokens: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Score every document, in corpus order; a token that stands twice in the query counts twice.
+        """Score every document, in corpus order; a token that occurs twice in the query counts twice.
 
-        The sum is taken in float32 in the order in which the tokens first stand in the query, so that it is the same
+        The sum is taken in float32 in the order in which the tokens first occur in the query, so that it is the same
         on every machine.
         """
         scores = np.zeros(len(self.ids), dtype=np.float32)

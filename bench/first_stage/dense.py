@@ -121,8 +121,8 @@ def _encoder(model: str, options: Options) -> "BiEncoder":
 def _cosines(queries: NDArray[np.float32], documents: NDArray[np.float32]) -> NDArray[np.float32]:
     """Cosines, shape (queries, documents).
 
-    Summed in float64 and rounded, since a sum's last bits depend on where in the block a document stands: equal texts
-    are to have equal scores.
+    Summed in float64 and rounded, since a sum's last bits depend on a document's position in the block: equal texts
+    must have equal scores.
     """
     return (queries.astype(np.float64) @ documents.T.astype(np.float64)).astype(np.float32)
 

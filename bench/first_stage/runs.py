@@ -1,6 +1,6 @@
 """Where a task's candidates come from: a bundled run, one built on the spot, or a file.
 
-Bundled runs lie in ``bundled/`` beside a manifest that says how each was made and what it scores; ``python -m bench
+Bundled runs are in ``bundled/``, with a manifest that says how each was made and what it scores; ``python -m bench
 runs build`` makes them again, byte for byte.
 """
 
@@ -125,8 +125,7 @@ def describe(collection: Collection, run: Run, depth: int) -> Manifest:
 
     task = collection.task
     measures = [Measure.parse(name) for name in (task.measure, "R@100", *task.extra_measures)]
-    orders = {query_id: [document_id for document_id, _ in ranking] for query_id, ranking in run.rankings.items()}
-    figures = per_query(collection.judged(run), orders, measures)
+    figures = per_query(collection.judged(run), run.orders, measures)
     return Manifest(
         sha256=run.sha256,
         data=collection.version,
@@ -162,7 +161,7 @@ def write_bundled(task: Task, run: Run, manifest: Manifest, folder: Path = BUNDL
 
 
 def bundled_path(task: Task, folder: Path = BUNDLED) -> Path:
-    """Where a task's bundled run lies."""
+    """The path of a task's bundled run."""
     return folder / task.suite / f"{task.name}.trec.gz"
 
 
@@ -195,7 +194,7 @@ def _bundled(task: Task, manifest: Manifest) -> Run:
 
 
 def _cached(collection: Collection, depth: int, progress: Advance | None) -> Run:
-    """A run built on first use and kept in the user's cache folder, told apart by all that decides it."""
+    """A run built on first use and cached in the user's cache folder under a hash of all that decides it."""
     from bench.first_stage.analysis import analyser
     from bench.first_stage.bm25 import K1, B
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from bench.evaluation.cache import CACHE
 from bench.leaderboard.board import competes, marks
 from bench.leaderboard.columns import Column as TaskColumn
-from bench.leaderboard.columns import Key, Table, arrange, headings, row_names
+from bench.leaderboard.columns import Key, Table, arrange, headings, row_names, split, unit_of
 from bench.render import page as pages
 from bench.render.numbers import count, percent, score
 from bench.render.page import Cell, Column, Notes, Page, rows, title
@@ -123,7 +123,10 @@ def _left_out(results: Sequence[Result]) -> Iterator[str]:
     rows = [task for task in declared if task.embedded == embedded]
     missing = [task.name.removeprefix("embedded-") for task in rows if task.id not in run]
     if missing and len(run) > 1:
-        yield f"mean over {len(rows) - len(missing)} of {len(rows)} tasks; left out: {', '.join(missing)}."
+        units = split((task.id for task in rows), unit_of)
+        over = sum(not run.isdisjoint(members) for members in units.values())
+        what = "tasks" if len(units) == len(rows) else "tasks and groups"
+        yield f"mean over {over} of {len(units)} {what}; left out: {', '.join(missing)}."
 
 
 def _speed(results: Sequence[Result]) -> str:

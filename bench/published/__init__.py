@@ -1,7 +1,7 @@
 """Scores from papers, model cards and result repositories: one CSV file a suite, each row with its source.
 
-A published figure was measured over a first stage of its own, so it stands apart from measured ones: it is shown
-beside figures of the same first stage, and never ranked or averaged together with anything measured here.
+A published figure was measured over a first stage of its own, so it is kept separate from measured ones: it is shown
+next to figures of the same first stage, and never ranked or averaged together with anything measured here.
 """
 
 import csv
@@ -42,7 +42,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one source reports of one reranker; ``values`` stand beside the block's columns."""
+    """What one source reports of one reranker; ``values`` are in the order of the block's columns."""
 
     reranker: str
     parameters_b: float | None
@@ -73,8 +73,8 @@ def read(path: Path) -> tuple[Published, ...]:
     """The figures of one suite's file, in its order.
 
     Raises:
-        BenchError: naming file and line, for other columns than `FIELDS`, a figure that is none or lies outside 0 to
-            100, an unknown measure, a missing source or first stage, or a figure that stands twice.
+        BenchError: naming file and line, for other columns than `FIELDS`, a figure that is none or not from 0 to
+            100, an unknown measure, a missing source or first stage, or a repeated figure.
     """
     with path.open(encoding="utf-8", newline="") as stream:
         reader = csv.DictReader(stream)

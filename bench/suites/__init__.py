@@ -31,7 +31,7 @@ def declared(suite: str | None = None) -> list[Task]:
 
 
 def by_ids(ids: list[str]) -> list[Task]:
-    """Tasks named as ``suite/name``, or as a suite followed by names; a suite alone stands for all its tasks.
+    """Tasks named as ``suite/name``, or as a suite followed by names; a suite alone names all its tasks.
 
     Raises:
         BenchError: for a suite or task that does not exist.
@@ -58,7 +58,7 @@ def _named(suite: str, names: list[str]) -> list[Task]:
 
 
 def choose(suite: str, names: list[str], embedded: bool = False) -> list[Task]:
-    """The named tasks (a group's name stands for all its tasks); without names, the default ones.
+    """The named tasks (a group's name selects all its tasks); without names, the default ones.
 
     Raises:
         BenchError: for names the suite does not have, all of them at once, each with the nearest that it has.

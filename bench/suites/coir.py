@@ -56,10 +56,11 @@ TASKS = (
     _task("stackoverflow-qa", "StackOverflowQA", 19_931, 1_994, analysis="english"),
     _task("codefeedback-st", "CodeFeedbackST", 156_526, 31_306, analysis="english"),
     _task("codefeedback-mt", "CodeFeedbackMT", 66_383, 13_277, analysis="english"),
-    # Made of installed source in `bench.collections.functions`: a document is code alone, with no title.
+    # Docstrings and functions of networkx, as `tests/scripts/functions_sample.py` takes them from its source.
     Task(
         suite="coir",
         name="embedded-functions",
+        source_id="source of networkx 3.6.1",
         counts=Counts(1_170, 1_170, 1_170),
         join_title=False,
         analysis="code",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.collections.collection import Collection
+from bench.collections.texts import hash_texts
 from bench.evaluation.evaluate import evaluate
 from bench.evaluation.prepare import prepare
 from bench.protocol import Protocol
@@ -120,3 +121,28 @@ def measure(
     card = Card(reranker, f"fingerprint of {reranker}", "own", needs=frozenset())
     result, run = evaluate(settled, Scripted(card, orders))
     return write_result(result, run, output)
+
+
+class HeldDocuments:
+    """Documents in memory; see `bench.collections.collection.Documents`."""
+
+    def __init__(self, texts: dict[str, str]) -> None:
+        self._texts = texts
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        yield from self._texts.items()
+
+    def texts(self, ids: Sequence[str]) -> dict[str, str]:
+        return {document_id: self._texts[document_id] for document_id in ids if document_id in self._texts}
+
+    def lacking(self, ids: Sequence[str]) -> list[str]:
+        return [document_id for document_id in ids if document_id not in self._texts]
+
+    def texts_hash(self) -> str:
+        return hash_texts(self)
+
+    def close(self) -> None:
+        pass

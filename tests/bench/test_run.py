@@ -241,3 +241,10 @@ def test_scores_that_decrease_stay_and_ties_take_the_next_lower_number():
 def test_scores_beyond_single_precision_become_ranks(scores: tuple[float, ...]):
     ranking = list(zip("abc", scores, strict=True))
     assert strictly_decreasing(Run("r", {"q": ranking})).rankings == {"q": [("a", 3.0), ("b", 2.0), ("c", 1.0)]}
+
+
+def test_ids_are_best_first_and_none_for_an_unknown_query():
+    run = Run("made", {"q1": [("d2", 2.0), ("d1", 1.0)], "q2": []})
+    assert run.ids("q1") == ["d2", "d1"]
+    assert run.ids("q3") == []
+    assert run.orders == {"q1": ["d2", "d1"], "q2": []}

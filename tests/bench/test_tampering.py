@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bench.comparison.reload import Reload
+from bench.comparison.stored import Reload
 from bench.comparison.verify import Verification, verify
 from bench.errors import BenchError
 from bench.evaluation.evaluate import evaluate

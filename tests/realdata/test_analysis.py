@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from bench.collections.beir_folder import load_folder
-from bench.first_stage.analysis import for_language
 from bench.first_stage.runs import build
 from bench.measures import Measure, mean, per_query
+from bench.suites import choose
 from bench.task import Task
 
 pytestmark = pytest.mark.realdata
@@ -40,7 +40,7 @@ def test_english_lands_on_the_published_figures(shared_data: Path, task: str, pu
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_languages_own_analysis_does_not_lose(shared_data: Path, language: str) -> None:
     folder = shared_data / "miracl-partial" / language
-    own, own_recall = figures(folder, "dev", for_language(language).name)
+    own, own_recall = figures(folder, "dev", choose("miracl", [language])[0].analysis)
     plain, plain_recall = figures(folder, "dev", "whitespace")
     print(f"{language}: own {own:.2f} / {own_recall:.2f}, white space {plain:.2f} / {plain_recall:.2f}")
     assert own >= plain

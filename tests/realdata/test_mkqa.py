@@ -9,12 +9,12 @@ import pytest
 
 from bench.collections import mkqa
 from bench.collections.collection import Collection
-from bench.collections.functions import HeldDocuments
 from bench.collections.mkqa import answer_judge, clean, load_mkqa
 from bench.run import Run
 from bench.suites import choose
 from bench.suites.mkqa import LANGUAGES
 from bench.task import Counts, Task
+from tests.bench.factories import HeldDocuments
 
 pytestmark = pytest.mark.realdata
 

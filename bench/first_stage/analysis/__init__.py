@@ -1,8 +1,8 @@
 """Text analysis: how a text becomes the tokens that BM25 counts.
 
-One analyser a language, put together as Lucene's language analysers are: fold spelling, cut into tokens, drop stop
-words, normalise and stem. Each step comes from a kept library where one exists; the rest are
-tables with their source beside them. An analyser's description says in one line all that its tokens depend on.
+One analyser a language, composed as Lucene's language analysers are: fold spelling, cut into tokens, drop stop words,
+normalise and stem. Each step comes from a maintained library where one exists; the rest are tables that cite their
+source. An analyser's description says in one line all that its tokens depend on.
 """
 
 import unicodedata
@@ -31,7 +31,7 @@ class Analyser:
 
 @dataclass(frozen=True)
 class _Recipe:
-    """What an analyser is made of; ``said`` puts all but ``stop`` and ``stem`` into words."""
+    """The parts of an analyser; ``said`` describes all but ``stop`` and ``stem``."""
 
     said: str
     cut: Callable[[str], list[str]]
@@ -47,7 +47,7 @@ class _Recipe:
 _WORDS = "lower-cased words as Unicode UAX 29 bounds them"
 _BIGRAMS = "overlapping pairs in runs of CJK characters, other words whole, full and half width folded, lower-cased"
 _WHITE_SPACE = "lower-cased white-space tokens"
-_ENGLISH_STOP = StopList("bm25s", "STOPWORDS_EN")
+_ENGLISH_STOP = StopList("lists", "english")
 
 _RECIPES = {
     # Two or more characters, as bm25s and scikit-learn cut: so BM25 lands on the published figures of all three BEIR
@@ -72,8 +72,8 @@ _RECIPES = {
         spell=spelling.normalise_bengali,
     ),
     # Snowball's German stemmer does what Lucene's GermanNormalizationFilter does: ä and ae to a, ß to ss.
-    "german": _Recipe(_WORDS, tokens.words, StopList("bm25s", "STOPWORDS_GERMAN"), "german"),
-    "spanish": _Recipe(_WORDS, tokens.words, StopList("bm25s", "STOPWORDS_SPANISH"), "spanish"),
+    "german": _Recipe(_WORDS, tokens.words, StopList("lists", "german"), "german"),
+    "spanish": _Recipe(_WORDS, tokens.words, StopList("lists", "spanish"), "spanish"),
     "persian": _Recipe(
         f"{_WORDS}, cut at zero-width non-joiners, letters unified as by Lucene's PersianNormalizer",
         tokens.words,
@@ -85,7 +85,7 @@ _RECIPES = {
     "french": _Recipe(
         f"{_WORDS}, elided articles dropped",
         tokens.words,
-        StopList("bm25s", "STOPWORDS_FRENCH"),
+        StopList("lists", "french"),
         "french",
         fold=spelling.fold_french,
     ),
@@ -101,7 +101,7 @@ _RECIPES = {
     "indonesian": _Recipe(_WORDS, tokens.words, StopList("stop-words", "indonesian"), "indonesian"),
     "japanese": _Recipe(_BIGRAMS, tokens.cjk_bigrams, fold=spelling.fold_width),
     "korean": _Recipe(_BIGRAMS, tokens.cjk_bigrams, fold=spelling.fold_width),
-    "russian": _Recipe(_WORDS, tokens.words, StopList("bm25s", "STOPWORDS_RUSSIAN"), "russian"),
+    "russian": _Recipe(_WORDS, tokens.words, StopList("lists", "russian"), "russian"),
     # No library keeps a stemmer, and the one stop list (stopwords-iso, 74 words) moves nDCG@10 on a part of MIRACL
     # by -1.1 points (dev) and +.3 (train): not worth a dependency.
     "swahili": _Recipe(_WORDS, tokens.words),
@@ -136,27 +136,6 @@ _RECIPES = {
 
 NAMES = tuple(_RECIPES)
 
-_LANGUAGES = {
-    "ar": "arabic",
-    "bn": "bengali",
-    "de": "german",
-    "en": "english",
-    "es": "spanish",
-    "fa": "persian",
-    "fi": "finnish",
-    "fr": "french",
-    "hi": "hindi",
-    "id": "indonesian",
-    "ja": "japanese",
-    "ko": "korean",
-    "ru": "russian",
-    "sw": "swahili",
-    "te": "telugu",
-    "th": "thai",
-    "yo": "yoruba",
-    "zh": "chinese",
-}
-
 
 def analyser(name: str) -> Analyser:
     """Make the analyser of a name.
@@ -169,17 +148,6 @@ def analyser(name: str) -> Analyser:
     recipe = _RECIPES[name]
     stop = recipe.stop.words(recipe.fold) if recipe.stop else frozenset[str]()
     return Analyser(name, _describe(recipe, stop), _pipeline(recipe, stop))
-
-
-def for_language(code: str) -> Analyser:
-    """Make the analyser of one of MIRACL's 18 languages by its code, ``ar`` to ``zh``.
-
-    Raises:
-        BenchError: for another language.
-    """
-    if code not in _LANGUAGES:
-        raise BenchError(f"There is no analyser for the language {code!r}. Known: {', '.join(_LANGUAGES)}.")
-    return analyser(_LANGUAGES[code])
 
 
 def _pipeline(recipe: _Recipe, stop: frozenset[str]) -> Callable[[str], list[str]]:

@@ -1,7 +1,7 @@
 """Spelling: folding of texts and normalising of tokens, for scripts that spell one word in many ways.
 
 The tables follow Lucene's normalizers (Apache Lucene 9, org.apache.lucene.analysis.ar, .bn, .cjk, .fa, .fr, .hi, .in,
-.te), whose own sources are named beside them. All texts come in NFC, so that a letter and its marks are one character
+.te), whose own sources are named next to them. All texts come in NFC, so that a letter and its marks are one character
 where Unicode has such a character.
 """
 
@@ -12,12 +12,12 @@ import regex
 _ZERO_WIDTH = dict.fromkeys("\u200c\u200d", "")  # non-joiner and joiner
 _ARABIC_MARKS = dict.fromkeys("ـ\u064b\u064c\u064d\u064e\u064f\u0650\u0651\u0652", "")  # tatweel and harakat
 
-# Lucene's DecimalDigitFilter: every script's digits as ASCII's; the zeros of the scripts at hand
+# Lucene's DecimalDigitFilter: every script's digits as ASCII's; the zeros of the scripts used here
 _DIGITS = {chr(ord(zero) + digit): str(digit) for zero in "٠۰०০౦๐" for digit in range(10)}
 
 _ARABIC = str.maketrans(_DIGITS | _ARABIC_MARKS)
 # ArabicNormalizer and PersianNormalizer unify the same letters, with Arabic yeh and kaf for the Persian ones; here the
-# Persian ones stand, since Snowball's Persian stemmer expects them.
+# Persian ones stay, since Snowball's Persian stemmer expects them.
 _PERSIAN = str.maketrans(
     _DIGITS
     | _ARABIC_MARKS

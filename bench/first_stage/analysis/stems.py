@@ -42,7 +42,7 @@ def stemmer(name: str) -> Callable[[list[str]], list[str]]:
 
 
 def describe_stemmer(name: str) -> str:
-    """Say in a few words which stemmer a name stands for."""
+    """A few words on the stemmer of a name."""
     if name in _SUFFIXES:
         return f"light {name.capitalize()} stemmer (the suffixes of Lucene's)"
     return f"Snowball {name.capitalize()} stemmer (PyStemmer {version('PyStemmer')})"

@@ -1,55 +1,48 @@
-"""Stop words: the words that an analyser drops, taken from the libraries that keep such lists."""
+"""Stop words: the words that an analyser drops, from this package's `lists/` or a library that maintains such lists."""
 
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+LISTS = Path(__file__).parent / "lists"
+"""Lucene's English list and Snowball's others, copied from the package that `__str__` names; see the licence there."""
 
 
 @dataclass(frozen=True)
 class StopList:
-    """One list of a library: of bm25s (Lucene's for English, Snowball's for others), stop-words, or pythainlp."""
+    """The list of one language from one source."""
 
-    library: str
-    list_name: str
+    source: Literal["lists", "stop-words", "pythainlp"]
+    language: str
 
     def __str__(self) -> str:
-        return f"{self.library} {version(self.library)}"
+        # In the manifest of the bundled runs, and among what a cached run is found by.
+        return "bm25s 0.3.16" if self.source == "lists" else f"{self.source} {version(self.source)}"
 
     def words(self, fold: Callable[[str], str]) -> frozenset[str]:
-        """Give the list's words spelt as the analyser spells tokens; the punctuation and digits in some are left."""
-        folded = (fold(word.strip()) for word in _READERS[self.library](self.list_name))
+        """The list's words, folded as the analyser folds texts; entries without a letter are left out."""
+        folded = (fold(word.strip()) for word in self._read())
         return frozenset(word for word in folded if any(character.isalpha() for character in word))
 
+    def _read(self) -> Iterable[str]:
+        words: Iterable[str]
+        if self.source == "lists":
+            return (LISTS / f"{self.language}.txt").read_text(encoding="utf-8").splitlines()
+        if self.source == "stop-words":
+            from stop_words import get_stop_words  # type: ignore[import-untyped]
 
-def _read_bm25s(list_name: str) -> Iterable[str]:
-    from bm25s import stopwords
+            words = get_stop_words(self.language)
+        else:
+            keep_pythainlp_from_writing()
+            from pythainlp.corpus import thai_stopwords
 
-    words: tuple[str, ...] = getattr(stopwords, list_name)
-    return words
-
-
-def _read_stop_words(list_name: str) -> Iterable[str]:
-    from stop_words import get_stop_words  # type: ignore[import-untyped]
-
-    words: list[str] = get_stop_words(list_name)
-    return words
-
-
-def _read_pythainlp(list_name: str) -> Iterable[str]:
-    keep_pythainlp_from_writing()
-    from pythainlp.corpus import thai_stopwords
-
-    return thai_stopwords()
+            words = thai_stopwords()
+        return words
 
 
 def keep_pythainlp_from_writing() -> None:
-    """Stop pythainlp from making a data folder in the user's home; to be called before it is imported."""
+    """Stop pythainlp from making a data folder in the user's home; call this before importing it."""
     os.environ.setdefault("PYTHAINLP_READ_ONLY", "1")
-
-
-_READERS: dict[str, Callable[[str], Iterable[str]]] = {
-    "bm25s": _read_bm25s,
-    "stop-words": _read_stop_words,
-    "pythainlp": _read_pythainlp,
-}

@@ -47,7 +47,7 @@ def long_words(text: str) -> list[str]:
 def cjk_bigrams(text: str) -> list[str]:
     """Cut runs of Chinese, Japanese and Korean characters into overlapping pairs, as Lucene's CJKBigramFilter does.
 
-    A character that stands alone is a token; words of other scripts stay whole.
+    A lone character is a token; words of other scripts stay whole.
     """
     found: list[str] = []
     for run, word in _CJK_RUN_OR_WORD.findall(text):

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from bench.collections import mkqa
 from bench.collections.collection import Collection
-from bench.collections.functions import HeldDocuments
 from bench.collections.load import load
 from bench.collections.mkqa import answer_judge, clean, load_mkqa, read_questions
 from bench.errors import BenchError
@@ -22,6 +21,7 @@ from bench.measures import Measure, mean, per_query
 from bench.run import Run
 from bench.suites import choose
 from bench.task import Counts, Task
+from tests.bench.factories import HeldDocuments
 
 
 def collection(answers: dict[str, tuple[str, ...]], passages: dict[str, str]) -> Collection:
@@ -242,7 +242,7 @@ def test_questions_and_passages_from_the_users_folder(small: tuple[Task, Path]) 
 def test_another_file_than_the_release_is_refused(small: tuple[Task, Path]) -> None:
     task, data = small
     write(data / "mkqa.jsonl.gz", RELEASE[:-1])
-    with pytest.raises(BenchError, match=r"mkqa\.jsonl\.gz is not MKQA's release: its sha256 is .* get the file again"):
+    with pytest.raises(BenchError, match=r"mkqa\.jsonl\.gz is not MKQA's release: its sha256 is .* download it again"):
         load_mkqa(task, data)
 
 

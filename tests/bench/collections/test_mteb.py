@@ -9,13 +9,13 @@ import pytest
 
 from bench.collections.beir_folder import load_folder
 from bench.collections.collection import Collection
-from bench.collections.functions import HeldDocuments
 from bench.collections.load import load
 from bench.collections.mteb import check_sources, differences, load_mteb
 from bench.collections.texts import hash_texts
 from bench.errors import BenchError
 from bench.suites import choose, declared, find
 from bench.task import Counts, Task
+from tests.bench.factories import HeldDocuments
 
 CORPUS = [
     {"_id": "d1", "title": "Sorting", "text": "def sort(rows): ..."},

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.comparison.reload import Reload, data_places
+from bench.comparison.stored import Reload, data_places
 from bench.comparison.verify import Verification, verify
 from bench.errors import BenchError
 from bench.evaluation.plan import Plan, run

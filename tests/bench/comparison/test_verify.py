@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from bench.collections.collection import Collection
-from bench.comparison.stored import run_sha256
 from bench.comparison.verify import Difference, Verification, page, verify
 from bench.errors import BenchError
+from bench.files import text_lines
 from bench.render.text import show
 from bench.results import Result
-from bench.run import Run, read_run, write_run
+from bench.run import Run, read_run, text_sha256, write_run
 from tests.bench.factories import measure, toy_collection, toy_first_stage
 
 
@@ -185,7 +185,7 @@ def test_another_spelling_of_the_same_run_is_found(path: Path) -> None:
     text = gzip.decompress(run.read_bytes())
     run.write_bytes(gzip.compress(text.replace(b" 1 ", b" 01 ")))
     assert keys(verified(path)) == ["run_sha256"]
-    edit(path, lambda content: content.update(run_sha256=run_sha256(run)))
+    edit(path, lambda content: content.update(run_sha256=text_sha256(text_lines(run))))
     assert keys(verified(path)) == ["run.trec.gz"]
 
 

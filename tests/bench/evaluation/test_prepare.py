@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 
 from bench.collections.collection import Collection
-from bench.collections.functions import HeldDocuments
 from bench.collections.mkqa import RULE, answer_judge
 from bench.errors import BenchError
 from bench.evaluation.evaluate import evaluate
@@ -14,7 +13,7 @@ from bench.rerankers import load
 from bench.rerankers.base import Options
 from bench.run import Run
 from bench.task import Task
-from tests.bench.factories import toy_collection, toy_first_stage
+from tests.bench.factories import HeldDocuments, toy_collection, toy_first_stage
 
 ANSWERS = {"q1": ("Ottawa",), "q2": ("Paris",), "q3": ("Rome",), "q4": ("Oslo",)}
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.leaderboard.columns import Table, arrange
 from bench.leaderboard.reproduce import Reproduction, page, paper
 from bench.render import render
 from bench.results import Candidates, Result
@@ -166,6 +167,10 @@ def test_coirs_mean_counts_each_language_group_once():
     row = one(results, "coir", "mean of 10", "jina-reranker-v3")
     assert row.measured == pytest.approx(100 * (2 * 1.0 + 8 * 0.5) / 10)
     assert row.disagreements == ()
+    # The leaderboard and the table after a run have the same mean, by the same columns.
+    table = Table(results)
+    mean = next(column for column in arrange("coir", table) if column.kind == "mean")
+    assert 100 * (table.figure(mean, table.keys[0]) or 0) == pytest.approx(row.measured)
 
 
 def test_what_cannot_be_measured_says_why():

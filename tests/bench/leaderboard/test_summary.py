@@ -168,6 +168,13 @@ def test_tasks_that_a_mean_leaves_out_are_told():
     assert "mean over 2 of 13 tasks; left out: trec-covid, nfcorpus" in text
 
 
+def test_a_group_with_a_task_left_out_still_counts_once():
+    names = [task.name for task in tasks("coir") if not task.embedded]
+    text = shown(*(result(f"coir/{name}", "mine", 0.5) for name in names if name != "codesearchnet-go"), width=600)
+    assert "mean of 10" in text
+    assert "mean over 10 of 10 tasks and groups; left out: codesearchnet-go." in text
+
+
 def test_time_too_short_to_tell_is_no_speed():
     text = shown(result("t/a", "mine", 0.5, cost=Cost(0.0, 0, 1, 10, 1, 1, "cpu")))
     assert ["mine", "50.00", "-"] in rows(text)

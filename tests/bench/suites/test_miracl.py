@@ -3,7 +3,7 @@
 import pytest
 
 from bench.collections.load import load
-from bench.first_stage.analysis import for_language
+from bench.first_stage.analysis import NAMES
 from bench.suites import choose
 from bench.suites.miracl import TASKS
 
@@ -18,9 +18,11 @@ def test_there_is_a_task_for_each_of_the_18_languages() -> None:
     assert {task.measure for task in tasks} == {"nDCG@10"}
 
 
-@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
-def test_a_task_is_analysed_in_its_language(task) -> None:
-    assert task.analysis == for_language(task.name.removeprefix("embedded-")).name
+def test_each_language_has_an_analyser_which_its_sample_shares() -> None:
+    analyses = {task.name: task.analysis for task in TASKS}
+    assert {analyses[language] for language in LANGUAGES} == set(NAMES) - {"code", "whitespace"}
+    assert all(analyses[f"embedded-{language}"] == analyses[language] for language in LANGUAGES)
+    assert (analyses["de"], analyses["sw"], analyses["zh"]) == ("german", "swahili", "chinese")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -120,7 +120,7 @@ def test_an_embedded_collection_is_large_enough_graded_and_neither_easy_nor_hope
 
 def test_all_that_is_embedded_is_declared():
     there = {path.parent.relative_to(EMBEDDED).as_posix() for path in EMBEDDED.glob("*/*/corpus.jsonl")}
-    assert there == {task.id for suite in ("beir", "miracl") for task in tasks(suite) if task.embedded}
+    assert there == {task.id for suite in ("beir", "miracl", "coir") for task in tasks(suite) if task.embedded}
 
 
 def test_tasks_are_named_in_several_ways_and_come_in_the_tables_order():

@@ -1,18 +1,20 @@
-"""Docstring-to-function pairs: what becomes one, on a small package and on the pinned source."""
+"""Docstring-to-function pairs: what becomes one, on a small package and on the sample's source."""
 
-import importlib.metadata
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import version
 from pathlib import Path
 from textwrap import indent
 
 import pytest
 
-from bench.collections import functions
-from bench.collections.functions import Pair, first_sentence, load_functions, read_pairs
-from bench.collections.load import load
-from bench.errors import BenchError
+from bench.collections.load import EMBEDDED, load
 from bench.suites import choose
+from tests.scripts.functions_sample import PACKAGE, VERSION, Pair, first_sentence, read_pairs
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLE = EMBEDDED / "coir" / "embedded-functions"
 
 BODY = """
     total = start
@@ -114,44 +116,29 @@ def test_first_sentence(docstring: str, sentence: str) -> None:
     assert first_sentence(docstring) == sentence
 
 
-def test_the_pinned_source_gives_the_same_pairs_each_time() -> None:
+def test_the_sample() -> None:
     (task,) = choose("coir", [], embedded=True)
-    first, second = load(task), load(task)
-    assert len(first.documents) == len(first.queries) == 1_170
-    assert first.version == second.version
-    assert dict(first.documents) == dict(second.documents)
+    loaded = load(task)
+    # Kept results and the bundled run hold for this data alone.
+    assert (loaded.version, loaded.documents.texts_hash()) == ("d5e90b542ef446ba", "e94553aecb884c7d")
     name = "networkx.algorithms.dag.topological_generations"
-    assert first.queries[name] == "Stratifies a DAG into generations."
-    assert first.judgements[name] == {name: 1}
-    code = first.documents.texts([name, "networkx.nothing"])[name]
+    assert loaded.queries[name] == "Stratifies a DAG into generations."
+    assert loaded.judgements[name] == {name: 1}
+    code = loaded.documents.texts([name, "networkx.nothing"])[name]
     assert code.startswith("def function(G):\n    if not G.is_directed():")
-    assert all(text.startswith("def function(") for _, text in first.documents)
+    assert all(text.startswith("def function(") for _, text in loaded.documents)
 
 
-def test_the_source_is_not_imported() -> None:
-    code = (
-        "import sys; from bench.suites import choose; from bench.collections.load import load; "
-        "load(choose('coir', [], True)[0]); sys.exit('networkx' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], cwd=Path(functions.__file__).parents[2]).returncode == 0
+@pytest.mark.skipif(version(PACKAGE) != VERSION, reason=f"the sample is made of {PACKAGE} {VERSION}")
+def test_the_sample_is_what_the_script_makes(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.scripts.functions_sample", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True)
+    for path in filter(Path.is_file, SAMPLE.rglob("*")):
+        assert (tmp_path / path.relative_to(SAMPLE)).read_bytes() == path.read_bytes()
 
 
-def test_another_version_says_which_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(functions, "VERSION", "2.0")
-    with pytest.raises(BenchError, match=r"made of networkx 2\.0, installed is 3\.6\.1\. Install it: pip install"):
-        load_functions(choose("coir", [], embedded=True)[0])
-
-
-def test_a_missing_package_says_which_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    def absent(name: str) -> None:
-        raise importlib.metadata.PackageNotFoundError(name)
-
-    monkeypatch.setattr(functions, "distribution", absent)
-    with pytest.raises(BenchError, match=r"networkx 3\.6\.1.*pip install networkx==3\.6\.1"):
-        load_functions(choose("coir", [], embedded=True)[0])
-
-
-def test_changed_source_is_noticed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(functions, "_source", lambda: package(tmp_path, ""))
-    with pytest.raises(BenchError, match=r"holds 0 documents \(expected 1,170\)"):
-        load_functions(choose("coir", [], embedded=True)[0])
+def test_the_licence_of_what_is_shipped_goes_into_the_wheel() -> None:
+    assert "NetworkX Developers" in (SAMPLE / "LICENSE.txt").read_text(encoding="utf-8")
+    named = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["license-files"]
+    shipped = {path for pattern in named for path in ROOT.glob(pattern)}
+    assert shipped >= set((ROOT / "bench").rglob("LICENSE*"))

@@ -1,27 +1,27 @@
-"""The embedded CoIR sample: a docstring's first sentence asks for its function, over the source of networkx.
+"""`python -m tests.scripts.functions_sample FOLDER`: makes the embedded CoIR sample from the source of networkx.
 
-Made as CodeSearchNet's pairs are (Husain et al. 2019, https://arxiv.org/abs/1909.09436, section 2.1): functions and
-methods with a docstring of three words and more, themselves of three lines and more without it; no tests, constructors
-or other special methods; of near-duplicate functions the first. Where two functions share a sentence, each asks for its
-own. Two things differ: the query is one sentence where CodeSearchNet takes the first paragraph, and the function's own
-name is masked in the document, so that it is found by what it does. The source is parsed, not imported; its version is
-pinned, since it decides the counts.
+A docstring's first sentence asks for its function. Pairs are made as CodeSearchNet's are (Husain et al. 2019,
+https://arxiv.org/abs/1909.09436, section 2.1): functions and methods with a docstring of three words and more,
+themselves of three lines and more without it; no tests, constructors or other special methods; of near-duplicate
+functions the first. Where two functions share a sentence, each asks for its own. Two things differ: the query is one
+sentence where CodeSearchNet takes the first paragraph, and the function's own name is masked in the document, so that
+it is found by what it does. The source is parsed, not imported.
+
+FOLDER becomes a collection in BEIR format, with the licence of the source. This is how
+`bench/collections/embedded/coir/embedded-functions` was made.
 """
 
 import ast
+import json
 import re
+import sys
 import textwrap
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import distribution
 from itertools import chain
 from pathlib import Path
-
-from bench.collections.collection import Collection, check_counts
-from bench.collections.texts import hash_texts
-from bench.errors import BenchError
-from bench.task import Counts, Task
 
 PACKAGE, VERSION = "networkx", "3.6.1"
 MASK = "function"
@@ -29,7 +29,6 @@ MASK = "function"
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 # A full stop ends a sentence where white space follows, save after these.
 _SENTENCE = re.compile(r".+?(?<!\be\.g)(?<!\bi\.e)(?<!\bcf)(?<!\bvs)(?<!\bal)[.!?](?=\s|$)")
-_INSTALL = f"Install it: pip install {PACKAGE}=={VERSION}"
 _MIN_WORDS, _MIN_LINES, _MIN_TOKENS = 3, 3, 10
 _SAME_SET, _SAME_COUNTS = 0.8, 0.7
 
@@ -43,50 +42,32 @@ class Pair:
     code: str
 
 
-def load_functions(task: Task) -> Collection:
-    """Build the pairs from the installed source.
-
-    Raises:
-        BenchError: where the package is missing or another version, or the counts differ.
-    """
-    pairs = read_pairs(_source())
-    texts = {pair.name: pair.code for pair in pairs}
-    source = f"source of {PACKAGE} {VERSION}"
-    check_counts(task, Counts(len(texts), len(pairs), len(pairs)), source)
-    queries = {pair.name: pair.query for pair in pairs}
-    return Collection(task, queries, {name: {name: 1} for name in queries}, HeldDocuments(texts), source)
+def main() -> None:
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m tests.scripts.functions_sample FOLDER")
+    installed = distribution(PACKAGE)
+    if installed.version != VERSION:
+        sys.exit(f"The sample is made of {PACKAGE} {VERSION}, installed is {installed.version}.")
+    write_sample(read_pairs(Path(str(installed.locate_file(PACKAGE)))), Path(sys.argv[1]))
+    (licence,) = (path for path in installed.files or () if path.name == "LICENSE.txt")
+    (Path(sys.argv[1]) / "LICENSE.txt").write_text(licence.read_text(), encoding="utf-8")
 
 
-class HeldDocuments:
-    """Documents in memory; see `bench.collections.collection.Documents`."""
+def write_sample(pairs: Sequence[Pair], folder: Path) -> None:
+    """Write the pairs as a collection in BEIR format; a pair's two halves share its name as their id."""
+    (folder / "qrels").mkdir(parents=True, exist_ok=True)
+    _write_lines(folder / "corpus.jsonl", ({"_id": pair.name, "text": pair.code} for pair in pairs))
+    _write_lines(folder / "queries.jsonl", ({"_id": pair.name, "text": pair.query} for pair in pairs))
+    rows = [f"{pair.name}\t{pair.name}\t1\n" for pair in pairs]
+    (folder / "qrels" / "test.tsv").write_text("".join(["query-id\tcorpus-id\tscore\n", *rows]), encoding="utf-8")
 
-    def __init__(self, texts: dict[str, str]) -> None:
-        self._texts = texts
 
-    def __len__(self) -> int:
-        return len(self._texts)
-
-    def __iter__(self) -> Iterator[tuple[str, str]]:
-        yield from self._texts.items()
-
-    def texts(self, ids: Sequence[str]) -> dict[str, str]:
-        """The texts of the ids that are there."""
-        return {document_id: self._texts[document_id] for document_id in ids if document_id in self._texts}
-
-    def lacking(self, ids: Sequence[str]) -> list[str]:
-        """Those of the ids that are not there."""
-        return [document_id for document_id in ids if document_id not in self._texts]
-
-    def texts_hash(self) -> str:
-        """Hash of every id and text."""
-        return hash_texts(self)
-
-    def close(self) -> None:
-        """Nothing to do."""
+def _write_lines(path: Path, rows: Iterator[Mapping[str, str]]) -> None:
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
 
 
 def read_pairs(package: Path) -> list[Pair]:
-    """The pairs of a package's folder, by file and line; what is left out stands in the module's docstring."""
+    """The pairs of a package's folder, by file and line; the module's docstring says what is left out."""
     pairs: dict[str, Pair] = {}
     for path in sorted(package.rglob("*.py")):
         parts = path.relative_to(package.parent).with_suffix("").parts
@@ -110,19 +91,6 @@ def first_sentence(docstring: str) -> str:
 
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
-
-
-def _source() -> Path:
-    """The folder of the installed package, found without importing it."""
-    try:
-        installed = distribution(PACKAGE)
-    except PackageNotFoundError as error:
-        raise BenchError(f"The embedded CoIR task is made of {PACKAGE} {VERSION}. {_INSTALL}") from error
-    if installed.version != VERSION:
-        raise BenchError(
-            f"The embedded CoIR task is made of {PACKAGE} {VERSION}, installed is {installed.version}. {_INSTALL}"
-        )
-    return Path(str(installed.locate_file(PACKAGE)))
 
 
 def _functions(tree: ast.Module | ast.ClassDef, prefix: str) -> Iterator[tuple[str, _Function]]:
@@ -178,3 +146,7 @@ def _alike(one: Counter[str], other: Counter[str]) -> bool:
         return False
     common = (one & other).total()
     return common >= _SAME_COUNTS * (one.total() + other.total() - common)
+
+
+if __name__ == "__main__":
+    main()
