@@ -21,11 +21,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from reranker import command
+from reranker import checkpoint, command
 from reranker.device import choose_device
 from reranker.errors import RerankerError
 from reranker.rerank import Reranker
-from reranker.saving import write_tensors
 from reranker.tokens import Block, Prompt
 from reranker.train import dev, progress
 from reranker.train import recipe as recipes
@@ -33,6 +32,7 @@ from reranker.train.collection import Collection, Example
 from reranker.train.losses import Embeddings, Lesson, total_loss
 from reranker.train.progress import Progress
 from reranker.train.recipe import Recipe, Stage
+from reranker.train.saving import write_tensors
 from reranker.train.static import distil
 from reranker.train.teacher import Teacher
 from reranker.train.trainable import Trainable
@@ -219,7 +219,7 @@ class Training:
                 if lesson is not None:
                     wanted.append(torch.cat((lesson.documents, lesson.query.repeat(2, 1))))  # [N + 2, D]
         self.model.projector = projector
-        self.trainable.begin_projector(torch.cat(states), torch.cat(wanted) if wanted else None)
+        self.trainable.init_projector(torch.cat(states), torch.cat(wanted) if wanted else None)
 
     def _measure(self) -> None:
         """nDCG@10 on the dev lists, in BM25's order and shuffled; the best weights are kept by the first of them.
@@ -311,6 +311,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def work() -> int:
         recipe = recipes.read(options.recipe)
+        checkpoint.refuse_adapter(options.output)
         if recipe.words:
             done = distil.run(recipe, recipe.words, options.data, options.output, _say)
         else:

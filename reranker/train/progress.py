@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
-from reranker.saving import write_json
 from reranker.train import dev
 from reranker.train import recipe as recipes
 from reranker.train.collection import Collection, RankedList
 from reranker.train.recipe import Recipe
+from reranker.train.saving import write_json
 
 CARD = "card.json"
 

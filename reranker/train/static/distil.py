@@ -18,17 +18,16 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
-from reranker import adapter, checkpoint
 from reranker.errors import RerankerError
 from reranker.prompt import Markers
 from reranker.rerank import Reranker
-from reranker.saving import write_checkpoint
 from reranker.train import dev, progress
 from reranker.train import recipe as recipes
 from reranker.train.collection import Collection, RankedList
 from reranker.train.losses import list_loss
 from reranker.train.progress import Progress
 from reranker.train.recipe import Fit, Recipe
+from reranker.train.saving import write_checkpoint
 from reranker.train.static import compile
 from reranker.train.static.vectors import Words, scores
 from reranker.train.static.wordpiece import CONTINUES, random_texts, uncased
@@ -149,11 +148,11 @@ class _Record:
             tensors = compile.weights(words, prior, tokenizer, Markers())
         config = {**compile.config(words), "max_doc_length": self._recipe.max_doc_length}
         halves = {name: tensor.half() for name, tensor in tensors.items()}
-        write_checkpoint(last, config, checkpoint.WEIGHTS, halves, tokenizer)
+        write_checkpoint(last, config, halves, tokenizer)
         figures = dev.measure(Reranker.from_pretrained(last, device="cpu"), self._dev, self._recipe.dev_doc_length)
         self.say(f"step {self.progress.step}: {dev.shown(figures)}")
         if self.progress.measured(figures):
-            write_checkpoint(self._output, config, checkpoint.WEIGHTS, halves, tokenizer)
+            write_checkpoint(self._output, config, halves, tokenizer)
         shutil.rmtree(last)
         trained = words.vectors.numel() + words.weights.numel()
         progress.write(
@@ -178,7 +177,7 @@ def run(recipe: Recipe, settings: Fit, data: Path, output: Path, say: Callable[[
     torch.manual_seed(recipe.seed)
     record = _Record(recipe, data, output, say)
     teacher = Teacher(recipe.teacher)
-    _check(recipe, settings, record.collections, teacher, output)
+    _check(recipe, settings, record.collections, teacher)
     tokenizer = uncased(teacher.vocabulary, Markers())
     made = random_texts(tokenizer, settings.random_texts, recipe.seed)
     found = (text for one in record.collections.values() for text in one.passages() if text.strip())
@@ -204,12 +203,10 @@ def run(recipe: Recipe, settings: Fit, data: Path, output: Path, say: Callable[[
     return record.progress
 
 
-def _check(recipe: Recipe, settings: Fit, collections: dict[str, Collection], teacher: Teacher, output: Path) -> None:
+def _check(recipe: Recipe, settings: Fit, collections: dict[str, Collection], teacher: Teacher) -> None:
     for name, collection in collections.items():
         if not collection.train_queries:
             raise RerankerError(f"{name} has no more than {recipe.dev_queries} queries, which dev_queries keeps all")
-    if (output / adapter.FILE).exists():
-        raise RerankerError(f"{output} holds a checkpoint of another kind: give another --output, or remove the folder")
     if settings.width > min(compile.WIDEST, teacher.width):
         raise RerankerError(
             f"words are at most {compile.WIDEST} wide, and no wider than the teacher's embeddings, which are "
