@@ -68,12 +68,12 @@ class Trainable:
             from reranker.train import smollm2
         markers = smollm2.MARKERS
         config = smollm2.config(layers) | {"document_marker": markers.document, "query_marker": markers.query}
-        hidden = config["hidden_size"]
+        hidden, backbone = config["hidden_size"], smollm2.backbone(layers)
         projector = nn.Sequential(
             nn.Linear(hidden, _WIDTH, bias=False), nn.ReLU(), nn.Linear(_WIDTH, _WIDTH, bias=False)
         )
         tokenizer = smollm2.tokenizer()
-        model = ListModel(smollm2.backbone(layers), projector)
+        model = ListModel(backbone, projector)
         return cls(model, PromptTokens(tokenizer, markers), config, rank, tokenizer)
 
     @classmethod

@@ -246,11 +246,11 @@ def test_what_cannot_be_done_is_said_before_anything_is_written(
 def test_a_teacher_trusts_an_order_only_where_there_is_one() -> None:
     example = Example("what raises the tides", ("a", "b", "c"), ("The Moon.", "Two eggs.", "The Sun."), 0, True)
     teacher = Teacher(MINILM)
-    plain, joined = teacher.lesson(example, 0.0), teacher.lesson(example, 0.5)
+    plain, joined = teacher.targets(example, 0.0), teacher.targets(example, 0.5)
     torch.testing.assert_close(plain.scores, plain.documents @ plain.query)
     assert plain.scores.argmin() == 1
     torch.testing.assert_close(joined.scores, plain.scores - 0.5 * torch.tensor([0, math.log(2), math.log(3)]))
-    shuffled = teacher.lesson(replace(example, ordered=False), 0.5)
+    shuffled = teacher.targets(replace(example, ordered=False), 0.5)
     torch.testing.assert_close(shuffled.scores, plain.scores)
 
 
