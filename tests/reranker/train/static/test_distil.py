@@ -119,7 +119,7 @@ def test_texts_without_any_token_are_passed_over(write: Write, training_folder: 
         ({"max_doc_length": 0}, "words need a teacher and a max_doc_length"),
         ({"stages": [{"lists": 4}]}, "it needs either stages or words"),
         ({"words": {"depth": 3}}, "depth"),
-        ({"words": {"width": 200}}, r"words\.width=200 is too large: at most min\(192, teacher width 24\)"),
+        ({"words": {"width": 200}}, "words.width=200 is too large: at most min(192, teacher width 24)"),
         ({"collections": {"nowhere": 1.0}}, "has no qrels/train.tsv"),
         ({"dev_queries": 99}, "dev_queries=99 leaves no training query"),
     ],
