@@ -1,11 +1,8 @@
-"""Where weights come from: a folder, a repository of the Hugging Face hub or of its local cache, or this package.
+"""Find and read a checkpoint: a folder, a repository on the Hugging Face hub or in its local cache, or `embedded`.
 
-A checkpoint is the released model's own file format: `config.json`, `tokenizer.json`, `tokenizer_config.json`, and
-weights in safetensors, whole or in shards. Its config decides the backbone, so that full attention (v3) and sliding
-layers (v3.5) both load. No code of a checkpoint is ever run, and nothing is unpickled.
-
-A folder whose config names a `backbone` holds an adapter (`reranker.adapter`): its tokenizer, and the weights that it
-is joined with, come from another installed package (`reranker.backbone`).
+The format is the released model's: `config.json`, `tokenizer.json`, `tokenizer_config.json`, and weights in
+safetensors, in one file or in shards. The config decides the backbone, so that full attention (v3) and sliding layers
+(v3.5) both load. No code of a checkpoint is ever run, and nothing is unpickled.
 """
 
 import hashlib
@@ -23,28 +20,27 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
-from reranker import adapter, declared, hub, identity
-from reranker.backbone import Backbone
+from reranker import declared, hub, identity
 from reranker.errors import CheckpointError
 from reranker.model import ListModel
 from reranker.prompt import PROMPT_VERSION, Markers
 
 CONFIG, TOKENIZER, TOKENIZER_CONFIG = "config.json", "tokenizer.json", "tokenizer_config.json"
+TOKENIZER_FILES = (TOKENIZER, TOKENIZER_CONFIG)
 WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
-FOREIGN_ADAPTER = "adapter_model.safetensors"
 EMBEDDED = "embedded"
 INCOMING = ".incoming"
-"""A folder within a checkpoint's: files of a newer checkpoint, complete, on the way to their places."""
+"""Subfolder of a checkpoint with the complete files of a newer one, which are being moved to their own paths."""
 _PROJECTOR = ("projector.0.weight", "projector.2.weight")
 _PRECISIONS = ("F32", "F16", "BF16", "F64")
-_NO_BLOCKS = 1 << 30  # tokens that a prompt may hold where no file says how many
+_NO_BLOCKS = 1 << 30  # maximum prompt tokens where no file gives a number
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The files of one checkpoint, found and parsed; the weights are not read yet."""
+    """The files of one checkpoint, found and parsed; the weights are not read yet. `capacity` is in prompt tokens."""
 
     folder: Path
     config: dict[str, Any]
@@ -52,16 +48,16 @@ class Checkpoint:
     capacity: int
 
     def file(self, name: str) -> Path:
-        """One of its files.
+        """The path of one of its files.
 
         Raises:
-            CheckpointError: there is no such file.
+            CheckpointError: it does not exist.
         """
         return _file(self.folder, name)
 
     @property
     def markers(self) -> Markers:
-        """The marker tokens: those of the config's `document_marker` and `query_marker`, else those of v3."""
+        """The marker tokens: the config's `document_marker` and `query_marker`, by default those of v3."""
         default = Markers()
         return Markers(
             self.config.get("document_marker") or default.document, self.config.get("query_marker") or default.query
@@ -69,24 +65,15 @@ class Checkpoint:
 
     @property
     def longest_document(self) -> int | None:
-        """Tokens of a document that the model was made for, where its config says so; what goes beyond is cut."""
+        """Maximum tokens of a document by the config, or None; longer documents are truncated."""
         return self.config.get("max_doc_length")
 
-    @property
-    def backbone(self) -> Backbone | None:
-        """The file in another package that an adapter belongs to; None for a whole checkpoint."""
-        described = self.config.get("backbone")
-        return Backbone(**described) if described else None
-
-    @property
-    def tokenizer_files(self) -> tuple[str, ...]:
-        """Those of the folder's files that belong to the tokenizer."""
-        return (TOKENIZER_CONFIG,) if self.backbone else (TOKENIZER, TOKENIZER_CONFIG)
-
     def tokenizer(self) -> Tokenizer:
-        """The tokenizer of `tokenizer.json`, or of the backbone."""
-        if self.backbone:
-            return self.backbone.tokenizer()
+        """The tokenizer of `tokenizer.json`.
+
+        Raises:
+            CheckpointError: the file is damaged, or has a token id outside the vocabulary.
+        """
         path = _file(self.folder, TOKENIZER)
         content, highest = declared.tokenizer(path)
         if highest >= self.config["vocab_size"]:
@@ -107,19 +94,17 @@ class Checkpoint:
         """
         backbone = self._backbone(device)
         expected = {name: tuple(tensor.shape) for name, tensor in backbone.state_dict().items()}
-        if not self.backbone:
-            _compare(expected, self._shapes(), self.folder)  # before any weight is read
-        tensors = self._tensors(device, dtype)
+        _compare(expected, self._shapes(), self.folder)  # before any weight is read
+        tensors = dict(self.stored(device, dtype))
         projector = _projector(tensors, self.folder)
-        _compare(expected, {name: tuple(tensor.shape) for name, tensor in tensors.items()}, self.folder)
         backbone.load_state_dict(tensors, assign=True)
         return ListModel(backbone, projector).eval()
 
     def _backbone(self, device: torch.device) -> Any:
-        """The backbone without weights: they would only be initialised to be thrown away.
+        """The backbone without weights: initialising them would be wasted.
 
-        transformers' own attention is used by the plain way of `reranker.speed.measure` alone; it is chosen here, since
-        a config could name one to be fetched and run.
+        The attention implementation is set here, since a config could name one to be fetched and run. Only
+        `reranker.speed.baseline` uses it.
         """
         where = self.folder / CONFIG
         try:
@@ -130,7 +115,7 @@ class Checkpoint:
                 raise CheckpointError(f"{where}: num_key_value_heads does not divide num_attention_heads")
             with torch.device("meta"):
                 backbone = AutoModel.from_config(config)  # type: ignore[no-untyped-call]
-            # The rotary frequencies are computed, not stored, so they must be made where numbers are real.
+            # The rotary frequencies are computed, not stored, so they cannot stay on the meta device.
             backbone.rotary_emb = type(backbone.rotary_emb)(config).to(device)
         except (StrictDataclassError, TypeError, ValueError, KeyError, ArithmeticError) as error:
             raise CheckpointError(f"{where} is not a usable configuration: {error}") from error
@@ -138,26 +123,15 @@ class Checkpoint:
             raise CheckpointError(f"{where} gives rotary frequencies that are not finite numbers")
         return backbone
 
-    def _tensors(self, device: torch.device, dtype: torch.dtype) -> dict[str, Tensor]:
-        """Each tensor of backbone and projector under the backbone's name for it."""
-        if not self.backbone:
-            return dict(self.stored(device, dtype))
-        own = dict(self.stored())
-        try:
-            tensors = adapter.join(self.backbone.tensors(declared.architecture(self.config)), own)
-        except (KeyError, IndexError, RuntimeError) as error:
-            raise CheckpointError(f"{self.weights[0]} does not fit the backbone of its config.json: {error}") from error
-        return {name: tensor.to(device, dtype) for name, tensor in tensors.items()}
-
     def _shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shape of each tensor of the backbone, from the heads of the files."""
+        """The shape of each tensor of the backbone, from the files' headers."""
         shapes = {name: tuple(file.get_slice(key).get_shape()) for name, key, file in self._entries()}
         return {name: shape for name, shape in shapes.items() if name not in _PROJECTOR}
 
     def stored(
         self, device: torch.device | None = None, dtype: torch.dtype | None = None
     ) -> Iterator[tuple[str, Tensor]]:
-        """Each tensor of the files; None keeps their own precision. The unused language model head is left out."""
+        """Each tensor by the backbone's name for it; None keeps the stored precision. Skips the unused LM head."""
         for name, key, file in self._entries():
             yield name, file.get_tensor(key).to(device, dtype)
 
@@ -165,7 +139,7 @@ class Checkpoint:
         """Each tensor's name for the backbone, its name in the file, and the open file.
 
         Raises:
-            CheckpointError: a file cannot be read, or holds what is no weight, or what another holds as well.
+            CheckpointError: a file cannot be read, or contains a tensor of another precision or a duplicate.
         """
         known = set()
         for path in self.weights:
@@ -178,7 +152,7 @@ class Checkpoint:
                         if name in known:
                             raise CheckpointError(f"{path} has the tensor {name} a second time")
                         known.add(name)
-                        if name not in adapter.INTEGERS and file.get_slice(key).get_dtype() not in _PRECISIONS:
+                        if file.get_slice(key).get_dtype() not in _PRECISIONS:
                             raise CheckpointError(
                                 f"{path}: {name} is not of a precision among {', '.join(_PRECISIONS)}"
                             )
@@ -187,14 +161,13 @@ class Checkpoint:
                 raise CheckpointError(f"{path} cannot be read, fetch it again: {error}") from error
 
     def fingerprint(self, dtype: torch.dtype) -> str:
-        """A sha256 in hex over all that scores depend on: files, precision, and the prompt's version.
+        """Sha256 in hex of all that scores depend on: files, precision, and the prompt's version.
 
-        Whole or in shards, equal weights give equal fingerprints.
+        The same weights have the same fingerprint in one file or in shards.
         """
         digest = hashlib.sha256(f"{PROMPT_VERSION} {dtype}".encode())
-        # A backbone and its tokenizer are one file, whose hash stands in the config.
         try:
-            for name in (CONFIG, *self.tokenizer_files):
+            for name in (CONFIG, *TOKENIZER_FILES):
                 digest.update(hashlib.sha256(self.file(name).read_bytes()).digest())
             digest.update(identity.weights(self.weights))
         except (SafetensorError, OSError) as error:
@@ -203,32 +176,40 @@ class Checkpoint:
 
 
 def find(name_or_folder: str | Path, revision: str | None = None) -> Checkpoint:
-    """The checkpoint in a folder, or of that name on the hub or in the hub's local cache; `embedded` is this package's.
+    """The checkpoint in a folder, or of that name on the hub or in its local cache; `embedded` is in this package.
 
     Raises:
-        CheckpointError: there is none, or files of it are missing or damaged.
+        CheckpointError: it does not exist, is an adapter, or its files are missing or damaged.
     """
     folder = Path(__file__).parent / EMBEDDED if name_or_folder == EMBEDDED else local_folder(name_or_folder)
     folder = folder or _from_hub(str(name_or_folder), revision)
+    refuse_adapter(folder)
     config = declared.config(_file(folder, CONFIG))
     capacity = declared.capacity(_file(folder, TOKENIZER_CONFIG), config.get("max_position_embeddings", _NO_BLOCKS))
-    if config.get("backbone"):
-        return Checkpoint(folder, config, (_file(folder, adapter.FILE),), capacity)
     _file(folder, TOKENIZER)
-    if (folder / FOREIGN_ADAPTER).is_file():
-        raise CheckpointError(
-            f"{folder} has an {FOREIGN_ADAPTER}: its weights are to be read with an adapter (PEFT), which is not done "
-            "here. Merge the adapter into the weights and use that checkpoint"
-        )
     return Checkpoint(folder, config, _weight_files(folder), capacity)
 
 
+def refuse_adapter(folder: Path) -> None:
+    """Refuse a folder with an adapter (LoRA): without it, the scores would be another model's.
+
+    Raises:
+        CheckpointError: the folder contains `adapter_model.safetensors` (peft) or `adapter.safetensors`.
+    """
+    for name in ("adapter_model.safetensors", "adapter.safetensors"):
+        if (folder / name).is_file():
+            raise CheckpointError(
+                f"{folder} contains an adapter, {name}, which is not supported. Merge the adapter into its base model "
+                "(merge_and_unload in peft) and use that checkpoint, or remove the file"
+            )
+
+
 def local_folder(name: str | Path) -> Path | None:
-    """The folder of that name, or None where there is none."""
+    """The folder of that name, or None."""
     try:
         folder = Path(name).expanduser()
         return folder if folder.is_dir() else None
-    except (OSError, RuntimeError):  # a name too long for a file, or a home folder of nobody
+    except (OSError, RuntimeError):  # a name too long for a file, or the home folder of an unknown user
         return None
 
 
@@ -270,7 +251,7 @@ def _weight_files(folder: Path) -> tuple[Path, ...]:
 
 
 def _shard(folder: Path, name: str) -> Path:
-    """A file that the index names. It may be a link into the hub's store of files, but to no other place."""
+    """A file that the index names. It may be a link into the hub's store of files, but nowhere else."""
     path = _file(folder, name)
     places = [folder.resolve()]
     if folder.parent.name == "snapshots":
@@ -281,7 +262,7 @@ def _shard(folder: Path, name: str) -> Path:
 
 
 def _projector(tensors: dict[str, Tensor], folder: Path) -> nn.Sequential:
-    """Take the projector's two matrices out of `tensors`; their shapes are the file's own."""
+    """Remove the projector's two matrices from `tensors` and build the projector with their shapes."""
     missing = [name for name in _PROJECTOR if name not in tensors]
     if missing:
         raise CheckpointError(f"{folder} lacks {', '.join(missing)}: it is not a checkpoint of this kind of reranker")
@@ -297,7 +278,7 @@ def _projector(tensors: dict[str, Tensor], folder: Path) -> nn.Sequential:
 
 
 def _compare(expected: dict[str, tuple[int, ...]], found: dict[str, tuple[int, ...]], folder: Path) -> None:
-    """Name every tensor that is missing, unknown or of another shape than the config asks for."""
+    """Raise an error that names the tensors that are missing, unknown or of another shape than the config's."""
     faults = [f"{name} is missing" for name in expected if name not in found]
     faults += [f"{name} is unknown" for name in found if name not in expected]
     faults += [

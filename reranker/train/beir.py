@@ -1,6 +1,6 @@
-"""Reads the files of a collection in BEIR format, plain or gzipped; anything malformed is an error with file and line.
+"""Read the files of a collection in BEIR format, plain or gzipped; malformed content is an error with file and line.
 
-The rules are those of the harness, which `reranker` does not import.
+The rules are those of `bench.collections.beir_folder`, which `reranker` may not import.
 """
 
 import gzip

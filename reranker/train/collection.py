@@ -3,8 +3,8 @@
 A collection is a folder with `corpus.jsonl[.gz]`, `queries.jsonl[.gz]` and `qrels/<split>.tsv`. Queries of every other
 split than `train` are left out, and so are documents that were judged for those alone.
 
-The query of a list is one of the collection's own, or a sentence of a document that stands behind the document's
-beginning: such a sentence belongs to its document, and gives lists without end where judged queries are few.
+The query of a list is one of the collection's queries, or a sentence from a document, taken after its beginning: its
+document is relevant to it, which gives any number of lists where judged queries are few.
 """
 
 import hashlib
@@ -26,19 +26,19 @@ from reranker.errors import RerankerError
 from reranker.train import beir
 
 TRAIN = "train"
-CANDIDATES = 100  # BM25's documents that hard negatives are taken from
+CANDIDATES = 100  # BM25's best documents, from which hard negatives are drawn
 _SENTENCE_ENDS = re.compile(r"(?<=[.!?])\s+")
 _SENTENCE_WORDS = range(5, 26)
-_BEGINNING = 40  # words of a document that no sentence is taken from: what the model reads of it
-_STRETCH, _STRETCHES = 32, 5  # words of a passage, and how many are made of one document at most
-_TRIES = 20  # documents that are looked at for a sentence before the collection's own queries are taken instead
+_BEGINNING = 40  # words at a document's start from which no sentence is taken: what the model reads of it
+_STRETCH, _STRETCHES = 32, 5  # words of a passage, and passages of one document at most
+_TRIES = 20  # documents searched for a sentence before falling back to the collection's queries
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One training list; `positive` is the relevant document's place.
+    """One training example: a list of which `positive` is the index of the relevant document.
 
-    `ids` name the documents within their collection; `ordered` says whether they stand in BM25's order.
+    `ids` are the documents' ids in their collection; `ordered` says whether they are in BM25's order.
     """
 
     query: str
@@ -50,10 +50,10 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """What lists are made of: shares between 0 and 1.
+    """The composition of lists, in shares from 0 to 1.
 
-    `hard` of the negatives come from BM25's candidates, the others from anywhere; `sentences` of the queries are
-    sentences of documents; `ordered` of the other queries' lists stand in BM25's order, the rest is shuffled.
+    `hard`: negatives from BM25's candidates, not from the whole corpus; `sentences`: queries that are sentences of
+    documents; `ordered`: lists of the other queries that are in BM25's order, not shuffled.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -66,7 +66,7 @@ class Mix:
 
 @dataclass(frozen=True, slots=True)
 class RankedList:
-    """BM25's candidates in its order, and the grades of the judged among all documents."""
+    """BM25's candidates in its order, and the grades of all judged documents."""
 
     name: str
     query: str
@@ -76,13 +76,13 @@ class RankedList:
 
 
 class Collection:
-    """A collection's training part, indexed for mining."""
+    """The training split of a collection, indexed by BM25."""
 
     def __init__(self, folder: Path, dev_queries: int = 0) -> None:
-        """Read a folder in BEIR format; `dev_queries` of its training queries, chosen by hash, are kept for measuring.
+        """Read a folder in BEIR format; hold out `dev_queries` of its training queries, chosen by hash.
 
         Raises:
-            RerankerError: a file is missing or cannot be read, or nothing is left to train on.
+            RerankerError: a file is missing or malformed, or no query is left to train on.
         """
         self.folder = folder
         judged = {split: beir.judgements(path) for split, path in beir.splits(folder).items()}
@@ -91,7 +91,7 @@ class Collection:
         train = judged.pop(TRAIN)
         others = [grades for split in judged.values() for grades in split.items()]
         held_queries = {query for query, _ in others}
-        # Documents judged for a query that is trained on may be seen, whoever else judged them.
+        # Documents judged for a training query may be seen, even if they are also judged in another split.
         seen = {document for query, grades in train.items() if query not in held_queries for document in grades}
         held = {document for _, grades in others for document in grades} - seen
         corpus = {number: f"{title} {text}".strip() for number, title, text in beir.texts(folder, "corpus")}
@@ -112,7 +112,7 @@ class Collection:
         self._index.index(self._tokens(list(self.documents.values())), show_progress=False)
 
     def example(self, number: int, seed: int, mix: Mix) -> Example:
-        """The training list of that number: the same one for the same seed and mix."""
+        """The training example of that number, determined by number, seed and mix."""
         source = random.Random(f"{seed} {self.folder.name} {number}")
         sentence = source.random() < mix.sentences
         query, relevant, positive = self._drawn(source, sentence)
@@ -125,7 +125,7 @@ class Collection:
                 chosen.add(other)
         order = sorted(chosen)
         source.shuffle(order)
-        # BM25 finds a sentence's own document first: in its order there would be nothing to learn but that.
+        # BM25 ranks a sentence's own document first: in its order the model would learn only to pick the first.
         ordered = source.random() < mix.ordered and not sentence
         if ordered:
             scores = self._scores(query)
@@ -134,17 +134,17 @@ class Collection:
         return Example(query, tuple(order), texts, order.index(positive), ordered)
 
     def dev(self, depth: int) -> list[RankedList]:
-        """The lists of the queries kept for measuring."""
+        """The lists of the held-out queries."""
         return [self.ranked(query, depth) for query in self.dev_queries]
 
     def ranked(self, query: str, depth: int) -> RankedList:
-        """BM25's list for one of the queries."""
+        """BM25's list for one query, by its id."""
         ids = tuple(self.candidates(self.queries[query], depth))
         texts = tuple(self.documents[document] for document in ids)
         return RankedList(f"{self.folder.name} {query}", self.queries[query], ids, texts, self.judgements[query])
 
     def passages(self) -> Iterator[str]:
-        """The training queries, the documents, and what follows a document's beginning in stretches of its length."""
+        """The training queries, the documents, and passages of each document after its first 32 words."""
         yield from (self.queries[query] for query in self.train_queries)
         for text in self.documents.values():
             yield text
@@ -155,7 +155,7 @@ class Collection:
                     yield " ".join(stretch)
 
     def candidates(self, query: str, depth: int) -> list[str]:
-        """BM25's best documents that share a word with the query, the best first; equal scores in corpus order."""
+        """BM25's best documents with a score above 0, best first; ties in corpus order."""
         scores = self._scores(query)
         best = np.argsort(-scores, kind="stable")[:depth]
         return [self._ids[number] for number in best if scores[number] > 0]
@@ -187,7 +187,7 @@ class Collection:
 
 
 def _sentences(text: str) -> list[str]:
-    """Sentences of a usual length that begin behind the document's beginning."""
+    """Sentences of 5 to 25 words that start after the document's beginning."""
     words, found = 0, []
     for sentence in _SENTENCE_ENDS.split(text):
         length = len(sentence.split())

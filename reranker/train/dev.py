@@ -1,4 +1,4 @@
-"""What a training is judged by on the way: nDCG@10 on queries that it does not train on."""
+"""Validation during training: nDCG@10 on held-out queries."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from reranker.train.collection import RankedList
 
 
 def measure(reranker: Reranker, lists: Sequence[RankedList], max_doc_length: int) -> dict[str, float]:
-    """nDCG@10 of the reranked lists, by the order in which it was given them: BM25's, and a shuffled one."""
+    """nDCG@10 of the reranked lists, by the order of the candidates: BM25's ("first stage") and "shuffled"."""
     figures = {}
     for order, given in (("first stage", lists), ("shuffled", [_shuffled(one) for one in lists])):
         scores = reranker.score([(one.query, one.documents) for one in given], max_doc_length=max_doc_length)
@@ -20,12 +20,12 @@ def measure(reranker: Reranker, lists: Sequence[RankedList], max_doc_length: int
 
 
 def shown(figures: Mapping[str, float]) -> str:
-    """The figures in a line."""
+    """The figures as one line of text."""
     return f"dev nDCG@10 {100 * figures['first stage']:.2f} in BM25's order, {100 * figures['shuffled']:.2f} shuffled"
 
 
 def first_stage(lists: Sequence[RankedList]) -> float:
-    """nDCG@10 of the lists as BM25 gave them."""
+    """nDCG@10 of BM25's lists."""
     return _ndcg(lists, [[-float(place) for place in range(len(one.ids))] for one in lists])
 
 

@@ -1,7 +1,7 @@
 """`python -m reranker.train RECIPE`: train a reranker by a recipe, from collections in BEIR format.
 
-The output folder is a checkpoint that holds the best weights so far by dev nDCG@10, with a training card, `card.json`.
-A training that was killed goes on from its last saved step when the same command is given again.
+The output folder is a checkpoint with the best weights so far by dev nDCG@10, and a training card, `card.json`. To
+resume an interrupted training from its last saved step, run the same command again.
 """
 
 import argparse
@@ -21,32 +21,32 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from reranker import command
+from reranker import checkpoint, command
 from reranker.device import choose_device
 from reranker.errors import RerankerError
 from reranker.rerank import Reranker
-from reranker.saving import write_tensors
 from reranker.tokens import Block, Prompt
 from reranker.train import dev, progress
 from reranker.train import recipe as recipes
 from reranker.train.collection import Collection, Example
-from reranker.train.losses import Embeddings, Lesson, total_loss
+from reranker.train.losses import Embeddings, Targets, total_loss
 from reranker.train.progress import Progress
 from reranker.train.recipe import Recipe, Stage
+from reranker.train.saving import write_tensors
 from reranker.train.static import distil
 from reranker.train.teacher import Teacher
 from reranker.train.trainable import Trainable
 
 STATE = "state.safetensors"
-_STARTING_LISTS = 200  # lists whose states the projector is started from
-_DROPPED = 0.15  # share of words that an augmented copy of a document lacks
-_NO_BLOCKS = 1 << 30  # tokens that a prompt may hold while the weights are measured: a dev list is never cut
-_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # the numbers of glibc's malloc.h
+_INIT_LISTS = 200  # lists whose hidden states initialise the projector
+_DROPPED = 0.15  # share of words dropped from an augmented copy of a document
+_NO_BLOCKS = 1 << 30  # maximum prompt tokens on the dev lists: they are never split into blocks
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # constants of glibc's malloc.h
 
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """A training list ready for the model; `copy` is the prompt of its augmented documents, where that is wanted."""
+    """A training list with its prompt; `copy` is the prompt of its augmented documents, if the loss needs one."""
 
     example: Example
     prompt: Prompt
@@ -61,7 +61,7 @@ class Training:
     """One training, from a recipe, data and an output folder."""
 
     def __init__(self, recipe: Recipe, data: Path, output: Path, device: torch.device) -> None:
-        """Read the data and load the model; weights and progress are those of the output folder, if it has any."""
+        """Read the data and load the model; resume from the output folder if it contains a saved state."""
         self.recipe, self.output, self.device = recipe, output, device
         self.collections = {name: Collection(data / name, recipe.dev_queries) for name in recipe.collections}
         torch.manual_seed(recipe.seed)
@@ -84,10 +84,10 @@ class Training:
         if (output / STATE).is_file():
             self._resume()
         elif recipe.base == recipes.SMOLLM2:
-            self._begin_projector()
+            self._init_projector()
 
     def run(self) -> Progress:
-        """Train to the recipe's end."""
+        """Train to the end of the recipe."""
         started = time.perf_counter() - self.progress.seconds
         if not self.progress.dev:
             self._measure()
@@ -105,7 +105,7 @@ class Training:
         return self.progress
 
     def _step(self, step: int) -> dict[str, float]:
-        """One step of the optimiser; gives the mean of each term."""
+        """Take one optimiser step; returns the mean of each loss term."""
         stage, within, number = self._place(step)
         rates = _rate(within / stage.steps)
         for group, highest in zip(
@@ -139,7 +139,7 @@ class Training:
         raise AssertionError("a step beyond the recipe's end")
 
     def _examples(self, stage: Stage, done: float, number: int) -> Iterator[Example]:
-        """A step's lists; they depend on their number alone."""
+        """A step's lists; each depends on its number alone, so that a resumed training draws the same ones."""
         hard = stage.hard_at_first + (stage.mix.hard - stage.hard_at_first) * min(2 * done, 1.0)
         mix = replace(stage.mix, hard=hard)
         names, weights = zip(*self.recipe.collections.items(), strict=True)
@@ -148,7 +148,7 @@ class Training:
             yield self.collections[name].example(each, self.recipe.seed, mix)
 
     def _packs(self, examples: Sequence[Example], stage: Stage) -> Iterator[list[_Item]]:
-        """The lists with their prompts, as many together as fit in a pass."""
+        """The lists with their prompts, packed into forward passes of at most `tokens_per_pass`."""
         pack: list[_Item] = []
         left = self.recipe.tokens_per_pass
         for example in examples:
@@ -171,7 +171,7 @@ class Training:
         return tokens.prompts([Block(cut, [known[text] for text in texts], None, mark_first_query=True)])[0]
 
     def _losses(self, pack: Sequence[_Item], stage: Stage) -> list[dict[str, Tensor]]:
-        """The terms of each list's loss."""
+        """The loss terms of each list."""
         read = iter(self._read([item.prompt for item in pack] + [item.copy for item in pack if item.copy]))
         lists = [next(read) for _ in pack]
         copies = [next(read)[:-2] if item.copy else None for item in pack]
@@ -184,14 +184,14 @@ class Training:
                     item.example.positive,
                     stage.weights,
                     stage.temperature,
-                    self._lesson(item.example, stage),
+                    self._targets(item.example, stage),
                     stage.teacher_temperature,
                 )
             )
         return found
 
     def _read(self, prompts: Sequence[Prompt]) -> list[Tensor]:
-        """The embeddings of each prompt: its documents', the first query's, the query's [N + 2, E]."""
+        """Embeddings of each prompt [N + 2, E]: of its documents, the first query, the query."""
         lengths = [int(prompt.markers[-1]) + 1 for prompt in prompts]
         ids = torch.cat([torch.from_numpy(p.ids[:length]) for p, length in zip(prompts, lengths, strict=True)])
         markers = []
@@ -201,28 +201,28 @@ class Training:
         read = self.model(ids.to(self.device), lengths, markers)
         return list(read.split([len(places) for places in markers]))
 
-    def _lesson(self, example: Example, stage: Stage) -> Lesson | None:
+    def _targets(self, example: Example, stage: Stage) -> Targets | None:
         if self.teacher is None or not (stage.weights.distil or stage.weights.imitate):
             return None
-        lesson = self.teacher.lesson(example, stage.prior)
-        return Lesson(*(part.to(self.device) for part in (lesson.documents, lesson.query, lesson.scores)))
+        targets = self.teacher.targets(example, stage.prior)
+        return Targets(*(part.to(self.device) for part in (targets.documents, targets.query, targets.scores)))
 
     @torch.no_grad()
-    def _begin_projector(self) -> None:
+    def _init_projector(self) -> None:
         stage = self.recipe.stages[0]
         states, wanted = [], []
         projector, self.model.projector = self.model.projector, nn.Identity()  # type: ignore[assignment]
-        for first in range(-_STARTING_LISTS, 0, stage.lists_per_step):
+        for first in range(-_INIT_LISTS, 0, stage.lists_per_step):
             for example in self._examples(stage, 0.0, first):
                 states.append(self._read([self._prompt(example.query, example.documents, stage)])[0])  # [N + 2, H]
-                lesson = self._lesson(example, stage)
-                if lesson is not None:
-                    wanted.append(torch.cat((lesson.documents, lesson.query.repeat(2, 1))))  # [N + 2, D]
+                targets = self._targets(example, stage)
+                if targets is not None:
+                    wanted.append(torch.cat((targets.documents, targets.query.repeat(2, 1))))  # [N + 2, D]
         self.model.projector = projector
-        self.trainable.begin_projector(torch.cat(states), torch.cat(wanted) if wanted else None)
+        self.trainable.init_projector(torch.cat(states), torch.cat(wanted) if wanted else None)
 
     def _measure(self) -> None:
-        """nDCG@10 on the dev lists, in BM25's order and shuffled; the best weights are kept by the first of them.
+        """Measure nDCG@10 on the dev lists in BM25's order and shuffled; save the weights if the former is the best.
 
         Candidates come in the first stage's order when the model is used.
         """
@@ -238,7 +238,7 @@ class Training:
         progress.write(self.output, self.recipe, self.progress, self.collections, self.dev, trained, self.device)
 
     def _save_state(self) -> None:
-        """All that the next step depends on, in one file, so that it is there whole or not at all."""
+        """Save everything that the next step depends on in one file, which is replaced atomically."""
         tensors = {f"weight.{name}": weight.detach() for name, weight in self.weights.items()}
         for name, weight in self.weights.items():
             for key, value in self.optimizer.state.get(weight, {}).items():
@@ -270,9 +270,9 @@ class Training:
 
 
 def keep_memory() -> None:
-    """Have the C library keep large blocks of memory, since every step asks for the same ones again.
+    """Have the C library keep freed large blocks of memory, since every step allocates the same ones again.
 
-    By default glibc hands them back to the kernel, which clears them anew: a third of a step's time on a CPU.
+    By default glibc returns them to the kernel, which zeroes them again: a third of a step's time on a CPU.
     """
     if sys.platform.startswith("linux"):
         library = ctypes.CDLL(None)
@@ -281,7 +281,7 @@ def keep_memory() -> None:
 
 
 def _rate(done: float) -> float:
-    """The share of the highest learning rate: up over the first tenth, then down to nothing."""
+    """Learning rate as a share of the highest: linear warm-up over the first tenth, then linear decay to 0."""
     return (done + 0.01) / 0.11 if done < 0.1 else (1 - done) / 0.9
 
 
@@ -290,7 +290,7 @@ def _identity(recipe: Recipe) -> str:
 
 
 def _augmented(text: str) -> str:
-    """The text without some of its words, always the same ones."""
+    """The text with some of its words dropped; deterministic."""
     source = random.Random(text)
     return " ".join(word for word in text.split() if source.random() >= _DROPPED)
 
@@ -311,6 +311,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def work() -> int:
         recipe = recipes.read(options.recipe)
+        checkpoint.refuse_adapter(options.output)
         if recipe.words:
             done = distil.run(recipe, recipe.words, options.data, options.output, _say)
         else:

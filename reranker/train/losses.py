@@ -1,8 +1,8 @@
 """The training objective of jina-reranker-v3 (arXiv 2509.25085v4, section 4.1), and the distillation of v3.5.
 
-Every loss is of one list and takes raw embeddings: s(a, b) is the cosine of two of them, and t the temperature. N
-documents stand in a list, d+ is the relevant one and the K = N - 1 others, d-, are its negatives; E is the width of an
-embedding. The whole is
+Every loss is of one list and takes raw embeddings: s(a, b) is the cosine of two of them, and t the temperature. A list
+has N documents: d+ is the relevant one and the K = N - 1 others, d-, are its negatives; E is the width of an embedding.
+The total is
 
     rank + .45 disperse + .85 dual + .85 similar (+ distil and imitate by their weights, 0 in the paper of v3).
 """
@@ -20,7 +20,7 @@ from reranker.bounds import Amount
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """How much each term counts beside the ranking loss; the defaults are the paper's (Table 5, stage 1)."""
+    """Weights of the terms added to the ranking loss; the defaults are the paper's (Table 5, stage 1)."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
@@ -33,10 +33,10 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class Embeddings:
-    """What the model gives for one list in training.
+    """The model's embeddings of one list in training.
 
-    `documents` [N, E]; `query` [E], read after the documents; `first_query` [E], read before them, at a marker that is
-    there in training alone; `copies` [N, E], the embeddings of an augmented copy of each document, or None.
+    `documents` [N, E]; `query` [E] after the documents; `first_query` [E] before them, at a marker that only training
+    adds; `copies` [N, E], the embeddings of an augmented copy of each document, or None.
     """
 
     documents: Tensor
@@ -46,8 +46,8 @@ class Embeddings:
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
-    """What a teacher says of one list: its embeddings of the documents [N, D] and the query [D], and its scores [N]."""
+class Targets:
+    """The teacher's outputs for one list: embeddings of the documents [N, D] and the query [D], and scores [N]."""
 
     documents: Tensor
     query: Tensor
@@ -112,10 +112,10 @@ def similar_loss(documents: Tensor, copies: Tensor, temperature: float) -> Tenso
     return cross_entropy(scores / temperature, places)
 
 
-def distil_loss(
+def score_distillation_loss(
     query: Tensor, documents: Tensor, teacher: Tensor, temperature: float, teacher_temperature: float
 ) -> Tensor:
-    """How far the list's distribution is from a teacher's: KL( softmax(teacher/t') || softmax(s(q,d)/t) ).
+    """Score distillation: KL( softmax(teacher/t') || softmax(s(q,d)/t) ).
 
     The ranking part of the distillation that jina-reranker-v3.5 was trained with (arXiv 2607.18152).
 
@@ -131,14 +131,14 @@ def distil_loss(
     return (torch.xlogy(wanted, wanted) - wanted * found).sum()
 
 
-def imitate_loss(read: Embeddings, lesson: Lesson) -> Tensor:
-    """How far the embeddings are from a teacher's: the mean of 1 - s(e, e') over the documents and over both queries.
+def embedding_distillation_loss(read: Embeddings, targets: Targets) -> Tensor:
+    """Embedding distillation: the mean of 1 - s(e, e') over the documents and over both queries, averaged.
 
-    The two means are averaged. The teacher's embeddings e' have zeros for the coordinates that they lack.
+    The teacher's embeddings e' are padded with zeros to the student's width.
     """
-    lacking = (0, read.query.shape[-1] - lesson.query.shape[-1])
-    documents = cosine_similarity(read.documents, pad(lesson.documents, lacking), dim=-1)  # [N]
-    queries = cosine_similarity(torch.stack([read.query, read.first_query]), pad(lesson.query, lacking), dim=-1)  # [2]
+    lacking = (0, read.query.shape[-1] - targets.query.shape[-1])
+    documents = cosine_similarity(read.documents, pad(targets.documents, lacking), dim=-1)  # [N]
+    queries = cosine_similarity(torch.stack([read.query, read.first_query]), pad(targets.query, lacking), dim=-1)  # [2]
     return 1 - (documents.mean() + queries.mean()) / 2
 
 
@@ -147,10 +147,10 @@ def total_loss(
     positive: int,
     weights: Weights,
     temperature: float,
-    lesson: Lesson | None = None,
+    targets: Targets | None = None,
     teacher_temperature: float = 0.05,
 ) -> dict[str, Tensor]:
-    """Every term of a list by its name, unweighted, and their weighted sum as "total"; terms of weight 0 are left out.
+    """All terms of a list by name, unweighted, and their weighted sum as "total"; terms of weight 0 are left out.
 
     The dual-matching loss is the ranking loss with the query read before the documents.
     """
@@ -161,9 +161,11 @@ def total_loss(
         terms["dual"] = rank_loss(read.first_query, read.documents, positive, temperature)
     if weights.similar and read.copies is not None:
         terms["similar"] = similar_loss(read.documents, read.copies, temperature)
-    if weights.distil and lesson is not None:
-        terms["distil"] = distil_loss(read.query, read.documents, lesson.scores, temperature, teacher_temperature)
-    if weights.imitate and lesson is not None:
-        terms["imitate"] = imitate_loss(read, lesson)
+    if weights.distil and targets is not None:
+        terms["distil"] = score_distillation_loss(
+            read.query, read.documents, targets.scores, temperature, teacher_temperature
+        )
+    if weights.imitate and targets is not None:
+        terms["imitate"] = embedding_distillation_loss(read, targets)
     total = terms["rank"] + sum(getattr(weights, name) * term for name, term in terms.items() if name != "rank")
     return {**terms, "total": total}

@@ -1,4 +1,4 @@
-"""The training card, `card.json`: what a checkpoint was trained on and how, and what it reached on the way."""
+"""The training card, `card.json`: a checkpoint's data, recipe, losses and dev figures."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,18 +8,18 @@ from typing import Any
 
 import torch
 
-from reranker.saving import write_json
 from reranker.train import dev
 from reranker.train import recipe as recipes
 from reranker.train.collection import Collection, RankedList
 from reranker.train.recipe import Recipe
+from reranker.train.saving import write_json
 
 CARD = "card.json"
 
 
 @dataclass(slots=True)
 class Progress:
-    """What a training has behind it: all that its card says and its resumption needs."""
+    """Progress of a training, for its card and for resuming it."""
 
     step: int = 0
     lists: int = 0
@@ -32,7 +32,7 @@ class Progress:
     dev: list[dict[str, Any]] = field(default_factory=list)
 
     def stepped(self, terms: Mapping[str, float]) -> str:
-        """Note the losses of one step more; after every `LOG_EVERY` of them, their means, which are given as text."""
+        """Record the losses of one step; every `LOG_EVERY` steps returns their means as text, otherwise ""."""
         self.step += 1
         for name, value in terms.items():
             self.recent.setdefault(name, []).append(value)
@@ -44,7 +44,7 @@ class Progress:
         return ", ".join(f"{name} {mean:.3f}" for name, mean in means.items())
 
     def measured(self, figures: Mapping[str, float]) -> bool:
-        """Note the dev figures of the present step; whether they are the best so far in the first stage's order."""
+        """Record the dev figures of the current step; returns whether they are the best in the first stage's order."""
         row = {"step": self.step, "seconds": round(self.seconds), **figures}
         self.dev.append({name: round(value, 4) for name, value in row.items()})
         better = figures["first stage"] > self.best
@@ -62,7 +62,7 @@ def write(
     trained_weights: int,
     device: torch.device,
 ) -> None:
-    """Write the card of a training so far; `lists` are those that the dev figures were measured on."""
+    """Write the card of a training so far; `lists` are the dev lists."""
     card = {
         "recipe": recipes.as_json(recipe),
         "device": str(device),

@@ -1,4 +1,4 @@
-"""A training recipe: what is trained, on which collections, in which stages. A JSON file holds one."""
+"""A training recipe, a JSON file: what is trained, on which collections, in which stages."""
 
 import dataclasses
 import json
@@ -16,17 +16,17 @@ from reranker.train.losses import Weights
 
 SMOLLM2 = "smollm2-135m"
 _LAYERS = 30  # of SmolLM2-135M
-LOG_EVERY = 10  # steps that a logged loss is the mean of
+LOG_EVERY = 10  # steps that a logged loss averages
 Name = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00]+$")]
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stretch of training with settings of its own; lengths in tokens, learning rates at their highest.
+    """One stage of training; lengths in tokens, learning rates at their highest.
 
-    The rate rises over the first tenth of the stage's steps and falls to nothing until its end; the share of hard
-    negatives moves from `hard_at_first` to that of the mix within the first half. `prior` says how much the teacher
-    trusts BM25's order in the lists that stand in it.
+    The learning rate warms up over the first tenth of the stage's steps and decays to 0 at its end; the share of hard
+    negatives moves from `hard_at_first` to that of the mix within the first half. `prior` weighs BM25's rank in the
+    teacher's scores of lists in BM25's order.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -46,17 +46,17 @@ class Stage:
 
     @property
     def steps(self) -> int:
-        """Steps of the optimiser."""
+        """Optimiser steps."""
         return -(-self.lists // self.lists_per_step)
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """How static embeddings are fitted (`reranker.train.static.distil`): first to texts, then to training lists.
+    """How static token embeddings are fitted (`reranker.train.static.distil`): to texts, then to training lists.
 
-    `width` is that of their vectors, and `prior` says how much a score trusts the order of the first stage. To the
-    collections' texts come `random_texts`, of words drawn at random, for what no collection speaks of. `imitate` is
-    what the teacher's part of the loss counts, beside the lists' own.
+    `width` is that of their vectors; `prior` is the weight of the first stage's rank in a score. `random_texts` is a
+    number of random word sequences, which cover subjects that the collections lack. `imitate` is the weight of
+    embedding distillation in the loss of the second step.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -75,16 +75,16 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """All that a training depends on, save the data itself.
+    """Everything that a training depends on except the data.
 
-    With `words`, words are fitted, and a model is made of them; stages, layers and LoRA play no part then.
+    With `words`, static token embeddings are fitted and compiled into a model; stages, layers and LoRA are not used.
 
-    `base` is `smollm2-135m`, of which the first `layers` are taken, or a checkpoint's folder or hub id. `rank` is that
-    of the LoRA matrices; 0 trains all weights. `collections` are folders below the data folder, each with the weight
-    that lists are drawn from it with. `teacher` is a sentence-transformers model (`package:DISTRIBUTION/FOLDER` for one
-    inside a package) for the losses `distil` and `imitate`; "" for none. `max_doc_length` is what the checkpoint will
-    say that it was made for, in tokens; 0 for any length. `dev_*` say what the best weights are chosen on: so many
-    training queries of each collection that are never trained on, and so many of BM25's candidates.
+    `base` is `smollm2-135m`, of which the first `layers` are used, or a checkpoint's folder or hub id. `rank` is that
+    of the LoRA matrices; 0 trains all weights. `collections` are folders in the data folder, each with its sampling
+    weight. `teacher` is a sentence-transformers model (`package:DISTRIBUTION/FOLDER` for one inside a package) for the
+    losses `distil` and `imitate`; "" for none. `max_doc_length` is written to the checkpoint's config, in tokens; 0 for
+    no limit. `dev_*` describe what the best weights are chosen on: the number of training queries of each collection
+    that are held out, and of BM25's candidates for each.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -112,14 +112,14 @@ class Recipe:
 
 
 def read(path: Path) -> Recipe:
-    """The recipe in a JSON file.
+    """Read a recipe from a JSON file.
 
     Raises:
-        RerankerError: the file is missing, is not JSON, or has a field or a value that no recipe has.
+        RerankerError: the file is missing, is not JSON, or has an unknown field or a value that is not allowed.
     """
     recipe = read_model(path, Recipe, RerankerError)
     if recipe.base == SMOLLM2 and recipe.rank < 1:
-        raise RerankerError(f"{path}: {SMOLLM2} is trained by LoRA alone, which needs a rank of at least 1")
+        raise RerankerError(f"{path}: {SMOLLM2} can only be trained with LoRA, which needs a rank of at least 1")
     if not recipe.teacher and any(stage.weights.distil or stage.weights.imitate for stage in recipe.stages):
         raise RerankerError(f"{path}: the losses distil and imitate need a teacher")
     if recipe.save_every % LOG_EVERY:
@@ -134,6 +134,6 @@ def read(path: Path) -> Recipe:
 
 
 def as_json(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as JSON holds it."""
+    """The recipe as JSON."""
     content: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(recipe)))
     return content

@@ -1,4 +1,4 @@
-"""A teacher: a bi-encoder whose embeddings a training list's documents and query are to resemble."""
+"""The teacher of a distillation: a bi-encoder that gives target embeddings and scores for training lists."""
 
 from collections.abc import Sequence
 
@@ -10,19 +10,19 @@ from reranker.errors import CheckpointError
 from reranker.loaded import reports
 from reranker.train import teacher_files
 from reranker.train.collection import Example
-from reranker.train.losses import Lesson
+from reranker.train.losses import Targets
 
-_LENGTH = 48  # tokens: about what the pupil reads of a document
+_LENGTH = 48  # tokens: about what the student reads of a document
 
 
 class Teacher:
-    """Teaches training lists; each text is encoded once, when its first list comes."""
+    """A sentence-transformers model; each text is encoded once and its embedding cached."""
 
     def __init__(self, model: str) -> None:
-        """Take a sentence-transformers model: a hub id, a folder, or `package:DISTRIBUTION/FOLDER`.
+        """Load a sentence-transformers model: a hub id, a folder, or `package:DISTRIBUTION/FOLDER`.
 
         Raises:
-            CheckpointError: there is none, it is damaged or lacks tensors, or a file says what it may not.
+            CheckpointError: it does not exist, is damaged, lacks tensors, or has a setting that is not allowed.
         """
         folder = teacher_files.find(model)
         try:
@@ -34,33 +34,33 @@ class Teacher:
             raise CheckpointError(f"the teacher {model} cannot be loaded: {error}") from error
         for report in loaded:
             report.check(f"the teacher {model}", CheckpointError)
-        if isinstance(self._model.max_seq_length, int):  # a static model reads texts of any length
+        if isinstance(self._model.max_seq_length, int):  # a static model has no maximum length
             self._model.max_seq_length = _LENGTH
         self.width = self._model.get_embedding_dimension() or 0
         self._known: dict[str, Tensor] = {}
 
     @property
     def vocabulary(self) -> list[str]:
-        """The pieces of its tokenizer, in the order of their ids."""
+        """The tokens of its tokenizer in the order of their ids."""
         numbers: dict[str, int] = self._model.tokenizer.get_vocab()
         return sorted(numbers, key=numbers.__getitem__)
 
-    def lesson(self, example: Example, prior: float) -> Lesson:
-        """Embeddings of unit length, and scores: the cosines, less `prior` times ln(place) in a list in BM25's order.
+    def targets(self, example: Example, prior: float) -> Targets:
+        """Unit-length embeddings, and scores: cosines, minus `prior` * ln(rank) if the list is in BM25's order.
 
-        Places count from 1. So the scores join what the teacher reads with what the first stage found.
+        Ranks count from 1. The prior combines the teacher's cosines with the first stage's ranking.
         """
         *documents, query = self.encode([*example.documents, example.query])
         scores = torch.stack(documents) @ query
         if example.ordered:
             scores = scores - prior * torch.arange(1, len(documents) + 1).log()
-        return Lesson(torch.stack(documents), query, scores)
+        return Targets(torch.stack(documents), query, scores)
 
     def encode(self, texts: Sequence[str]) -> list[Tensor]:
-        """Embeddings of unit length.
+        """One embedding of unit length per text.
 
         Raises:
-            CheckpointError: one is not a finite number.
+            CheckpointError: an embedding is not finite.
         """
         new = sorted({text for text in texts if text not in self._known})
         if new:

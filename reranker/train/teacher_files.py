@@ -1,6 +1,6 @@
-"""Checks a teacher's files before sentence-transformers sees them: nothing in them may name code, or be unpickled.
+"""Check a teacher's files before sentence-transformers reads them: nothing in them may name code or be unpickled.
 
-Settings are JSON. Numbers can name nothing; texts and structures are allowed under the keys listed here alone.
+Settings are JSON. Numbers cannot name code; texts and structures are allowed only under the keys listed here.
 """
 
 import re
@@ -74,7 +74,8 @@ def find(model: str) -> Path:
         model: a folder, a hub id, or `package:DISTRIBUTION/FOLDER`.
 
     Raises:
-        CheckpointError: there is none, its weights are pickles, or a file is damaged or says what it may not.
+        CheckpointError: it does not exist, its weights are pickles, or a file is damaged or has a setting that is not
+            allowed.
     """
     if model.startswith(PACKAGE):
         folder = named_folder(model)
@@ -89,7 +90,7 @@ def find(model: str) -> Path:
     for place in {folder, *places}:
         _check_weights(place)
         for file in sorted(place.glob("*config*.json")) + sorted(place.glob("special_tokens_map.json")):
-            # The list of training data is read by nothing, and neither is what is no file.
+            # Nothing reads the list of training data, or folders of such a name.
             if file.is_file() and file.name != "data_config.json":
                 _check(read_json(file, CheckpointError), file)
         for index in place.glob("*.safetensors.index.json"):
@@ -111,9 +112,9 @@ def _check_weights(folder: Path) -> None:
 
 
 def _check_kind(folder: Path, places: list[Path]) -> None:
-    """Refuse a teacher of which a module is not listed, and what is no embedding model.
+    """Refuse a teacher with a module that modules.json does not list, and models that are not embedding models.
 
-    The library would leave the module out, or average the states of any model.
+    The library would skip the module, or average the hidden states of any model.
     """
     for path in sorted(folder.glob("*/config.json")):
         if re.fullmatch(r"[0-9]+_\w+", path.parent.name) and path.parent not in places:
@@ -127,7 +128,7 @@ def _check_kind(folder: Path, places: list[Path]) -> None:
     if (folder / "modules.json").is_file():
         return
     if path.is_file():
-        raise CheckpointError(f"{folder} has no modules.json, though sentence-transformers saved it: it is not whole")
+        raise CheckpointError(f"{folder} has no modules.json, though sentence-transformers saved it: it is incomplete")
     config = read_json(folder / "config.json", CheckpointError) if (folder / "config.json").is_file() else {}
     names = config.get("architectures") if isinstance(config, dict) else None
     kind = str(names[0]) if isinstance(names, list) and names else ""

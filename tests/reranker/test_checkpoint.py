@@ -264,7 +264,6 @@ def test_a_projector_that_does_not_fit_is_told(
         ({"document_marker": 5}, "document_marker: Input should be a valid string"),
         ({"document_marker": "<|x|>", "query_marker": "<|x|>"}, "are the same"),
         ({"max_doc_length": -1}, "max_doc_length: "),
-        ({"backbone": "evil"}, "backbone: "),
         ({"rope_parameters": {"rope_type": "evil", "rope_theta": 1e6}}, "rope_parameters.rope_type: "),
         ({"rope_parameters": {"rope_type": "dynamic", "factor": 2.0}}, "rope_parameters.rope_type: "),
         ({"rope_parameters": {"rope_type": "default", "new_key": 2.0}}, "rope_parameters.new_key: "),
@@ -413,8 +412,13 @@ def test_the_fingerprint_tells_apart_what_scores_depend_on(tiny_folder: Path, ed
     assert len({first, weights, load(editable).fingerprint}) == 3
 
 
-def test_weights_with_a_foreign_adapter_beside_them_are_refused(editable: Path) -> None:
+@pytest.mark.parametrize("name", ["adapter_model.safetensors", "adapter.safetensors"])
+@pytest.mark.parametrize("alone", [False, True], ids=["with-weights", "alone"])
+def test_an_adapter_is_refused(name: str, alone: bool, editable: Path) -> None:
     """Without the adapter the scores would be another model's."""
-    (editable / "adapter_model.safetensors").touch()
-    with pytest.raises(CheckpointError, match="Merge the adapter"):
+    (editable / name).touch()
+    if alone:
+        for path in (*editable.glob("*.json"), editable / "model.safetensors"):
+            path.unlink()
+    with pytest.raises(CheckpointError, match=rf"contains an adapter, {name}.* Merge the adapter"):
         checkpoint.find(editable)

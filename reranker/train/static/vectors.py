@@ -1,8 +1,8 @@
-"""Words: a vector and a weight for each token, so that a text is the weighted mean of its tokens' vectors.
+"""Static token embeddings with learned pooling weights: a text's embedding is the weighted mean of its tokens' vectors.
 
-`reranker.train.static.distil` finds them, and `reranker.train.static.compile` makes a model of them that gives the same
-scores: the cosine of two embeddings, each of them a text's mean with two coordinates more, `places`, that say how much
-the first stage's order counts. With means q and d of unit length and the document at place p, from 1 on, that is
+`reranker.train.static.distil` fits them, and `reranker.train.static.compile` compiles them into a model with the same
+scores: the cosine of two embeddings, each a text's mean with two more coordinates, `rank_coordinates`, which add the
+first stage's rank. With means q and d of unit length and the document at rank p, from 1, a score is
 
     (q . d + 1 - prior ln p) / 2.
 """
@@ -17,14 +17,14 @@ from torch.nn.utils.rnn import pad_sequence
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
-    """Vectors of all tokens [V, R], and the logarithms of their weights [V]."""
+class StaticEmbeddings:
+    """Vectors of all tokens [V, R], and the logarithms of their pooling weights [V]."""
 
     vectors: Tensor
     weights: Tensor
 
     def means(self, texts: Sequence[Tensor]) -> Tensor:
-        """The weighted means of texts, each at least one token id [n, R]."""
+        """Weighted means [n, R] of n texts, each at least one token id."""
         ids = pad_sequence(list(texts), batch_first=True)  # [n, longest]
         lengths = torch.tensor([len(text) for text in texts])
         beyond = torch.arange(ids.shape[1]) >= lengths[:, None]
@@ -33,12 +33,12 @@ class Words:
 
 
 def scores(means: Tensor, prior: float) -> Tensor:
-    """Scores of a list's documents in the first stage's order [N], from the query's mean and theirs [N + 1, R]."""
-    read = torch.cat((means, places(torch.arange(len(means)), prior)), dim=1)  # [N + 1, R + 2]
+    """Scores [N] of a list in the first stage's order, from the means of the query and the documents [N + 1, R]."""
+    read = torch.cat((means, rank_coordinates(torch.arange(len(means)), prior)), dim=1)  # [N + 1, R + 2]
     return cosine_similarity(read[0], read[1:], dim=-1)
 
 
-def places(counts: Tensor, prior: float) -> Tensor:
-    """The point at the angle whose cosine is 1 - prior ln p [n, 2]; for p = 0, the query's place, at the angle 0."""
-    cosine = (1 - prior * counts.clamp(min=1).log()).clamp(min=-1)
+def rank_coordinates(ranks: Tensor, prior: float) -> Tensor:
+    """Points [n, 2] on the unit circle at the angles whose cosine is 1 - prior ln p; angle 0 for the query, p = 0."""
+    cosine = (1 - prior * ranks.clamp(min=1).log()).clamp(min=-1)
     return torch.stack((cosine, (1 - cosine.square()).sqrt()), dim=1)

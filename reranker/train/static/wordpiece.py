@@ -1,7 +1,7 @@
-"""The tokenizer that words are fitted with: WordPiece without case and accents, so that most words are one token.
+"""The tokenizer of static token embeddings: uncased WordPiece without accents, so that most words are one token.
 
-Tokens that differ by case and by the space before them, as byte-level ones do, would each need a vector of their own.
-The vocabulary is the teacher's: what has a meaning of its own there has one here.
+Byte-level tokens, which differ by case and by the preceding space, would each need their own vector. The vocabulary is
+the teacher's.
 """
 
 import random
@@ -18,29 +18,29 @@ from reranker.errors import RerankerError
 from reranker.prompt import Markers
 
 CONTINUES = "##"
-"""Begins what is not the beginning of a word."""
+"""Prefix of tokens that continue a word."""
 START = "<|im_start|>"
-"""What the prompt begins with."""
+"""The first token of the prompt."""
 NUMBERS = tuple(str(number) for number in range(MAX_DOCUMENTS))
-"""Those of a prompt's passages."""
+"""The numbers of a prompt's passages."""
 MARKS = ('"', "<", ">", "query")
-"""What passages and the query are told by in a prompt, beside the numbers."""
+"""The other tokens that mark passages and the query in a prompt."""
 _UNKNOWN = "[UNK]"
 _LENGTHS = (3, 10)  # words of a random text
-_SKEW = 1.5  # how much the first words of a vocabulary, which are the frequent ones, are drawn more often
+_SKEW = 1.5  # above 1, the first words of the vocabulary, which are the frequent ones, are drawn more often
 
 
 def uncased(vocabulary: Sequence[str], markers: Markers) -> Tokenizer:
-    """The tokenizer with a vocabulary in its order, less the special tokens of the model that it comes from.
+    """A tokenizer with this vocabulary, in its order, without the special tokens of the model that it comes from.
 
     Raises:
-        RerankerError: pieces are missing by which `reranker.train.static.compile` finds its way in the prompt.
+        RerankerError: tokens are missing by which `reranker.train.static.compile` parses the prompt.
     """
     known = set(vocabulary)
     missing = [piece for piece in (*NUMBERS, *MARKS) if piece not in known]
     if missing:
         raise RerankerError(
-            f"words need the vocabulary of an uncased WordPiece tokenizer: the teacher's lacks {missing[0]!r}"
+            f"a words recipe needs the vocabulary of an uncased WordPiece tokenizer: the teacher's lacks {missing[0]!r}"
         )
     pieces = [piece for piece in vocabulary if not (piece.startswith("[") and piece.endswith("]"))]
     tokenizer = Tokenizer(
@@ -55,7 +55,7 @@ def uncased(vocabulary: Sequence[str], markers: Markers) -> Tokenizer:
 
 
 def random_texts(tokenizer: Tokenizer, number: int, seed: int) -> list[str]:
-    """So many texts of whole words of the vocabulary, drawn at random: they mean nothing, and know every subject."""
+    """Random sequences of whole words of the vocabulary: meaningless texts that cover every subject."""
     source = random.Random(seed)
     pieces = (tokenizer.id_to_token(token) for token in range(tokenizer.get_vocab_size()))
     words = [piece for piece in pieces if piece and piece.isascii() and piece.isalpha() and len(piece) > 1]

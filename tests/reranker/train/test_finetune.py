@@ -174,6 +174,18 @@ def test_a_stopped_training_ends_with_one_line(write: Write, tmp_path: Path) -> 
     assert last.startswith("Interrupted. Run the same command again")
 
 
+def test_an_output_folder_with_an_adapter_is_refused(
+    write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its checkpoint could not be loaded."""
+    output = tmp_path / "out"
+    output.mkdir()
+    (output / "adapter_model.safetensors").touch()
+    assert train(write(), output, tmp_path) == 2
+    assert "contains an adapter" in capsys.readouterr().err
+    assert len(list(output.iterdir())) == 1
+
+
 def test_another_recipe_does_not_go_on_in_the_same_folder(
     write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -234,11 +246,11 @@ def test_what_cannot_be_done_is_said_before_anything_is_written(
 def test_a_teacher_trusts_an_order_only_where_there_is_one() -> None:
     example = Example("what raises the tides", ("a", "b", "c"), ("The Moon.", "Two eggs.", "The Sun."), 0, True)
     teacher = Teacher(MINILM)
-    plain, joined = teacher.lesson(example, 0.0), teacher.lesson(example, 0.5)
+    plain, joined = teacher.targets(example, 0.0), teacher.targets(example, 0.5)
     torch.testing.assert_close(plain.scores, plain.documents @ plain.query)
     assert plain.scores.argmin() == 1
     torch.testing.assert_close(joined.scores, plain.scores - 0.5 * torch.tensor([0, math.log(2), math.log(3)]))
-    shuffled = teacher.lesson(replace(example, ordered=False), 0.5)
+    shuffled = teacher.targets(replace(example, ordered=False), 0.5)
     torch.testing.assert_close(shuffled.scores, plain.scores)
 
 
@@ -247,12 +259,12 @@ def test_a_projector_starts_as_the_map_to_what_is_wanted(make_checkpoint: Callab
     torch.manual_seed(0)
     states = torch.randn(4000, 32) + 3  # a mean that all share, as untrained states have
     wanted = states @ torch.randn(32, 6) @ torch.randn(6, 10)  # of rank 6, where the projector has room for 8
-    trainable.begin_projector(states, wanted)
+    trainable.init_projector(states, wanted)
     found = trainable.model.projector(states).detach()
     near = torch.nn.functional.cosine_similarity(found, torch.nn.functional.pad(wanted, (0, 14)))
     assert near.mean() > 0.95
     assert near.min() > 0.5
-    trainable.begin_projector(states)
+    trainable.init_projector(states)
     found = trainable.model.projector(states).detach()
     pairs = torch.nn.functional.normalize(found[:200]) @ torch.nn.functional.normalize(found[:200]).T
     raw = torch.nn.functional.normalize(states[:200]) @ torch.nn.functional.normalize(states[:200]).T

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from reranker.train.losses import (
     Embeddings,
-    Lesson,
+    Targets,
     Weights,
     disperse_loss,
-    distil_loss,
-    imitate_loss,
+    embedding_distillation_loss,
     list_loss,
     rank_loss,
+    score_distillation_loss,
     similar_loss,
     total_loss,
 )
@@ -69,27 +69,28 @@ def test_the_similarity_loss_draws_each_document_to_its_copy() -> None:
     assert found == pytest.approx((first + second) / 2)
 
 
-def test_distillation_is_zero_where_the_pupil_agrees_and_the_divergence_elsewhere() -> None:
+def test_distillation_is_zero_where_the_student_agrees_and_the_divergence_elsewhere() -> None:
     query, documents = at(0)[0], at(0, 90)  # cosines 1 and 0
-    assert distil_loss(query, documents, torch.tensor([2.0, 1.0]), 1.0, 1.0).item() == pytest.approx(0, abs=1e-6)
+    agreeing = torch.tensor([2.0, 1.0])
+    assert score_distillation_loss(query, documents, agreeing, 1.0, 1.0).item() == pytest.approx(0, abs=1e-6)
     # A teacher that finds both alike: 1/2 ln(1/2 / p) + 1/2 ln(1/2 / (1 - p)) with p = e / (e + 1).
     p = math.e / (math.e + 1)
     expected = -0.5 * math.log(4 * p * (1 - p))
-    assert distil_loss(query, documents, torch.zeros(2), 1.0, 1.0).item() == pytest.approx(expected)
+    assert score_distillation_loss(query, documents, torch.zeros(2), 1.0, 1.0).item() == pytest.approx(expected)
     # Half the teacher's temperature doubles its differences.
-    sharper = distil_loss(query, documents, torch.tensor([0.5, 0.0]), 1.0, 0.5).item()
+    sharper = score_distillation_loss(query, documents, torch.tensor([0.5, 0.0]), 1.0, 0.5).item()
     assert sharper == pytest.approx(0, abs=1e-6)
 
 
 def test_imitation_is_what_documents_and_queries_lack_of_the_teachers_cosine() -> None:
     # Documents 60 degrees off and exact: 1/2 and 1. Queries exact and opposite: 1 and -1.
-    lesson = Lesson(at(0, 90), at(30)[0], torch.zeros(2))
+    targets = Targets(at(0, 90), at(30)[0], torch.zeros(2))
     read = Embeddings(at(60, 90), at(30)[0], at(210)[0])
-    assert imitate_loss(read, lesson).item() == pytest.approx(1 - (0.75 + 0) / 2)
+    assert embedding_distillation_loss(read, targets).item() == pytest.approx(1 - (0.75 + 0) / 2)
     # A teacher with fewer coordinates says that the others are zero: half the length of (1, 0, sqrt 3) is its own.
     wider = torch.tensor([1.0, 0.0, 3**0.5], dtype=torch.float64)
     read = Embeddings(wider[None], wider, wider)
-    assert imitate_loss(read, Lesson(at(0), at(0)[0], torch.zeros(1))).item() == pytest.approx(0.5)
+    assert embedding_distillation_loss(read, Targets(at(0), at(0)[0], torch.zeros(1))).item() == pytest.approx(0.5)
 
 
 def test_the_whole_is_the_papers_weighted_sum() -> None:
@@ -99,8 +100,8 @@ def test_the_whole_is_the_papers_weighted_sum() -> None:
     expected = terms["rank"] + 0.45 * terms["disperse"] + 0.85 * terms["dual"] + 0.85 * terms["similar"]
     assert terms["total"].item() == pytest.approx(expected.item())
     assert "distil" not in terms
-    lesson = Lesson(at(0, 60, 120), at(0)[0], torch.tensor([1.0, 0.0, 0.0]))
-    taught = total_loss(read, 0, Weights(0, 0, 0, distil=2.0, imitate=3.0), 0.5, lesson)
+    targets = Targets(at(0, 60, 120), at(0)[0], torch.tensor([1.0, 0.0, 0.0]))
+    taught = total_loss(read, 0, Weights(0, 0, 0, distil=2.0, imitate=3.0), 0.5, targets)
     assert taught["total"].item() == pytest.approx(
         (taught["rank"] + 2 * taught["distil"] + 3 * taught["imitate"]).item()
     )
@@ -111,17 +112,17 @@ def test_every_term_falls_when_it_is_followed_down() -> None:
     torch.manual_seed(0)
     start = {name: torch.randn(shape) for name, shape in (("documents", (6, 8)), ("query", (8,)), ("first", (8,)))}
     copies = start["documents"] + 0.5 * torch.randn(6, 8)
-    lesson = Lesson(torch.randn(6, 8), torch.randn(8), torch.arange(6.0) / 20)
+    targets = Targets(torch.randn(6, 8), torch.randn(8), torch.arange(6.0) / 20)
     for term in ("rank", "disperse", "dual", "similar", "distil", "imitate"):
         moved = {name: value.clone().requires_grad_() for name, value in start.items()}
         figures = []
         for _ in range(30):
             read = Embeddings(moved["documents"], moved["query"], moved["first"], copies)
-            loss = total_loss(read, 2, Weights(distil=1.0, imitate=1.0), 0.25, lesson)[term]
+            loss = total_loss(read, 2, Weights(distil=1.0, imitate=1.0), 0.25, targets)[term]
             figures.append(loss.item())
             found = torch.autograd.grad(loss, list(moved.values()), allow_unused=True)
             with torch.no_grad():
-                for value, slope in zip(moved.values(), found, strict=True):
-                    if slope is not None:
-                        value -= 0.1 * slope
+                for value, gradient in zip(moved.values(), found, strict=True):
+                    if gradient is not None:
+                        value -= 0.1 * gradient
         assert figures[-1] < figures[0], term

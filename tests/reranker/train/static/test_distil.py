@@ -1,4 +1,4 @@
-"""Words fitted for real, small: to a teacher that is a table of random vectors itself, and to a made-up collection."""
+"""Static token embeddings fitted to a small teacher, a table of random vectors, and to a made-up collection."""
 
 import json
 import string
@@ -31,7 +31,7 @@ def static(folder: Path, tokenizer: Tokenizer) -> str:
 
 @pytest.fixture
 def write(tmp_path: Path, training_folder: Path) -> Write:
-    """Writes a recipe that fits words on the made-up collection; keywords change it."""
+    """Writes a recipe that fits static embeddings on the made-up collection; keywords change it."""
     pieces = [*NUMBERS, *string.ascii_lowercase, *(f"##{letter}" for letter in string.ascii_lowercase), *'"<>']
     pieces += [*(f"word{topic}" for topic in range(16)), "query", "about", "tide"]
     teacher = static(tmp_path / "teacher", uncased(pieces, Markers()))
@@ -69,7 +69,7 @@ def train(recipe: Path, output: Path, data: Path) -> int:
     return main([str(recipe), "--data", str(data), "--output", str(output)])
 
 
-def test_words_learn_from_texts_and_lists_and_become_a_checkpoint(write: Write, tmp_path: Path) -> None:
+def test_static_embeddings_learn_from_texts_and_lists_and_become_a_checkpoint(write: Write, tmp_path: Path) -> None:
     output = tmp_path / "out"
     assert train(write(), output, tmp_path) == 0
     assert {path.name for path in output.iterdir()} == {
@@ -87,7 +87,7 @@ def test_words_learn_from_texts_and_lists_and_become_a_checkpoint(write: Write, 
     assert (done.documents_cut, done.tokens_lost) == (1, 60)
 
 
-def test_the_same_recipe_fits_the_same_words_and_they_can_be_trained_on(write: Write, tmp_path: Path) -> None:
+def test_a_fit_is_deterministic_and_its_checkpoint_can_be_trained_further(write: Write, tmp_path: Path) -> None:
     recipe = write(words={"text_steps": 5, "list_steps": 5})
     for name in ("one", "other"):
         assert train(recipe, tmp_path / name, tmp_path) == 0
@@ -119,9 +119,9 @@ def test_texts_without_any_token_are_passed_over(write: Write, training_folder: 
         ({"max_doc_length": 0}, "words need a teacher and a max_doc_length"),
         ({"stages": [{"lists": 4}]}, "it needs either stages or words"),
         ({"words": {"depth": 3}}, "depth"),
-        ({"words": {"width": 200}}, "words are at most 192 wide, and no wider than the teacher's embeddings"),
+        ({"words": {"width": 200}}, "words.width=200 is too large: at most min(192, teacher width 24)"),
         ({"collections": {"nowhere": 1.0}}, "has no qrels/train.tsv"),
-        ({"dev_queries": 99}, "which dev_queries keeps all"),
+        ({"dev_queries": 99}, "dev_queries=99 leaves no training query"),
     ],
 )
 def test_what_cannot_be_fitted_is_said_before_anything_is_written(

@@ -1,4 +1,4 @@
-"""The tokenizer that words are fitted with, and texts of its words."""
+"""The tokenizer of static token embeddings, and random texts of its words."""
 
 import pytest
 from tokenizers import Tokenizer
@@ -49,5 +49,5 @@ def test_random_texts_are_of_whole_words_the_frequent_ones_more_often() -> None:
     assert None not in ids
     assert all(len(tokenizer.encode(text).ids) == len(each) for text, each in zip(texts, words, strict=True))
     half = tokenizer.get_vocab_size() / 2
-    # With a word at the share u ** 1.5 of the vocabulary, a share of .5 ** (1 / 1.5) = .63 lies in its first half.
+    # With a word at the share u ** 1.5 of the vocabulary, a share of .5 ** (1 / 1.5) = .63 is in its first half.
     assert 0.6 < sum(token < half for token in ids) / len(ids) < 0.67

@@ -1,4 +1,4 @@
-"""Checkpoints on their way to the disk: a process that is killed anywhere leaves the old one or the new one."""
+"""Writing checkpoints: a process killed at any moment leaves the old one or the new one."""
 
 import json
 import os
@@ -11,16 +11,16 @@ import torch
 from safetensors.torch import load_file
 
 from reranker import Reranker, checkpoint
-from reranker.saving import write_json, write_tensors
+from reranker.train.saving import write_json, write_tensors
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 LIST = ("which tide", ["The tide turns twice a day.", "A glacier moves slowly."])
 
 KILLER = """
 # Writes the checkpoint NEW over a copy of OLD, in one process for each moment, which is killed at that moment.
 import os, pathlib, shutil, signal, sys, time
 from reranker import checkpoint
-from reranker.saving import write_checkpoint
+from reranker.train.saving import write_checkpoint
 from safetensors.torch import load_file
 
 old, new, places = map(pathlib.Path, sys.argv[1:4])
@@ -29,7 +29,7 @@ tensors = load_file(new / "model.safetensors")
 CALLS = ("replace", "rename", "fsync", "unlink", "rmdir", "mkdir", "open", "chmod")
 
 def write(folder):
-    write_checkpoint(folder, files.config, checkpoint.WEIGHTS, tensors, files)
+    write_checkpoint(folder, files.config, tensors, files)
 
 def killed_at(moment):
     done = 0
@@ -113,7 +113,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     write_json(path, {"a": 1})
     code = (
-        "import resource, signal, sys\nfrom pathlib import Path\nfrom reranker.saving import write_json\n"
+        "import resource, signal, sys\nfrom pathlib import Path\nfrom reranker.train.saving import write_json\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "write_json(Path(sys.argv[1]), {'a': 'b' * 5000})"
     )

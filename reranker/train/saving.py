@@ -1,8 +1,7 @@
-"""Writes checkpoints, and the files beside them: whatever ends the process, each is there whole or not at all.
+"""Write checkpoints and training files atomically: a process killed at any moment leaves the old files or the new ones.
 
-A checkpoint has several files that belong together. They are written into a folder within the checkpoint's, which is
-then renamed to `checkpoint.INCOMING`: from that moment on they are the checkpoint, wherever each of them is on its way
-to its place.
+The files of a checkpoint belong together. They are written to a subfolder of the checkpoint, which is then renamed to
+`checkpoint.INCOMING`: from that moment on they are the checkpoint, and each is moved to its own path.
 """
 
 import json
@@ -16,29 +15,24 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from reranker.checkpoint import CONFIG, INCOMING, TOKENIZER, TOKENIZER_CONFIG, Checkpoint
+from reranker.checkpoint import CONFIG, INCOMING, TOKENIZER, TOKENIZER_CONFIG, TOKENIZER_FILES, WEIGHTS, Checkpoint
 
 _PART = f"{INCOMING}.part"
 
 
 def write_checkpoint(
-    folder: Path,
-    config: Mapping[str, Any],
-    name: str,
-    tensors: Mapping[str, Tensor],
-    tokenizer: Checkpoint | Tokenizer | None,
+    folder: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor], tokenizer: Checkpoint | Tokenizer
 ) -> None:
-    """Write a checkpoint that `Reranker.from_pretrained` loads, in place of one that the folder may have.
+    """Write a checkpoint that `Reranker.from_pretrained` loads, replacing one in the folder.
 
     Args:
-        folder: is made where it is missing.
-        config: what `config.json` says.
-        name: of the file of weights.
-        tensors: the weights, in the precision that they are kept in.
-        tokenizer: its own, or the checkpoint whose tokenizer it has; None for that of the config's `backbone`.
+        folder: created if missing.
+        config: of `config.json`.
+        tensors: the weights in the precision to be stored, by the names of the released file.
+        tokenizer: a tokenizer, or the checkpoint whose tokenizer files are copied.
 
     Raises:
-        OSError: a file cannot be written; a checkpoint that the folder had is as it was.
+        OSError: a file cannot be written; a checkpoint in the folder is unchanged.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _settle(folder)
@@ -47,14 +41,13 @@ def write_checkpoint(
         shutil.rmtree(part)
     part.mkdir()
     if isinstance(tokenizer, Checkpoint):
-        for file in tokenizer.tokenizer_files:
+        for file in TOKENIZER_FILES:
             _write(part / file, tokenizer.file(file).read_bytes())
     else:
         write_json(part / TOKENIZER_CONFIG, {"model_max_length": config["max_position_embeddings"]})
-    if isinstance(tokenizer, Tokenizer):
         write_json(part / TOKENIZER, json.loads(tokenizer.to_str()))
     write_json(part / CONFIG, config)
-    write_tensors(part / name, tensors)
+    write_tensors(part / WEIGHTS, tensors)
     part.rename(folder / INCOMING)
     _settle(folder)
 
@@ -82,14 +75,14 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _into_place(part: Path, path: Path) -> None:
-    """Rename a written file, once the disk has its content."""
+    """Rename a written file once its content is on disk."""
     _sync(part)
     part.replace(path)
     _sync(path.parent)
 
 
 def _settle(folder: Path) -> None:
-    """Move the files of a complete checkpoint to their places, also where an earlier process was ended at it."""
+    """Move the files of a complete incoming checkpoint to their own paths; also finishes an interrupted move."""
     incoming = folder / INCOMING
     if not incoming.is_dir():
         return
@@ -101,9 +94,9 @@ def _settle(folder: Path) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Have the disk hold a file's content, or a folder's names."""
+    """Flush a file's content, or a folder's entries, to disk."""
     if path.is_dir() and os.name == "nt":
-        return  # a folder cannot be opened there
+        return  # Windows cannot open a folder
     handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(handle)
