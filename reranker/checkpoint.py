@@ -11,6 +11,7 @@ is joined with, come from another installed package (`reranker.backbone`).
 import hashlib
 import json
 import logging
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +83,20 @@ class Checkpoint:
     def tokenizer_files(self) -> tuple[str, ...]:
         """Those of the folder's files that belong to the tokenizer."""
         return (TOKENIZER_CONFIG,) if self.backbone else (TOKENIZER, TOKENIZER_CONFIG)
+
+    @property
+    def parameters(self) -> int:
+        """How many parameters the model has, from the headers of the files.
+
+        Raises:
+            CheckpointError: a file is damaged.
+        """
+        stored = {name: math.prod(file.get_slice(key).get_shape()) for name, key, file in self._entries()}
+        if self.backbone:  # an adapter's file has of the model only the projector
+            weights = self._backbone(torch.device("cpu")).state_dict()
+            stored = {name: stored.get(name, 0) for name in _PROJECTOR}
+            stored |= {name: tensor.numel() for name, tensor in weights.items()}
+        return sum(stored.values())
 
     def tokenizer(self) -> Tokenizer:
         """The tokenizer of `tokenizer.json`, or of the backbone."""

@@ -99,7 +99,8 @@ class KeptScores:
             packed = [_pack(answer, share) for answer in answered.answers]
             self.store.write(chunk, packed)
             # What goes on is what was kept: a resumed command sees the same numbers, in the same types.
-            found = Answered([_unpack(each, of)[0] for each, of in zip(packed, lists, strict=True)], answered.seconds)
+            unpacked = [_unpack(each, of)[0] for each, of in zip(packed, lists, strict=True)]
+            found = dataclasses.replace(answered, answers=unpacked)
         self.store.lists += len(lists)
         return found
 

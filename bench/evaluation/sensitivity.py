@@ -99,8 +99,8 @@ def measure(plan: Plan, orders: int, progress: Progress) -> tuple[Sensitivity, P
     check(plan)
     with keeping(plan.output) as store, settled(plan, plan.tasks[0], progress) as prepared:
         (name,) = plan.rerankers
-        with progress.step(f"loading {name}", None):
-            reranker = load_reranker(name, plan.options)
+        with progress.step(f"preparing {name}", None):
+            reranker = load_reranker(name, plan.options, lambda: progress.step(f"loading {name}", None))
 
         def kept(each: Reranker) -> ScoreLists | None:
             return scorer(store, each, plan.options, plan.cache_id)
