@@ -14,14 +14,18 @@ from reranker.checkpoint import Checkpoint
 def test_a_rerun_with_nothing_to_score_loads_no_model(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    command = ["beir", "--embedded", "-r", "embedded", "-r", "fusion:embedded", "-r", "minilm", "--queries", "1"]
+    models = ["-r", "embedded", "-r", "fusion:embedded", "-r", "minilm"]
+    monkeypatch.setattr(
+        "sys.argv", ["bench", "beir", "--embedded", *models, "--queries", "1", "--output", str(tmp_path)]
+    )
 
     def measured() -> tuple[dict[str, object], str]:
-        assert main([*command, "--output", str(tmp_path)]) in (None, 0)
-        found = {path: json.loads(path.read_text()) for path in tmp_path.rglob("result.json")}
-        return {
-            str(path): (each["reranker"], each["measures"]) for path, each in found.items()
-        }, capsys.readouterr().err
+        with pytest.raises(SystemExit) as end:
+            main()
+        assert end.value.code in (None, 0)
+        found = {str(path): json.loads(path.read_text()) for path in tmp_path.rglob("result.json")}
+        figures = {path: (each["reranker"], each["measures"], each["run_sha256"]) for path, each in found.items()}
+        return figures, capsys.readouterr().err
 
     first, steps = measured()
     assert "loading minilm" in steps
