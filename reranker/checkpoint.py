@@ -8,6 +8,7 @@ safetensors, in one file or in shards. The config decides the backbone, so that 
 import hashlib
 import json
 import logging
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +68,15 @@ class Checkpoint:
     def longest_document(self) -> int | None:
         """Maximum tokens of a document by the config, or None; longer documents are truncated."""
         return self.config.get("max_doc_length")
+
+    @property
+    def parameters(self) -> int:
+        """How many parameters the model has, from the headers of the files.
+
+        Raises:
+            CheckpointError: a file is damaged.
+        """
+        return sum(math.prod(file.get_slice(key).get_shape()) for _, key, file in self._entries())
 
     def tokenizer(self) -> Tokenizer:
         """The tokenizer of `tokenizer.json`.

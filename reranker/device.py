@@ -10,13 +10,15 @@ _KINDS = ("cpu", "cuda", "mps", "xpu")
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of this name; "auto" is the first GPU, or the CPU if there is none.
+    """The device of this name; "auto" is the first CUDA GPU, else an Apple GPU (MPS), else the CPU.
 
     Raises:
         RerankerError: there is no such device here.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(name)
         if device.type not in _KINDS:

@@ -11,14 +11,11 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
-from reranker.stored import BUFFERS
+from reranker.stored import BUFFERS, LANGUAGE_HEAD, is_language_model
 
 _POOLER = re.compile(r"^(\w+\.)?pooler\.")
 """BERT's layer for next-sentence prediction, which embeddings do not use: libraries store it or leave it out."""
 
-_LANGUAGE_HEAD = re.compile(
-    r"^(lm_head|cls|predictions|generator_predictions|generator_lm_head|mlm_head|head|decoder)\."
-)
 _STANFORD_PROJECTION = "linear.weight"
 
 
@@ -64,10 +61,9 @@ class Report:
             return True
         if not self._is_bare:
             return False
-        is_language_model = self.architecture.endswith(("ForCausalLM", "ForMaskedLM", "LMHeadModel", "ForPreTraining"))
         return bool(
             _POOLER.match(name)
-            or (is_language_model and _LANGUAGE_HEAD.match(name))
+            or (is_language_model(self.architecture) and LANGUAGE_HEAD.match(name))
             or (self.architecture == "HF_ColBERT" and name == _STANFORD_PROJECTION)
         )
 

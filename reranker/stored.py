@@ -1,4 +1,4 @@
-"""What safetensors files hold, told from their heads: whether they are weights as a library may read them."""
+"""Checks of safetensors files by their headers: whether they are weights that a library reads correctly."""
 
 import re
 from collections.abc import Iterable
@@ -9,6 +9,15 @@ from safetensors import SafetensorError, safe_open
 PRECISIONS = ("F32", "F16", "BF16", "F64")
 BUFFERS = re.compile(r"(^|\.)(position_ids|token_type_ids|inv_freq|masked_bias|attn\.bias)$")
 """Tensors that old versions of transformers stored, though they are computed."""
+LANGUAGE_HEAD = re.compile(
+    r"^(lm_head|cls|predictions|generator_predictions|generator_lm_head|mlm_head|head|decoder)\."
+)
+"""Tensors of a language model's output layer."""
+
+
+def is_language_model(architecture: str) -> bool:
+    """Whether a model of that architecture has an output layer over the vocabulary."""
+    return architecture.endswith(("ForCausalLM", "ForMaskedLM", "LMHeadModel", "ForPreTraining"))
 
 
 def check_stored(files: Iterable[Path], error: type[Exception]) -> None:

@@ -11,7 +11,7 @@ from bench.evaluation.answers import checked
 from bench.evaluation.prepare import PreparedTask
 from bench.measures import STANDARD, Measure, mean, per_query
 from bench.provenance import provenance
-from bench.rerankers.base import CandidateList, Reranker, Scored
+from bench.rerankers.base import CandidateList, Lazy, Reranker, Scored
 from bench.results import Cost, Cut, Result, check_writable
 from bench.run import Ranking, Run, rank_by_score, strictly_decreasing
 
@@ -41,11 +41,12 @@ def evaluate(
     started = time.perf_counter()
     rankings: dict[str, Ranking] = {}
     answers: list[Scored] = []
-    seconds = cached_seconds = 0.0
+    seconds = cached_seconds = loading_seconds = 0.0
     cached_lists, cached_in = 0, ""
     for chunk in _chunks(_lists(prepared, reranker)):
         answered = score(chunk) if score else ask(reranker, chunk)
         seconds += answered.seconds
+        loading_seconds += answered.loading_seconds
         if answered.cache:
             cached_seconds += answered.seconds
             cached_lists, cached_in = cached_lists + len(chunk), answered.cache
@@ -56,7 +57,7 @@ def evaluate(
             progress(len(chunk), restored=bool(answered.cache))
     run = strictly_decreasing(Run("_".join(reranker.card.name.split()), rankings))
     figures = _measured(prepared, run)
-    harness_seconds = time.perf_counter() - started - (seconds - cached_seconds)
+    harness_seconds = time.perf_counter() - started - (seconds - cached_seconds) - loading_seconds
     # Restored lists took no memory now, and the longest may be among them.
     peak_memory = 0 if cached_lists else memory.peak(reranker.card)
     result = Result(
@@ -79,26 +80,32 @@ def evaluate(
 class Answered:
     """A chunk's checked answers, in the lists' order, and the seconds that the reranker took for them.
 
-    ``cache`` names the score cache that they come from; it is empty where the reranker scored them now.
+    ``loading_seconds`` were spent on loading the model before that. ``cache`` names the score cache that the answers
+    come from; it is empty where the reranker scored them now.
     """
 
     answers: Sequence[Scored]
     seconds: float
     cache: str = ""
+    loading_seconds: float = 0.0
 
 
 ScoreLists = Callable[[Sequence[CandidateList]], Answered]
 
 
 def ask(reranker: Reranker, lists: Sequence[CandidateList]) -> Answered:
-    """Score a chunk and time it.
+    """Score a chunk and time it. A model that is not loaded yet is loaded first.
 
     Raises:
         BenchError: for answers that are not one finite score for each candidate of each list.
     """
+    asked = time.perf_counter()
+    if isinstance(reranker, Lazy) and not reranker.is_loaded:
+        reranker.load()
+        memory.reset(reranker.card)
     started = time.perf_counter()
     answers = checked(reranker.card.name, reranker.score(lists), lists)
-    return Answered(answers, time.perf_counter() - started)
+    return Answered(answers, time.perf_counter() - started, loading_seconds=started - asked)
 
 
 def _lists(prepared: PreparedTask, reranker: Reranker) -> Iterator[CandidateList]:

@@ -2,7 +2,7 @@
 
 Names and options are checked before any data is read, and all tasks' data and candidates are settled before the first
 reranker loads, so that a mistake stops the command in its first second or minute and not in its tenth hour. Rerankers
-are loaded one after the other, since two may not fit.
+are loaded one after the other, since two may not fit in memory.
 """
 
 import gc
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.collections.load import load
-from bench.console import Numbered, Progress, note
+from bench.console import Advance, Numbered, Progress, note
 from bench.errors import BenchError
 from bench.evaluation.cache import ScoreCache, score_cache, scorer
 from bench.evaluation.evaluate import evaluate
@@ -121,15 +121,25 @@ def _measured(
     scores: ScoreCache,
     progress: Progress,
 ) -> list[Result]:
-    """Load one reranker and measure it on every task."""
-    with progress.step(f"loading {name}", None):
-        reranker = load_reranker(name, plan.options)
+    """Measure one reranker on every task. Its model is loaded only if a list is not in the score cache."""
+    shown: list[Advance] = []
+
+    @contextmanager
+    def loading() -> Iterator[None]:
+        with progress.step(f"loading {name}", None):
+            yield
+        for advance in shown:
+            advance(0, restored=True)  # the time left counts scoring alone
+
+    with progress.step(f"preparing {name}", None):
+        reranker = load_reranker(name, plan.options, loading)
     if reranker.card.name in taken:  # a class of the user's own may name its objects when it makes them
         raise _one_name(name, "another --reranker", reranker.card.name)
     score = scorer(scores, reranker, plan.options, plan.cache_id)
     results = []
     for each, numbered in prepared_tasks:
         with numbered.step(f"{each.protocol.task}  {name}", len(each.candidates.rankings)) as advance:
+            shown[:] = [advance]
             result, reranked = evaluate(each, reranker, score, advance)
         note_replaced(result, plan.output)
         write_result(result, reranked, plan.output)

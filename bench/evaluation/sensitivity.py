@@ -97,8 +97,8 @@ def measure(plan: Plan, orders: int, progress: Progress) -> tuple[Sensitivity, P
     check(plan)
     with score_cache(plan.output) as scores, settled(plan, plan.tasks[0], progress) as prepared:
         (name,) = plan.rerankers
-        with progress.step(f"loading {name}", None):
-            reranker = load_reranker(name, plan.options)
+        with progress.step(f"preparing {name}", None):
+            reranker = load_reranker(name, plan.options, lambda: progress.step(f"loading {name}", None))
 
         def scoring(each: Reranker) -> ScoreLists | None:
             return scorer(scores, each, plan.options, plan.cache_id)

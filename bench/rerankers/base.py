@@ -1,6 +1,7 @@
-"""What a reranker is to the harness: one method, and a card that says who it is."""
+"""The interface of a reranker: one method, and a card that identifies it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -9,8 +10,8 @@ from typing import Protocol
 class CandidateList:
     """One query's candidates, in the first stage's order: the unit of reranking.
 
-    ``texts`` and ``grades`` stand beside ``ids`` only where the reranker's card asks for them, and are empty
-    otherwise: order-only rerankers cost no reading, and nobody but the oracle sees a judgement.
+    ``texts`` and ``grades``, one for each of ``ids``, are filled only if the reranker's card asks for them: order-only
+    rerankers cost no reading, and only the oracle sees judgements.
     """
 
     query_id: str
@@ -25,7 +26,8 @@ class CandidateList:
 class Scored:
     """A reranker's answer for one list: a finite score for each candidate, in the candidates' order; higher is better.
 
-    ``tokens`` were read by the model; ``documents_cut``, ``tokens_lost`` and ``queries_cut`` count what its caps took.
+    ``tokens`` is how many the model read; ``documents_cut``, ``tokens_lost`` and ``queries_cut`` count what its caps
+    removed.
     """
 
     query_id: str
@@ -38,11 +40,11 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """Who a reranker is, as a result states it.
+    """A reranker's identity, as stored in a result.
 
     ``fingerprint`` changes with anything that can change a score: weights, tokeniser, prompt, precision, settings.
-    ``needs`` is what a list must carry: of ``"texts"`` and ``"grades"``. ``listwise`` says that a document's score
-    depends on the others in its list.
+    ``needs`` names the fields that a list must have, out of ``"texts"`` and ``"grades"``. ``listwise``: a document's
+    score depends on the others in its list.
     """
 
     name: str
@@ -60,7 +62,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line settles for every reranker. Lengths are in the reranker's own tokens."""
+    """The command line's options for every reranker. Lengths are in the reranker's own tokens."""
 
     device: str = "auto"
     dtype: str = "auto"
@@ -81,6 +83,41 @@ class Reranker(Protocol):
         """Score some lists; answers may come in any order, one for each list.
 
         Raises:
-            BenchError: where a list cannot be scored, naming its query. No list is answered in part.
+            BenchError: a list cannot be scored; the message names its query. No list is answered in part.
         """
         ...
+
+
+Step = Callable[[], AbstractContextManager[object]]
+"""Opens a step of the command's progress."""
+
+
+class Lazy:
+    """A reranker whose card comes from its files, and whose model is loaded when the first list must be scored."""
+
+    def __init__(self, card: Card, make: Callable[[], Reranker], step: Step = nullcontext) -> None:
+        """``make`` loads the model, while ``step`` is open."""
+        self.card = card
+        self.step = step
+        self._make = make
+        self._loaded: Reranker | None = None
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the model is in memory."""
+        return self._loaded is not None
+
+    def load(self) -> Reranker:
+        """The reranker with its model, loaded once.
+
+        Raises:
+            BenchError: the files are damaged, or are not those of such a model.
+        """
+        if self._loaded is None:
+            with self.step():
+                self._loaded = self._make()
+        return self._loaded
+
+    def score(self, lists: Sequence[CandidateList]) -> Iterator[Scored]:
+        """See `Reranker`."""
+        return self.load().score(lists)

@@ -1,20 +1,22 @@
-"""The core model: the package ``reranker``, which reads a query and all its candidates in one prompt."""
+"""The core model of the package ``reranker``, which reads a query and all its candidates in one prompt."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from typing import cast
 
 from bench.errors import BenchError
-from bench.rerankers.base import CandidateList, Card, Options, Reranker, Scored
-from bench.rerankers.local import checkpoint
-from bench.rerankers.options import check_options
+from bench.rerankers.base import CandidateList, Card, Lazy, Options, Reranker, Scored
+from bench.rerankers.local import checkpoint, loading
 from bench.rerankers.rows import Row
 from reranker import Reranker as Model
 from reranker import RerankerError
 from reranker.blocks import MAX_DOCUMENTS
+from reranker.checkpoint import find
 
 
 class Core:
-    """The core model as the harness sees it."""
+    """The core model as a reranker of the harness."""
 
     def __init__(self, card: Card, model: Model, options: Options, max_block: int = MAX_DOCUMENTS) -> None:
         self.card = card
@@ -23,13 +25,8 @@ class Core:
         self._max_block = max_block
 
     def with_block_size(self, documents: int) -> "Core":
-        """The same model, reading at most so many documents in one prompt."""
-        card = replace(
-            self.card,
-            fingerprint=f"{self.card.fingerprint}-blocks-of-{documents}",
-            settings={**self.card.settings, "max_block": documents},
-        )
-        return Core(card, self._model, self._options, documents)
+        """The same model with at most so many documents in one prompt."""
+        return Core(_in_blocks(self.card, documents), self._model, self._options, documents)
 
     def score(self, lists: Sequence[CandidateList]) -> Iterator[Scored]:
         """Score lists as they are finished; a list's scores do not depend on its company."""
@@ -39,7 +36,7 @@ class Core:
             max_doc_length=self._options.max_doc_length,
             max_block=self._max_block,
         )
-        try:
+        with _explained(self.card.name):
             for answer in answers:
                 yield Scored(
                     query_id=lists[answer.index].query_id,
@@ -49,31 +46,56 @@ class Core:
                     tokens_lost=answer.tokens_lost,
                     queries_cut=int(answer.query_cut),
                 )
-        except RerankerError as error:
-            raise BenchError(f"{self.card.name}: {error}") from error
+
+
+class LazyCore(Lazy):
+    """The core model, loaded when it is needed."""
+
+    def with_block_size(self, documents: int) -> Reranker:
+        """See `Core.with_block_size`."""
+        return Lazy(_in_blocks(self.card, documents), lambda: cast(Core, self.load()).with_block_size(documents))
 
 
 def build(row: Row, options: Options) -> Reranker:
-    """Load a checkpoint of the core model.
+    """A checkpoint of the core model.
 
     Raises:
-        BenchError: where there is none, it is damaged, or the device cannot be used.
+        BenchError: there is none, it is damaged, or the device cannot be used.
     """
-    check_options(options)
+    device, dtype = loading.place(options)
     files = checkpoint.locate(row)
-    try:
-        model = Model.from_pretrained(files.folder, device=options.device, dtype=options.dtype)
-    except RerankerError as error:
-        raise BenchError(f"{row.model}: {error}") from error
-    card = Card(
-        name=row.name,
-        fingerprint=model.fingerprint,
-        family="core",
-        model=checkpoint.shown(row.model),
-        revision=files.revision,
-        parameters=model.parameters,
-        device=str(model.device),
-        dtype=str(model.dtype).removeprefix("torch."),
-        listwise=True,
+    with _explained(row.model):
+        found = find(files.folder)
+        card = Card(
+            name=row.name,
+            fingerprint=found.fingerprint(dtype),
+            family="core",
+            model=checkpoint.shown(row.model),
+            revision=files.revision,
+            parameters=found.parameters,
+            device="cpu" if device.type == "cpu" else f"{device.type}:{device.index or 0}",
+            dtype=str(dtype).removeprefix("torch."),
+            listwise=True,
+        )
+
+    def load() -> Reranker:
+        with _explained(row.model):
+            return Core(card, Model.from_pretrained(files.folder, options.device, options.dtype), options)
+
+    return LazyCore(card, load)
+
+
+def _in_blocks(card: Card, documents: int) -> Card:
+    return replace(
+        card,
+        fingerprint=f"{card.fingerprint}-blocks-of-{documents}",
+        settings={**card.settings, "max_block": documents},
     )
-    return Core(card, model, options)
+
+
+@contextmanager
+def _explained(model: str) -> Iterator[None]:
+    try:
+        yield
+    except RerankerError as error:
+        raise BenchError(f"{model}: {error}") from error

@@ -6,17 +6,19 @@ is the classifier's raw output: published probabilities are its sigmoid, which o
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sentence_transformers import CrossEncoder as Model
 from torch import nn
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 from bench.errors import BenchError
-from bench.rerankers.base import CandidateList, Card, Options, Reranker, Scored
-from bench.rerankers.local import checkpoint, loading
+from bench.rerankers.base import CandidateList, Card, Lazy, Options, Reranker, Scored
+from bench.rerankers.local import checkpoint, loading, stored
 from bench.rerankers.local.pointwise import Pair, score_pairs
 from bench.rerankers.local.truncation import Cut, Cutter, longest_first
 from bench.rerankers.rows import Row
+
+if TYPE_CHECKING:
+    from sentence_transformers import CrossEncoder as Model
 
 BATCH = 32
 
@@ -24,7 +26,7 @@ BATCH = 32
 class CrossEncoder:
     """A sentence-transformers cross-encoder; pairs too long for its window lose tokens of the longer text first."""
 
-    def __init__(self, card: Card, model: Model, cutter: Cutter, options: Options) -> None:
+    def __init__(self, card: Card, model: "Model", cutter: Cutter, options: Options) -> None:
         self.card = card
         self._model = model
         self._options = options
@@ -52,10 +54,10 @@ class CrossEncoder:
 
 
 def build(row: Row, options: Options) -> Reranker:
-    """Load a cross-encoder.
+    """A cross-encoder.
 
     Raises:
-        BenchError: where the model is not at hand, needs code of its own, or is no trained classifier with one output.
+        BenchError: the model is not available, needs code of its own, or is not a trained classifier with one output.
     """
     files = checkpoint.find(row)
     architecture = checkpoint.architecture(files.folder)
@@ -67,20 +69,36 @@ def build(row: Row, options: Options) -> Reranker:
             f"A generator is reranked with as 'yes-no:{row.model}', an embedding model as 'bi-encoder:{row.model}'."
         )
     _check_reads_pairs(files.folder, row.model)
-    with loading.loading(files, "a cross-encoder") as folder:
-        model = Model(str(folder), **loading.arguments(options, folder))
-    if model.num_labels != 1:
-        raise BenchError(f"{row.model} has {model.num_labels} outputs; a reranker has one, the relevance.")
-    card = loading.card(row, files, model, {"score": "raw output", "window": model.max_seq_length or 0})
-    return loading.tried(CrossEncoder(card, model, Cutter(model.tokenizer, row.model), options))
+    kind = "a cross-encoder"
+
+    def settings(folder: Path) -> loading.Settings:
+        return {"score": "raw output", "window": stored.window(folder)}
+
+    card = loading.card(row, files, options, kind, settings)
+
+    def load() -> Reranker:
+        from sentence_transformers import CrossEncoder as Model
+
+        with loading.loading(files, kind) as folder:
+            model = Model(str(folder), **loading.arguments(options, folder))
+        if model.num_labels != 1:
+            raise BenchError(f"{row.model} has {model.num_labels} outputs; a reranker has one, the relevance.")
+        return loading.tried(CrossEncoder(card, model, Cutter(model.tokenizer, row.model), options))
+
+    return Lazy(card, load)
 
 
 def _check_reads_pairs(folder: Path, model: str) -> None:
-    """Refuse a classifier made of a generator: without its prompt, query and document would run into each other.
+    """Refuse a classifier made from a generator: without its prompt, query and document would not be separated.
 
     Raises:
-        BenchError: saying which family knows such prompts.
+        BenchError: it is one; the message names the family that has such prompts.
     """
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+        MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    )
+
     kind = checkpoint.model_type(folder)
     if kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and kind not in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
         raise BenchError(

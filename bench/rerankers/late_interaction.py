@@ -1,4 +1,4 @@
-"""Late interaction: every token of query and document is embedded, and each query token counts its best match.
+"""Late interaction: every token of query and document is embedded, and each query token adds its best match.
 
 ColBERT, Khattab and Zaharia 2020, https://arxiv.org/abs/2004.12832. The library sentence-transformers reads both
 formats that such models come in, Stanford's and PyLate's, with the markers, query expansion and skipped punctuation
@@ -7,18 +7,20 @@ that their files state.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from sentence_transformers import MultiVectorEncoder
-from sentence_transformers.base.modules import Transformer
 
 from bench.errors import BenchError
-from bench.rerankers.base import Card, Options, Reranker
-from bench.rerankers.local import checkpoint, loading
+from bench.rerankers.base import Card, Lazy, Options, Reranker
+from bench.rerankers.local import checkpoint, loading, stored
 from bench.rerankers.local.batching import Encoder, Vectors
 from bench.rerankers.local.embedding import Apart
 from bench.rerankers.local.truncation import Cutter
 from bench.rerankers.rows import Row
+
+if TYPE_CHECKING:
+    from sentence_transformers import MultiVectorEncoder
 
 CACHE_BYTES = 1024**3
 STANFORD = "HF_ColBERT"
@@ -27,7 +29,7 @@ STANFORD = "HF_ColBERT"
 class LateInteraction(Apart):
     """MaxSim over a ColBERT model's token embeddings, unit vectors of the tokens that take part, in float32."""
 
-    def __init__(self, card: Card, model: MultiVectorEncoder, cutter: Cutter, options: Options) -> None:
+    def __init__(self, card: Card, model: "MultiVectorEncoder", cutter: Cutter, options: Options) -> None:
         super().__init__(card, cutter, Encoder(model), options, CACHE_BYTES)
         self._model = model
         self._query_window, self._document_window = windows(model)
@@ -40,8 +42,10 @@ class LateInteraction(Apart):
         return self._query_window if is_query else self._document_window
 
 
-def windows(model: MultiVectorEncoder) -> tuple[int, int]:
-    """Tokens that the model reads of a query and of a document, all markers counted."""
+def windows(model: "MultiVectorEncoder") -> tuple[int, int]:
+    """Tokens that the model reads of a query and of a document, all markers included."""
+    from sentence_transformers.base.modules import Transformer
+
     reader = model[0]
     if not isinstance(reader, Transformer) or model.max_seq_length is None:
         raise BenchError("This late-interaction model does not say how many tokens it reads.")
@@ -63,10 +67,10 @@ def is_trained_for_it(folder: Path) -> bool:
 
 
 def build(row: Row, options: Options) -> Reranker:
-    """Load a ColBERT model.
+    """A ColBERT model.
 
     Raises:
-        BenchError: where the model is not at hand, needs code of its own, or was not trained for late interaction.
+        BenchError: the model is not available, needs code of its own, or was not trained for late interaction.
     """
     files = checkpoint.find(row)
     if not is_trained_for_it(files.folder):
@@ -76,13 +80,20 @@ def build(row: Row, options: Options) -> Reranker:
             f"{row.model} is a {kind} in neither of the two formats of ColBERT models, Stanford's (HF_ColBERT) and "
             f"PyLate's. Is it a 'bi-encoder:{row.model}'?"
         )
-    with loading.loading(files, "a late-interaction model") as folder:
-        model = MultiVectorEncoder(str(folder), **loading.arguments(options, folder))
-    query_window, document_window = windows(model)
-    settings: dict[str, str | int | float | bool] = {
-        "similarity": model.similarity_fn_name,
-        "query_window": query_window,
-        "document_window": document_window,
-    }
-    card = loading.card(row, files, model, settings)
-    return loading.tried(LateInteraction(card, model, Cutter(model.tokenizer, row.model), options))
+    what = "a late-interaction model"
+
+    def settings(folder: Path) -> loading.Settings:
+        query_window, document_window = stored.windows(folder)
+        # The files may name no other similarity: see `bench.rerankers.local.settings.LibraryConfig`.
+        return {"similarity": "maxsim", "query_window": query_window, "document_window": document_window}
+
+    card = loading.card(row, files, options, what, settings)
+
+    def load() -> Reranker:
+        from sentence_transformers import MultiVectorEncoder
+
+        with loading.loading(files, what) as folder:
+            model = MultiVectorEncoder(str(folder), **loading.arguments(options, folder))
+        return loading.tried(LateInteraction(card, model, Cutter(model.tokenizer, row.model), options))
+
+    return Lazy(card, load)

@@ -5,7 +5,8 @@ an installed package announces as ``rerank_bench.rerankers``; ``module:Class`` o
 """
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -14,19 +15,19 @@ from typing import cast
 
 from bench.errors import BenchError
 from bench.rerankers import own
-from bench.rerankers.base import Options, Reranker
+from bench.rerankers.base import Lazy, Options, Reranker, Step
 from bench.rerankers.local import checkpoint
 from bench.rerankers.local.checkpoint import folder, shown
 from bench.rerankers.rows import ROWS, Row
 
 GROUP = "rerank_bench.rerankers"
 
-Maker = Callable[[Options], Reranker]
+Maker = Callable[[Options, Step | None], Reranker]
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What a name leads to: ``make`` loads the reranker; ``ready`` checks what it can without, and names its card."""
+    """``make`` gives the reranker; ``ready`` checks what needs no model, and gives the card's name."""
 
     make: Maker
     ready: Callable[[Options], str]
@@ -44,14 +45,20 @@ FAMILIES: Mapping[str, str] = {
 """The families that take any model, as ``family:MODEL``, and what MODEL is for each."""
 
 
-def load(name: str, options: Options) -> Reranker:
-    """The reranker that a name stands for, ready to score.
+def load(name: str, options: Options, step: Step | None = None) -> Reranker:
+    """The reranker of a name.
+
+    Args:
+        name: A row, ``family:MODEL``, a URL, a folder, a plug-in or ``module:Class``.
+        options: The command line's options.
+        step: With it, a model of ours is loaded only when the first list must be scored, while a step that this opens
+            is shown. Without, it is loaded now.
 
     Raises:
-        BenchError: for a name that stands for nothing (the nearest is suggested), a row that cannot be run here, or
-            a model that is not there.
+        BenchError: the name is unknown (the nearest is suggested), the row cannot be run here, or there is no such
+            model.
     """
-    return _named(name).make(options)
+    return _named(name).make(options, step)
 
 
 def check(name: str, options: Options) -> str:
@@ -92,12 +99,14 @@ def _named(name: str) -> Named:
         return _of_family(Row(f"core:{shown(name)}", "core", name))
     if name in plug_ins():
         entry = plug_ins()[name]
-        return Named(partial(own.from_entry_point, entry), lambda _: own.entry_point_card_name(entry))
+        return Named(
+            lambda options, _: own.from_entry_point(entry, options), lambda _: own.entry_point_card_name(entry)
+        )
     if "://" in name or "@" in name:
         # A mistyped URL: as such it is refused without being repeated, since it may hold a password.
         return _of_family(Row(name, "http", name))
     if model and all(part.isidentifier() for part in family.split(".")):
-        return Named(partial(own.from_module, name), lambda _: own.module_card_name(name))
+        return Named(lambda options, _: own.from_module(name, options), lambda _: own.module_card_name(name))
     raise BenchError(_unknown(name))
 
 
@@ -115,21 +124,33 @@ def _of_family(row: Row) -> Named:
 def _ready(row: Row, options: Options) -> str:
     """Check what can be checked of a row without a model; gives its card's name."""
     if row.family in ("order-only", "http"):
-        _build(row, options)  # costs nothing, and sends nothing
+        _build(row, options, None)  # costs nothing, and sends nothing
     else:
         checkpoint.check(row)
     return row.name
 
 
-def _build(row: Row, options: Options) -> Reranker:
+def _build(row: Row, options: Options, step: Step | None) -> Reranker:
     # A family is imported when it is first used, since most of them import torch.
     with own.out_of_sight():
         module = import_module(f"bench.rerankers.{row.family.replace('-', '_')}")
-        return cast(Callable[[Row, Options], Reranker], module.build)(row, options)
+        made = cast(Callable[[Row, Options], Reranker], module.build)(row, options)
+        if not isinstance(made, Lazy):
+            return made
+        if step is None:
+            return made.load()
+        made.step = partial(_loading, step)
+        return made
 
 
-def _fusion(reranker: Maker, options: Options) -> Reranker:
-    made: Reranker = import_module("bench.rerankers.fusion").Fusion(reranker(options))
+@contextmanager
+def _loading(step: Step) -> Iterator[None]:
+    with own.out_of_sight(), step():
+        yield
+
+
+def _fusion(reranker: Maker, options: Options, step: Step | None) -> Reranker:
+    made: Reranker = import_module("bench.rerankers.fusion").Fusion(reranker(options, step))
     return made
 
 

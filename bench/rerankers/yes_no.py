@@ -6,23 +6,22 @@ instruction of its model card) and mxbai-rerank-v2 (prompt of the Apache-2.0 pac
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from transformers import (
-    AutoTokenizer,
-    Qwen2ForCausalLM,
-    Qwen3ForCausalLM,
-    Qwen3ForSequenceClassification,
-)
 
 from bench.errors import BenchError
-from bench.rerankers.base import CandidateList, Card, Options, Reranker, Scored
+from bench.rerankers.base import CandidateList, Card, Lazy, Options, Reranker, Scored
 from bench.rerankers.local import checkpoint, loading
 from bench.rerankers.local.pointwise import Pair, batches, score_pairs
 from bench.rerankers.local.truncation import Cut, Cutter
 from bench.rerankers.rows import Row
+
+if TYPE_CHECKING:
+    from transformers import Qwen2ForCausalLM, Qwen3ForCausalLM, Qwen3ForSequenceClassification
+
+    Model = Qwen2ForCausalLM | Qwen3ForCausalLM | Qwen3ForSequenceClassification
 
 WINDOW = 8192
 """Tokens of a prompt, as both models' published code caps it."""
@@ -33,7 +32,7 @@ CPU_BUDGET, ACCELERATOR_BUDGET = 4096, 32768
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt as pieces that are tokenised apart and joined, and the two answers that are compared."""
+    """A prompt as pieces that are tokenised separately and joined, and the two answers that are compared."""
 
     pieces: tuple[str, ...]
     yes: str
@@ -67,21 +66,21 @@ MXBAI_RERANK_V2 = Prompt(
     yes="1",
     no="0",
 )
-KNOWN: Mapping[str, tuple[Any, Prompt]] = {
-    "Qwen3ForCausalLM": (Qwen3ForCausalLM, QWEN3_RERANKER),
-    "Qwen2ForCausalLM": (Qwen2ForCausalLM, MXBAI_RERANK_V2),
-    "Qwen3ForSequenceClassification": (Qwen3ForSequenceClassification, QWEN3_RERANKER),
+KNOWN: Mapping[str, Prompt] = {
+    "Qwen3ForCausalLM": QWEN3_RERANKER,
+    "Qwen2ForCausalLM": MXBAI_RERANK_V2,
+    "Qwen3ForSequenceClassification": QWEN3_RERANKER,
 }
-"""What a checkpoint is, and the prompt that it was tuned with, by the architecture that its config names."""
+"""The prompt that a checkpoint was tuned with, by the architecture in its config: a class of transformers."""
 
 
 class YesNo:
-    """A causal language model that reads the prompt once; only its last position meets the vocabulary."""
+    """A causal language model that reads the prompt once; only the last position is projected to the answers."""
 
     def __init__(
         self,
         card: Card,
-        model: Qwen2ForCausalLM | Qwen3ForCausalLM | Qwen3ForSequenceClassification,
+        model: "Model",
         cutter: Cutter,
         prompt: Prompt,
         options: Options,
@@ -142,15 +141,15 @@ class YesNo:
         return probabilities
 
 
-def _answers(
-    model: Qwen2ForCausalLM | Qwen3ForCausalLM | Qwen3ForSequenceClassification, cutter: Cutter, prompt: Prompt
-) -> Tensor:
+def _answers(model: "Model", cutter: Cutter, prompt: Prompt) -> Tensor:
     """The output layer's rows for no and yes, shape (2, width).
 
     Raises:
         BenchError: for a classifier that has not one output, a vocabulary without the answers, or an output layer that
             contradicts the config.
     """
+    from transformers import Qwen3ForSequenceClassification
+
     if isinstance(model, Qwen3ForSequenceClassification):
         # The conversion keeps the difference between the rows for yes and no.
         difference: Tensor = model.score.weight.detach().float()
@@ -173,10 +172,10 @@ def _answers(
 
 
 def build(row: Row, options: Options) -> Reranker:
-    """Load a generator.
+    """A generator.
 
     Raises:
-        BenchError: where the model is not at hand, needs code of its own, or is none whose prompt is known.
+        BenchError: the model is not available, needs code of its own, or has no known prompt.
     """
     files = checkpoint.find(row)
     architecture = checkpoint.architecture(files.folder)
@@ -186,17 +185,25 @@ def build(row: Row, options: Options) -> Reranker:
             "Qwen3-Reranker (Qwen3ForCausalLM, or Qwen3ForSequenceClassification once converted) and mxbai-rerank-v2 "
             "(Qwen2ForCausalLM)."
         )
-    kind, prompt = KNOWN[architecture]
-    with loading.loading(files, "a causal language model") as folder:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        model = kind.from_pretrained(
-            folder,
-            local_files_only=True,
-            use_safetensors=True,
-            attn_implementation=loading.attention(folder),
-            dtype=loading.dtype(options),
-        )
-        model.to(loading.device(options)).eval()
-    settings: dict[str, str | int | float | bool] = {"yes": prompt.yes, "no": prompt.no, "window": WINDOW}
-    card = loading.card(row, files, model, settings, str(prompt))
-    return loading.tried(YesNo(card, model, Cutter(tokenizer, row.model), prompt, options))
+    prompt = KNOWN[architecture]
+    what = "a causal language model"
+    settings: loading.Settings = {"yes": prompt.yes, "no": prompt.no, "window": WINDOW}
+    card = loading.card(row, files, options, what, lambda _: settings, str(prompt))
+
+    def load() -> Reranker:
+        import transformers
+
+        device, dtype = loading.place(options)
+        with loading.loading(files, what) as folder:
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            model = getattr(transformers, architecture).from_pretrained(
+                folder,
+                local_files_only=True,
+                use_safetensors=True,
+                attn_implementation=loading.attention(folder),
+                dtype=dtype,
+            )
+            model.to(device).eval()
+        return loading.tried(YesNo(card, model, Cutter(tokenizer, row.model), prompt, options))
+
+    return Lazy(card, load)

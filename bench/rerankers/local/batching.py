@@ -9,12 +9,13 @@ depends neither on its place nor on the other rows.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sentence_transformers import MultiVectorEncoder, SentenceTransformer
-from sentence_transformers.base.modules import Transformer
+
+if TYPE_CHECKING:
+    from sentence_transformers import MultiVectorEncoder, SentenceTransformer
 
 Vectors = NDArray[np.float32]
 """What a text became: shape (dimensions,) or (tokens, dimensions)."""
@@ -64,7 +65,7 @@ def shape(length: int, budget: int, limit: int | None) -> Shape:
 class Encoder:
     """Encodes texts by a sentence-transformers model, each as if it were the only one."""
 
-    def __init__(self, model: SentenceTransformer | MultiVectorEncoder) -> None:
+    def __init__(self, model: "SentenceTransformer | MultiVectorEncoder") -> None:
         # The two kinds declare their methods apart, with the same arguments.
         self._model: Any = model
         self._reader = model[0]
@@ -81,6 +82,8 @@ class Encoder:
 
     def _groups(self, texts: Sequence[str], is_query: bool, limit: int | None) -> Mapping[Shape, list[int]]:
         """The places of the texts that go into batches of one shape."""
+        from sentence_transformers.base.modules import Transformer
+
         reader = self._reader
         if not isinstance(reader, Transformer) or reader.can_flatten_inputs:
             # Such a model's batches have no width that could be fixed.

@@ -21,7 +21,9 @@ _ORDER = "U64 I64 F64 F32 U32 I32 BF16 F16 U16 I16 F8_E4M3 F8_E5M2 I8 U8 BOOL".s
 """safetensors writes tensors in this order of precisions, and those of one precision by name."""
 
 
-class _Tensor(NamedTuple):
+class Tensor(NamedTuple):
+    """One tensor of a safetensors file."""
+
     name: str
     dtype: str
     shape: list[int]
@@ -70,35 +72,35 @@ def _whole(path: Path) -> tuple[int, bytes]:
 def _weights(folder: Path) -> tuple[int, bytes]:
     """Size and hash of the file that safetensors would write of a folder's weights."""
     files = weight_files(folder)
-    tensors = [tensor for path in files for tensor in _tensors(path)]
-    if not tensors:
+    found = [tensor for path in files for tensor in tensors(path)]
+    if not found:
         # Whoever loads the file says what is wrong with it.
         return _whole(files[0])
-    tensors.sort(key=lambda tensor: (_rank(tensor.dtype), tensor.name))
+    found.sort(key=lambda tensor: (_rank(tensor.dtype), tensor.name))
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     end = 0
-    for tensor in tensors:
+    for tensor in found:
         offsets = [end, end + tensor.size]
         header[tensor.name] = {"dtype": tensor.dtype, "shape": tensor.shape, "data_offsets": offsets}
         end += tensor.size
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode(errors="surrogatepass")
     text += b" " * (-len(text) % 8)
     digest = hashlib.sha256(len(text).to_bytes(8, "little") + text)
-    for tensor in tensors:
+    for tensor in found:
         for chunk in _bytes(tensor):
             digest.update(chunk)
     return 8 + len(text) + end, digest.digest()
 
 
-def _tensors(path: Path) -> list[_Tensor]:
-    """Where in a safetensors file its tensors are; empty for a file that is none."""
+def tensors(path: Path) -> list[Tensor]:
+    """The tensors of a safetensors file, from its header; empty for a file of another format."""
     with path.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
         text = stream.read(length) if length <= _LARGEST_HEADER else b""
     try:
         rows = {name: row for name, row in json.loads(text).items() if name != "__metadata__"}
         return [
-            _Tensor(name, row["dtype"], row["shape"], path, 8 + length + row["data_offsets"][0], _size(row))
+            Tensor(name, row["dtype"], row["shape"], path, 8 + length + row["data_offsets"][0], _size(row))
             for name, row in rows.items()
         ]
     except (ValueError, RecursionError, AttributeError, KeyError, IndexError, TypeError):
@@ -116,7 +118,7 @@ def _rank(dtype: str) -> int:
     return _ORDER.index(dtype) if dtype in _ORDER else len(_ORDER)
 
 
-def _bytes(tensor: _Tensor) -> Iterator[bytes]:
+def _bytes(tensor: Tensor) -> Iterator[bytes]:
     with tensor.path.open("rb") as stream:
         stream.seek(tensor.start)
         left = tensor.size

@@ -1,74 +1,82 @@
-"""What the families share that run a model on this machine: device and precision, loading, and the model's card."""
+"""Shared by the families that run a model on this machine: device and precision, the card, loading."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
-from transformers import MODEL_MAPPING, AutoConfig
-from transformers.utils import logging
 
 from bench.errors import BenchError
 from bench.rerankers.base import CandidateList, Card, Options, Reranker
-from bench.rerankers.local import staging
+from bench.rerankers.local import staging, stored
 from bench.rerankers.local.checkpoint import Checkpoint, shown
 from bench.rerankers.options import check_options
 from bench.rerankers.rows import Row
-from reranker.loaded import reports
+from reranker.device import choose_device, choose_dtype
+
+Settings = Mapping[str, str | int | float | bool]
 
 
-def device(options: Options) -> torch.device:
-    """The device that the options name; ``auto`` is the first accelerator, else the CPU.
-
-    Raises:
-        BenchError: for a device that this machine does not have.
-    """
-    check_options(options)
-    if options.device == "auto":
-        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
-    return torch.device(options.device)
-
-
-def dtype(options: Options) -> torch.dtype | str:
-    """The precision that the options name; ``auto`` is float32 on a CPU and the checkpoint's own on an accelerator.
+def place(options: Options) -> tuple[torch.device, torch.dtype]:
+    """The device and precision that the options name.
 
     Raises:
-        BenchError: for any other word.
+        BenchError: this machine has no such device, or there is no such precision.
     """
     check_options(options)
-    if options.dtype == "auto":
-        return torch.float32 if device(options).type == "cpu" else "auto"
-    named: torch.dtype = getattr(torch, options.dtype)
-    return named
+    device = choose_device(options.device)
+    return device, choose_dtype(options.dtype, device)
 
 
 def arguments(options: Options, folder: Path) -> dict[str, Any]:
-    """How every kind of sentence-transformers model is loaded: from files at hand, without running their code."""
+    """Arguments for loading a sentence-transformers model from local files without running code of theirs."""
+    device, dtype = place(options)
     reader = staging.reader(folder)
     chosen = {"attn_implementation": attention(reader)} if (reader / "config.json").is_file() else {}
     return {
-        "device": str(device(options)),
+        "device": str(device),
         "local_files_only": True,
         "trust_remote_code": False,
-        "model_kwargs": {"dtype": dtype(options), "use_safetensors": True, **chosen},
+        "model_kwargs": {"dtype": dtype, "use_safetensors": True, **chosen},
     }
 
 
 def attention(folder: Path) -> str:
-    """The attention implementation that a model runs with: torch's own where transformers' class supports it."""
+    """The attention implementation that a model runs with: torch's own if transformers' class supports it."""
+    from transformers import MODEL_MAPPING, AutoConfig
+
     kind = MODEL_MAPPING.get(type(AutoConfig.from_pretrained(folder, local_files_only=True)), None)
     return "sdpa" if getattr(kind, "_supports_sdpa", False) else "eager"
 
 
 def card(
-    row: Row, files: Checkpoint, model: nn.Module, settings: Mapping[str, str | int | float | bool], prompt: str = ""
+    row: Row,
+    files: Checkpoint,
+    options: Options,
+    what: str,
+    settings: Callable[[Path], Settings],
+    prompt: str = "",
 ) -> Card:
-    """The card of a model that was loaded; ``prompt`` is what the harness itself puts around the texts."""
-    weights = next(model.parameters())
-    precision = str(weights.dtype).removeprefix("torch.")
+    """The card of a model, from its files: no weights are loaded.
+
+    Args:
+        row: The reranker's name, family and model.
+        files: Where the files are.
+        options: The command line's options, which decide device and precision.
+        what: The kind of model, for messages.
+        settings: Reads the settings from a folder with the checkpoint's validated files.
+        prompt: What the harness itself puts around the texts.
+
+    Raises:
+        BenchError: a file is missing, damaged or not allowed, or there is no such device or precision.
+    """
+    device, dtype = place(options)
+    with _explained(f"{files.model} cannot be loaded as {what}"), staging.staged(files.folder) as folder:
+        stated = settings(folder)
+        precision = stored.precision(folder) or str(dtype).removeprefix("torch.")
+        parameters = stored.parameters(folder, with_head=row.family == "yes-no")
     identity = f"{row.family} 1 {files.identity} {precision} {prompt}"
     return Card(
         name=row.name,
@@ -76,20 +84,22 @@ def card(
         family=row.family,
         model=shown(row.model),
         revision=files.revision,
-        parameters=sum(each.numel() for each in model.parameters()),
-        device=weights.device.type,
+        parameters=parameters,
+        device=device.type,
         dtype=precision,
-        settings=settings,
+        settings=stated,
     )
 
 
 @contextmanager
 def loading(files: Checkpoint, what: str) -> Iterator[Path]:
-    """Gives the folder to load a checkpoint from, and checks what a library has made of it.
+    """Gives the folder to load a checkpoint from, and checks the model that a library made of it.
 
     Raises:
-        BenchError: where the library cannot make ``what`` of the checkpoint, or had to make tensors up.
+        BenchError: the library cannot make ``what`` of the checkpoint, or filled missing tensors with random numbers.
     """
+    from reranker.loaded import reports
+
     with _explained(f"{files.model} cannot be loaded as {what}"):
         with staging.staged(files.folder) as folder, reports() as loaded:
             yield folder
@@ -98,10 +108,10 @@ def loading(files: Checkpoint, what: str) -> Iterator[Path]:
 
 
 def tried(reranker: Reranker) -> Reranker:
-    """Score a made-up list, so that what is wrong with a checkpoint shows now, and not in the middle of a task.
+    """Score a made-up list, so that a fault of the checkpoint shows now and not in the middle of a task.
 
     Raises:
-        BenchError: where the model cannot score it.
+        BenchError: the model cannot score it.
     """
     texts = ("Water boils at one hundred degrees.", "")
     made_up = CandidateList("trial", "when does water boil", ("a", "b"), (2.0, 1.0), texts)
@@ -112,7 +122,9 @@ def tried(reranker: Reranker) -> Reranker:
 
 @contextmanager
 def _explained(problem: str) -> Iterator[None]:
-    """Turn a library's errors into ours, and keep its progress bar and its own report away."""
+    """Turn a library's errors into ours, and hide its progress bar and its own report."""
+    from transformers.utils import logging
+
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
@@ -121,7 +133,7 @@ def _explained(problem: str) -> Iterator[None]:
     except BenchError:
         raise
     except BaseException as error:
-        # The libraries in Rust raise what is no Exception.
+        # The libraries in Rust raise PanicException, which is not an Exception.
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         reason = " ".join(str(error).split())[:500]
@@ -139,8 +151,8 @@ def running(name: str) -> Iterator[None]:
     """Turn what a model raises while it scores into one message.
 
     Raises:
-        BenchError: where a batch does not fit in memory, or a text does not fit the model: a token without an
-            embedding, a window longer than the positions that the model has.
+        BenchError: a batch does not fit in memory, or a text does not fit the model: a token without an embedding, a
+            window longer than the model's positions.
     """
     try:
         yield

@@ -88,7 +88,7 @@ def test_progress_reaches_its_end(plan: Callable[..., Plan]):
         ("folder/one  first stage  task 1 of 2", 3, 3),
         ("folder/two  reading  task 2 of 2", None, 0),
         ("folder/two  first stage  task 2 of 2", 3, 3),
-        ("loading first-stage", None, 0),
+        ("preparing first-stage", None, 0),
         ("folder/one  first-stage  task 1 of 2", 2, 2),
         ("folder/two  first-stage  task 2 of 2", 2, 2),
     ]

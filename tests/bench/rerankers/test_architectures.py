@@ -1,6 +1,7 @@
 """A cleaned checkpoint is the model that its files describe: scores are the library's own."""
 
 import json
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
 
 from bench.rerankers import load
+from bench.rerankers.base import Lazy
 
 SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
 DECODER = SMALL | {"num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": 128, "tie_word_embeddings": True}
@@ -51,6 +53,21 @@ def save(model, tokenizer, folder, kind):
     path.write_text(json.dumps(content | old | {"torch_dtype": "float32", "_name_or_path": "x", "use_cache": True}))
 
 
+def loaded_as_its_card_says(name, options):
+    """The reranker, loaded; its card, made before that from its files, must describe the model."""
+    lazy = load(name, options, nullcontext)
+    assert isinstance(lazy, Lazy)
+    assert not lazy.is_loaded
+    reranker = lazy.load()
+    assert reranker.card == lazy.card
+    model = reranker._model
+    assert lazy.card.parameters == sum(each.numel() for each in model.parameters())
+    assert {str(each.dtype).removeprefix("torch.") for each in model.parameters()} == {lazy.card.dtype}
+    if "window" in lazy.card.settings:
+        assert lazy.card.settings["window"] == getattr(model, "max_seq_length", 8192)
+    return reranker
+
+
 @pytest.mark.parametrize("is_causal", [None, False])
 @pytest.mark.parametrize("kind", KINDS)
 def test_embeddings(kind, is_causal, tmp_path, wordpiece, cpu, lists):
@@ -64,7 +81,7 @@ def test_embeddings(kind, is_causal, tmp_path, wordpiece, cpu, lists):
     plain = SentenceTransformer(str(tmp_path / "saved"), device="cpu")
     candidates = lists[0]
     query, *documents = plain.encode([candidates.query, *candidates.texts], batch_size=1, normalize_embeddings=True)
-    (answer, *_) = load(f"bi-encoder:{tmp_path / 'saved'}", cpu).score(lists)
+    (answer, *_) = loaded_as_its_card_says(f"bi-encoder:{tmp_path / 'saved'}", cpu).score(lists)
     assert answer.scores == pytest.approx([float(np.dot(query, document)) for document in documents], abs=1e-5)
 
 
@@ -77,5 +94,5 @@ def test_classifiers(kind, tmp_path, wordpiece, cpu, lists):
     candidates = lists[0]
     pairs = [(candidates.query, text) for text in candidates.texts]
     expected = plain.predict(pairs, batch_size=1, activation_fn=torch.nn.Identity())
-    (answer, *_) = load(f"cross-encoder:{tmp_path}", cpu).score(lists)
+    (answer, *_) = loaded_as_its_card_says(f"cross-encoder:{tmp_path}", cpu).score(lists)
     assert answer.scores == pytest.approx(list(map(float, expected)), abs=1e-4)

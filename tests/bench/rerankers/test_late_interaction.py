@@ -9,6 +9,7 @@ from transformers import AutoTokenizer, BertConfig, BertModel
 from bench.errors import BenchError
 from bench.rerankers import load
 from bench.rerankers.base import CandidateList
+from bench.rerankers.late_interaction import windows
 
 
 def from_transformers(folder, candidates):
@@ -96,7 +97,9 @@ def test_pylates_format(tmp_path, encoder, cpu, lists):
             states = model(input_ids=torch.tensor([ids])).last_hidden_state[0]
         return torch.nn.functional.normalize(states @ projection.T, dim=1)
 
-    (answer, *_) = load(f"late-interaction:{tmp_path}", cpu).score(lists)
+    reranker = load(f"late-interaction:{tmp_path}", cpu)
+    assert reranker.card.settings == {"similarity": "maxsim", "query_window": 16, "document_window": 40}
+    (answer, *_) = reranker.score(lists)
     query = embed("[unused0]", lists[0].query, 16)
     documents = [embed("[unused1]", text, 40) for text in lists[0].texts]
     expected = [(query @ document.T).max(dim=1).values.sum().item() for document in documents]
@@ -104,5 +107,8 @@ def test_pylates_format(tmp_path, encoder, cpu, lists):
 
 
 def test_card_states_the_windows(colbert, cpu):
-    card = load(f"late-interaction:{colbert}", cpu).card
+    reranker = load(f"late-interaction:{colbert}", cpu)
+    card = reranker.card
+    assert windows(reranker._model) == (16, 40)
+    assert card.parameters == sum(each.numel() for each in reranker._model.parameters())
     assert card.settings == {"similarity": "maxsim", "query_window": 16, "document_window": 40}
