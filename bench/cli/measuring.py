@@ -132,7 +132,7 @@ def folder(
     )
 
 
-@app.command(help="Vary order, depth, blocks; add a distractor.")
+@app.command(help="Measure how much a score depends on order, depth, block size.")
 def sensitivity(
     task: Annotated[str, typer.Argument(help="As suite/name, or your own folder in BEIR format.")],
     reranker: Annotated[str, typer.Option("--reranker", "-r", help="As for the suites.")],

@@ -1,9 +1,11 @@
 """The command line's root, and the options that several commands share."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from bench.render import Form
 
 if TYPE_CHECKING:
     from bench.render.page import Page
@@ -27,15 +29,14 @@ MOST = 2**31 - 1
 CacheId = Annotated[
     str,
     typer.Option(
-        help="Your word that servers and own classes without a fingerprint are the same models as in every other "
-        "command with this text: their scores are then cached too."
+        help="Reuse scores of servers and of classes without a fingerprint between commands that pass the same text."
     ),
 ]
 Depth = Annotated[int, typer.Option(min=1, max=MOST, help="Candidates for each query.")]
 Queries = Annotated[
     int | None,
     typer.Option(
-        min=1, max=MOST, help="How many queries, chosen by hash of their ids; all by default, some of a sample."
+        min=1, max=MOST, help="Measure N queries, chosen by a hash of their ids. Default: all; of a sample, a few."
     ),
 ]
 Data = Annotated[Path | None, typer.Option(help="A folder that holds TASK/ in BEIR format.")]
@@ -64,7 +65,6 @@ TaskIds = Annotated[
     list[str], typer.Argument(metavar="TASK", help="suite/name, or a suite and then names; a suite alone for all.")
 ]
 Places = Annotated[list[Path] | None, typer.Argument(metavar="DIR", help="Results: files or folders; out if none.")]
-Form = Literal["text", "markdown", "latex", "html"]
 Format = Annotated[Form, typer.Option("--format", help="How it is written.")]
 Into = Annotated[Path | None, typer.Option("--output", help="Write to this file, not to the screen.")]
 

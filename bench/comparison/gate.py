@@ -27,6 +27,7 @@ from bench.render.page import Cell, Column, Notes, Page, Table, Tone, rows
 from bench.results import Result
 
 EXACT_FAMILY = "order-only"
+_NAMED = 10  # problems that the page names; the others are counted, and are in the JUnit report
 _COLUMNS = (
     Column("task", "name"),
     Column("reranker", "name"),
@@ -178,7 +179,7 @@ def gate(
     problems += new_problems
     pairing = pair(kept, new, lambda one: one.task_and_reranker)
     problems += pairing.clashes
-    problems += [f"{candidate} has no result for {one.label}, which {one.path} holds." for one in pairing.only_a]
+    problems += [f"{candidate} has no result for {one.label}, which {one.path} has." for one in pairing.only_a]
     comparable = []
     for before, after in pairing.pairs:
         wrong = [text for text in (missing_queries(before, after), missing_queries(after, before)) if text]
@@ -371,5 +372,6 @@ def _remarks(report: Report) -> tuple[str, ...]:
         *(f"{line.verdict.capitalize()}: {line.task} by {line.reranker} {line.why}." for line in told),
         *([f"Few queries (fewer than {statistics.FEW_QUERIES}): {', '.join(few[:5])}{more}."] if few else []),
         *(f"New, nothing to compare with: {label}." for label in report.new),
-        *(f"Could not compare: {problem}" for problem in report.problems),
+        *(f"Could not compare: {problem}" for problem in report.problems[:_NAMED]),
+        *([f"Could not compare: {unnamed:,} more."] if (unnamed := len(report.problems) - _NAMED) > 0 else ()),
     )

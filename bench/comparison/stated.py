@@ -13,8 +13,7 @@ from typing import Any
 from bench.evaluation.plan import Plan
 from bench.rerankers.base import Card, Options
 from bench.rerankers.order_only import build
-from bench.rerankers.registry import FAMILIES
-from bench.rerankers.rows import ROWS
+from bench.rerankers.rows import FAMILIES, ROWS
 from bench.results import Result
 from bench.suites import SUITES, find
 

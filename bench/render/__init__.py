@@ -4,11 +4,13 @@ Nothing here knows of results. Start with `page.py`.
 """
 
 from importlib import import_module
+from typing import Literal, get_args
 
 from bench.errors import BenchError
 from bench.render.page import Page
 
-FORMATS = ("text", "markdown", "latex", "html")
+Form = Literal["text", "markdown", "latex", "html"]
+FORMATS: tuple[str, ...] = get_args(Form)
 
 
 def render(page: Page, form: str) -> str:

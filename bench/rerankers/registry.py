@@ -18,7 +18,7 @@ from bench.rerankers import own
 from bench.rerankers.base import Lazy, Options, Reranker, Step
 from bench.rerankers.local import checkpoint
 from bench.rerankers.local.checkpoint import folder, shown
-from bench.rerankers.rows import ROWS, Row
+from bench.rerankers.rows import FAMILIES, ROWS, Row
 
 GROUP = "rerank_bench.rerankers"
 
@@ -31,18 +31,6 @@ class Named:
 
     make: Maker
     ready: Callable[[Options], str]
-
-
-FAMILIES: Mapping[str, str] = {
-    "core": "FOLDER or hub id of a checkpoint of the core model",
-    "cross-encoder": "hub id or folder of a sequence classifier with one output",
-    "yes-no": "hub id or folder of a generator tuned as Qwen3-Reranker is",
-    "late-interaction": "hub id or folder of a ColBERT model",
-    "bi-encoder": "hub id or folder of a sentence-transformers model",
-    "fusion": "NAME: reciprocal rank fusion of the first stage and any reranker",
-    "http": "URL of a /rerank call, with #MODEL at its end where the server holds several",
-}
-"""The families that take any model, as ``family:MODEL``, and what MODEL is for each."""
 
 
 def load(name: str, options: Options, step: Step | None = None) -> Reranker:
@@ -156,6 +144,11 @@ def _fusion(reranker: Maker, options: Options, step: Step | None) -> Reranker:
 
 def _unknown(name: str) -> str:
     family, colon, model = name.partition(":")
+    if "/" in family or family.startswith("."):
+        return (
+            f"There is no reranker or folder {name!r}. A model of the hub is 'family:OWNER/MODEL', such as "
+            f"'cross-encoder:OWNER/MODEL'; the families are {', '.join(FAMILIES)}."
+        )
     known = {each.lower(): each for each in (FAMILIES if model else [*ROWS, *plug_ins()])}
     near = difflib.get_close_matches(family.lower(), known, n=1, cutoff=0.5)
     hint = f" Did you mean {known[near[0]] + colon + model!r}?" if near else ""

@@ -1,4 +1,4 @@
-"""The table of known rerankers, one row each.
+"""The table of known rerankers, one row each, and of their families.
 
 Revisions are commits of the model's repository, as the model registries of mteb 2.26 and the model's own pages pin
 them; "" where none is known, and then the repository's newest commit is taken and named in the result.
@@ -24,6 +24,17 @@ class Row:
     note: str = ""
     refusal: str = ""
 
+
+FAMILIES: Mapping[str, str] = {
+    "core": "FOLDER or hub id of a checkpoint of the core model",
+    "cross-encoder": "hub id or folder of a sequence classifier with one output",
+    "yes-no": "hub id or folder of a generator tuned as Qwen3-Reranker is",
+    "late-interaction": "hub id or folder of a ColBERT model",
+    "bi-encoder": "hub id or folder of a sentence-transformers model",
+    "fusion": "NAME: reciprocal rank fusion of the first stage and any reranker",
+    "http": "URL of a /rerank call, with #MODEL at its end where the server holds several",
+}
+"""The families that take any model, as ``family:MODEL``, and what MODEL is for each."""
 
 _OWN_CODE = (
     "its repository defines the model in Python code of its own, which is never run here, and transformers has no "

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.realdata
 FOLDERS = [
     ("beir/nfcorpus", "beir/nfcorpus"),
     ("coir/cosqa", "coir-like/cosqa"),
-    ("coir/codetrans-prepared", "coir-like/codetrans-java-cs"),
+    ("coir/codetrans-contest", "coir-like/codetrans-java-cs"),
     ("coir/synthetic-text2sql", "coir-like/text2sql-classic"),
 ]
 

