@@ -10,7 +10,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-_PACKAGES = ("torch", "transformers", "sentence-transformers", "ir_datasets", "mteb", "pytrec_eval-terrier")
+ARITHMETIC = ("torch", "transformers", "sentence-transformers", "tokenizers", "numpy")
+"""The packages that scores are computed by."""
+
+_PACKAGES = ("rerank-bench", *ARITHMETIC, "ir_datasets", "mteb", "pytrec_eval-terrier")
 
 
 def provenance(source: str) -> dict[str, Any]:
@@ -22,7 +25,7 @@ def provenance(source: str) -> dict[str, Any]:
         "git_commit": git_commit(),
         "python": platform.python_version(),
         "machine": platform.machine(),
-        "packages": _packages(),
+        "packages": versions(_PACKAGES),
     }
 
 
@@ -46,9 +49,10 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 @cache
-def _packages() -> dict[str, str]:
+def versions(packages: tuple[str, ...]) -> dict[str, str]:
+    """The versions of those packages that are installed."""
     found = {}
-    for name in ("rerank-bench", *_PACKAGES):
+    for name in packages:
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -12,7 +12,7 @@ from pathlib import Path
 from bench import statistics
 from bench.collections.collection import Collection
 from bench.comparison.agreement import TOP, Flips, flips
-from bench.comparison.stored import Kept, Pairing, missing_queries, pair, read_kept
+from bench.comparison.stored import Pairing, StoredResult, missing_queries, pair, read_stored
 from bench.errors import BenchError
 from bench.render.numbers import difference, interval, p_value, percent, score
 from bench.render.page import Block, Cell, Column, Notes, Page, Paragraph, Table, Tone, rows, title
@@ -165,7 +165,7 @@ def _compared(
 
 def _paired(a: Path, b: Path) -> Pairing:
     """Read both places and put their results together; everything that is wrong is one error."""
-    (kept_a, problems_a), (kept_b, problems_b) = read_kept(a), read_kept(b)
+    (kept_a, problems_a), (kept_b, problems_b) = read_stored(a), read_stored(b)
     if problems_a or problems_b:
         raise BenchError("\n".join(problems_a + problems_b))
     pairing = pair(kept_a, kept_b, _name(kept_a, kept_b))
@@ -182,7 +182,7 @@ def _paired(a: Path, b: Path) -> Pairing:
     return pairing
 
 
-def _name(a: Sequence[Kept], b: Sequence[Kept]) -> Callable[[Kept], tuple[str, ...]]:
+def _name(a: Sequence[StoredResult], b: Sequence[StoredResult]) -> Callable[[StoredResult], tuple[str, ...]]:
     """What results of two sides must share, beside their protocol, to belong together."""
     if len(a) == len(b) == 1:
         return lambda kept: ()
@@ -201,7 +201,11 @@ def _chosen(result: Result, values: statistics.Array, query: str | None, changes
 
 
 def _queries(
-    a: Kept, b: Kept, runs: tuple[Run, Run], chosen: Sequence[str], load_collection: LoadCollection | None
+    a: StoredResult,
+    b: StoredResult,
+    runs: tuple[Run, Run],
+    chosen: Sequence[str],
+    load_collection: LoadCollection | None,
 ) -> list[QueryComparison]:
     tops = [_tops(run, chosen) for run in runs]
     collection = load_collection(a.result) if load_collection else None

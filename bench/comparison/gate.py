@@ -17,7 +17,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from bench import statistics
-from bench.comparison.stored import Kept, missing_queries, pair, read_kept
+from bench.comparison.stored import StoredResult, missing_queries, pair, read_stored
 from bench.errors import BenchError
 from bench.escape import terminal
 from bench.files import write_whole
@@ -175,7 +175,7 @@ def gate(
     """
     rules = Rules(min_drop, alpha, max_drop, strict)
     rules.check()
-    (kept, problems), (new, new_problems) = read_kept(baseline), read_kept(candidate)
+    (kept, problems), (new, new_problems) = read_stored(baseline), read_stored(candidate)
     problems += new_problems
     pairing = pair(kept, new, lambda one: one.task_and_reranker)
     problems += pairing.clashes
@@ -271,7 +271,7 @@ def write_junit(report: Report, path: Path) -> None:
     write_whole(path, ElementTree.tostring(root, encoding="utf-8", xml_declaration=True))
 
 
-def _foreign_runs(*sides: Kept) -> list[str]:
+def _foreign_runs(*sides: StoredResult) -> list[str]:
     """What is wrong with the runs that results were measured on: missing, damaged, or others."""
     wrong = []
     for kept in sides:
@@ -282,7 +282,7 @@ def _foreign_runs(*sides: Kept) -> list[str]:
     return wrong
 
 
-def _exact_lines(pairs: Iterable[tuple[Kept, Kept]]) -> list[Line]:
+def _exact_lines(pairs: Iterable[tuple[StoredResult, StoredResult]]) -> list[Line]:
     """The lines of the order-only rerankers, in which any difference is a regression."""
     lines = []
     for before, after in pairs:
@@ -305,7 +305,9 @@ def _exact_lines(pairs: Iterable[tuple[Kept, Kept]]) -> list[Line]:
     return lines
 
 
-def _tested_lines(pairs: Iterable[tuple[Kept, Kept]], rules: Rules, resamples: int, seed: int) -> list[Line]:
+def _tested_lines(
+    pairs: Iterable[tuple[StoredResult, StoredResult]], rules: Rules, resamples: int, seed: int
+) -> list[Line]:
     tested = [(before, after) for before, after in pairs if not _is_exact(before)]
     values = [statistics.differences(before.result.per_query, after.result.per_query) for before, after in tested]
     p_values = statistics.holm([statistics.p_value(each, resamples=resamples, seed=seed) for each in values])
@@ -324,7 +326,7 @@ def _tested_lines(pairs: Iterable[tuple[Kept, Kept]], rules: Rules, resamples: i
     return lines
 
 
-def _is_exact(kept: Kept) -> bool:
+def _is_exact(kept: StoredResult) -> bool:
     return kept.result.reranker.family == EXACT_FAMILY
 
 

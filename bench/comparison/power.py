@@ -25,7 +25,7 @@ from rich.console import Console
 
 from bench import statistics
 from bench.comparison.gate import Rules, Verdict, decide
-from bench.comparison.stored import read_kept
+from bench.comparison.stored import read_stored
 from bench.errors import BenchError
 from bench.render.numbers import count, percent
 from bench.render.page import Column, Notes, Page, Table, rows
@@ -134,7 +134,7 @@ def per_query_figures(places: Sequence[Path]) -> dict[Path, Array]:
     Raises:
         BenchError: for damaged results, fewer than two, or results of different protocols.
     """
-    read = [read_kept(place) for place in places]
+    read = [read_stored(place) for place in places]
     problems = [problem for _, of_place in read for problem in of_place]
     kept = [one for of_place, _ in read for one in of_place]
     if problems or len(kept) < 2:

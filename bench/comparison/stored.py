@@ -22,7 +22,7 @@ from bench.task import Task
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredResult:
     """A result and the file it was read from."""
 
     path: Path
@@ -91,13 +91,13 @@ class Pairing:
     results without a partner of any protocol.
     """
 
-    pairs: list[tuple[Kept, Kept]] = field(default_factory=list)
+    pairs: list[tuple[StoredResult, StoredResult]] = field(default_factory=list)
     clashes: list[str] = field(default_factory=list)
-    only_a: list[Kept] = field(default_factory=list)
-    only_b: list[Kept] = field(default_factory=list)
+    only_a: list[StoredResult] = field(default_factory=list)
+    only_b: list[StoredResult] = field(default_factory=list)
 
 
-def read_kept(place: Path) -> tuple[list[Kept], list[str]]:
+def read_stored(place: Path) -> tuple[list[StoredResult], list[str]]:
     """Every sound result in a file or folder, and a line for each that is missing, damaged or there twice.
 
     Copies of one result count once; two measurements of one reranker are a problem, since either could be meant.
@@ -106,11 +106,11 @@ def read_kept(place: Path) -> tuple[list[Kept], list[str]]:
         paths = result_paths([place])
     except BenchError as error:
         return [], [str(error)]
-    kept: dict[Hashable, Kept] = {}
+    kept: dict[Hashable, StoredResult] = {}
     problems: list[str] = []
     for path in paths:
         try:
-            one = Kept(path, read_sound(path))
+            one = StoredResult(path, read_sound(path))
         except BenchError as error:
             problems.append(str(error))
             continue
@@ -130,9 +130,9 @@ def read_results(places: Iterable[Path]) -> list[Result]:
     Raises:
         BenchError: for a place or result that is missing or damaged.
     """
-    kept: dict[Hashable, list[Kept]] = {}
+    kept: dict[Hashable, list[StoredResult]] = {}
     for path in result_paths(places):
-        one = Kept(path, read_sound(path))
+        one = StoredResult(path, read_sound(path))
         same = kept.setdefault((*one.task_and_reranker, one.result.protocol.id), [])
         first = next((other for other in same if is_copy(other.result, one.result)), None)
         if first is None:
@@ -167,7 +167,7 @@ def read_sound(path: Path) -> Result:
     return result
 
 
-def pair(a: Sequence[Kept], b: Sequence[Kept], name: Callable[[Kept], Hashable]) -> Pairing:
+def pair(a: Sequence[StoredResult], b: Sequence[StoredResult], name: Callable[[StoredResult], Hashable]) -> Pairing:
     """Pair the results that share a name and a protocol, in the order of ``a``.
 
     Where a side has several rerankers of one name, such as two seeds, each is paired with the one of the same
@@ -199,15 +199,17 @@ def pair(a: Sequence[Kept], b: Sequence[Kept], name: Callable[[Kept], Hashable])
 
 
 def _grouped(
-    side: Sequence[Kept], key: Callable[[Kept], tuple[Hashable, str]]
-) -> dict[tuple[Hashable, str], list[Kept]]:
-    groups: dict[tuple[Hashable, str], list[Kept]] = {}
+    side: Sequence[StoredResult], key: Callable[[StoredResult], tuple[Hashable, str]]
+) -> dict[tuple[Hashable, str], list[StoredResult]]:
+    groups: dict[tuple[Hashable, str], list[StoredResult]] = {}
     for kept in side:
         groups.setdefault(key(kept), []).append(kept)
     return groups
 
 
-def _counterparts(kept: Kept, here: Sequence[Kept], there: Sequence[Kept]) -> list[Kept]:
+def _counterparts(
+    kept: StoredResult, here: Sequence[StoredResult], there: Sequence[StoredResult]
+) -> list[StoredResult]:
     """The results of the other side that one of several results of a name may be paired with; none is paired twice."""
     exact = [each for each in there if each.identity == kept.identity]
     ours, theirs = ({each.identity for each in side} for side in (here, there))
@@ -216,14 +218,14 @@ def _counterparts(kept: Kept, here: Sequence[Kept], there: Sequence[Kept]) -> li
     return exact or (spare if len(rivals) == 1 else [])
 
 
-def _ambiguous(kept: Kept, there: Sequence[Kept]) -> str:
+def _ambiguous(kept: StoredResult, there: Sequence[StoredResult]) -> str:
     return (
         f"{kept.path} has no certain counterpart: {len(there)} results are called the same, {there[0].path} is the "
         "first. Compare folders that hold one of them."
     )
 
 
-def missing_queries(kept: Kept, other: Kept) -> str:
+def missing_queries(kept: StoredResult, other: StoredResult) -> str:
     """Which of one result's queries another lacks, in words; empty where it has them all."""
     missing = sorted(kept.result.per_query.keys() - other.result.per_query.keys())
     if not missing:
@@ -253,7 +255,7 @@ def _is_share(figure: float) -> bool:
     return -NOISE <= figure <= 1 + NOISE
 
 
-def _clash(kept: Kept, rivals: Sequence[Kept]) -> str:
+def _clash(kept: StoredResult, rivals: Sequence[StoredResult]) -> str:
     """The fields in which a result's protocol differs from that of the nearest candidate partner."""
     mine = kept.result.protocol
     nearest = min(rivals, key=lambda rival: len(mine.differences(rival.result.protocol)))

@@ -17,7 +17,7 @@ from bench.collections.collection import Collection
 from bench.comparison import stated
 from bench.comparison.compare import LoadCollection
 from bench.comparison.stated import Found
-from bench.comparison.stored import Kept, orphan_runs
+from bench.comparison.stored import StoredResult, orphan_runs
 from bench.errors import BenchError
 from bench.evaluation.evaluate import evaluate
 from bench.evaluation.prepare import PreparedTask, prepare
@@ -103,7 +103,7 @@ def verify(
         for path in result_paths([place]):
             verification.paths.append(path)
             try:
-                kept = Kept(path, read_result(path))
+                kept = StoredResult(path, read_result(path))
                 found = _stated(kept, place) | _copy(kept, first)
                 verification.differences += [Difference(path, key, *pair) for key, pair in found.items()]
                 if not stated.bounds(kept.result):
@@ -135,7 +135,7 @@ def page(verification: Verification) -> Page:
     return Page((Notes((*lines, counts), whole=True),))
 
 
-def _stated(kept: Kept, place: Path) -> Found:
+def _stated(kept: StoredResult, place: Path) -> Found:
     """What a result says wrong of all that needs no data."""
     content = read_json(kept.path, BenchError)  # once more: readers drop what they do not know
     return {
@@ -147,7 +147,7 @@ def _stated(kept: Kept, place: Path) -> Found:
     }
 
 
-def _copy(kept: Kept, first: dict[Path, Path]) -> Found:
+def _copy(kept: StoredResult, first: dict[Path, Path]) -> Found:
     """Whether the same place holds one result, known by the folder that it belongs into, once more."""
     other = first.setdefault(kept.result.folder, kept.path)
     return {} if other == kept.path else {"copy": ("a second result", f"one, {other}")}
@@ -167,7 +167,10 @@ class _Replay:
 
 
 def _verify(
-    kept: Kept, load_collection: LoadCollection, load_first_stage: LoadFirstStage | None, verification: Verification
+    kept: StoredResult,
+    load_collection: LoadCollection,
+    load_first_stage: LoadFirstStage | None,
+    verification: Verification,
 ) -> None:
     """Check one result against its run and the data; what is found is added to ``verification`` as it is found."""
     result, stored_hash, run = kept.result, kept.stored_sha256(), kept.stored_run()

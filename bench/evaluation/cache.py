@@ -17,8 +17,6 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from bench.console import note
@@ -28,6 +26,7 @@ from bench.files import kind
 from bench.interrupt import resumable
 from bench.lock import locked
 from bench.protocol import digest
+from bench.provenance import ARITHMETIC, versions
 from bench.rerankers.base import CandidateList, Card, Options, Reranker, Scored
 from bench.rerankers.fusion import Fusion
 
@@ -36,7 +35,6 @@ CACHE = "scores.cache"
 _OLD = "scores.sqlite"
 _LAYOUT = "score cache 1"
 _DIGITS = 64
-_ARITHMETIC = ("torch", "transformers", "sentence-transformers", "tokenizers", "numpy")
 
 
 class Log:
@@ -221,7 +219,14 @@ def chunk_key(card: Card, options: Options, lists: Sequence[CandidateList], cach
     """
     who = [card.fingerprint, card.device, card.dtype, repr(sorted(card.settings.items()))]
     vouched = [f"cache id {cache_id}"] if cache_id else []
-    parts = [_LAYOUT, *who, *vouched, repr(dataclasses.astuple(options)), *_versions(), *map(_list_key, lists)]
+    parts = [
+        _LAYOUT,
+        *who,
+        *vouched,
+        repr(dataclasses.astuple(options)),
+        *map(" ".join, versions(ARITHMETIC).items()),
+        *map(_list_key, lists),
+    ]
     return digest(parts, _DIGITS)
 
 
@@ -229,17 +234,6 @@ def _list_key(candidates: CandidateList) -> str:
     counts = f"{len(candidates.ids)} {len(candidates.texts)}"
     numbers = repr((candidates.first_stage_scores, candidates.grades))
     return digest([candidates.query_id, candidates.query, counts, numbers, *candidates.ids, *candidates.texts], _DIGITS)
-
-
-@cache
-def _versions() -> tuple[str, ...]:
-    found = []
-    for name in _ARITHMETIC:
-        try:
-            found.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            continue
-    return tuple(found)
 
 
 def _checked(line: bytes) -> tuple[str, bytes] | None:

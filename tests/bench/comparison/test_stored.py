@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.comparison.stored import Kept, missing_queries, pair, read_kept, read_results, read_sound
+from bench.comparison.stored import StoredResult, missing_queries, pair, read_results, read_sound, read_stored
 from bench.errors import BenchError
 from bench.rerankers.base import Card
 from bench.results import Result
@@ -15,7 +15,7 @@ from tests.bench.factories import figures_result, keep, measure
 def test_reads_every_result_and_its_run(tmp_path: Path) -> None:
     measure(tmp_path, {"q1": ["d1", "d3"], "q2": ["d2"]})
     keep(tmp_path, figures_result({"q1": 0.5}, task="beir/other"))
-    kept, problems = read_kept(tmp_path)
+    kept, problems = read_stored(tmp_path)
     assert problems == []
     assert [one.label for one in kept] == ["beir/other by model", "beir/toy by model"]
     assert [document_id for document_id, _ in kept[1].run().rankings["q2"][:2]] == ["d2", "d1"]
@@ -25,7 +25,7 @@ def test_a_run_that_is_not_the_results_own_is_refused(tmp_path: Path) -> None:
     path = measure(tmp_path / "one", {"q1": ["d1"]})
     other = measure(tmp_path / "two", {"q1": ["d3"]})
     path.with_name("run.trec.gz").write_bytes(other.with_name("run.trec.gz").read_bytes())
-    (kept,), _ = read_kept(path)
+    (kept,), _ = read_stored(path)
     with pytest.raises(BenchError, match="is not the run"):
         kept.run()
     kept.run_path.unlink()
@@ -54,7 +54,7 @@ def test_a_well_formed_file_can_still_be_wrong(
         place = place[key]
     place[keys[-1]] = value
     path.write_text(json.dumps(content))
-    kept, problems = read_kept(tmp_path)
+    kept, problems = read_stored(tmp_path)
     assert kept == []
     assert any(fault in problem and str(path) in problem for problem in problems), problems
     with pytest.raises(BenchError, match=re.escape(fault)):
@@ -64,14 +64,14 @@ def test_a_well_formed_file_can_still_be_wrong(
 def test_the_same_result_twice_is_a_problem(tmp_path: Path) -> None:
     first = keep(tmp_path / "a", figures_result({"q1": 0.5}))
     second = keep(tmp_path / "b", figures_result({"q1": 0.7}))
-    kept, problems = read_kept(tmp_path)
+    kept, problems = read_stored(tmp_path)
     assert [one.path for one in kept] == [first]
     assert problems == [f"{second}: it is the same task, reranker and protocol as {first}: keep one of them."]
 
 
 def test_a_missing_place_is_a_problem_not_an_exception(tmp_path: Path) -> None:
-    assert "does not exist" in read_kept(tmp_path / "nowhere")[1][0]
-    assert "holds no result.json" in read_kept(tmp_path)[1][0]
+    assert "does not exist" in read_stored(tmp_path / "nowhere")[1][0]
+    assert "holds no result.json" in read_stored(tmp_path)[1][0]
 
 
 def test_pairs_share_name_and_protocol(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_pairs_share_name_and_protocol(tmp_path: Path) -> None:
     keep(tmp_path / "a", figures_result({"q1": 0.5}, reranker="other", depth=20, text_rule="joined"))
     keep(tmp_path / "b", figures_result({"q1": 0.5}, reranker="other", depth=10, text_rule="title"))
     keep(tmp_path / "b", figures_result({"q1": 0.5}, reranker="other", depth=30, text_rule="joined"))
-    a, b = read_kept(tmp_path / "a")[0], read_kept(tmp_path / "b")[0]
+    a, b = read_stored(tmp_path / "a")[0], read_stored(tmp_path / "b")[0]
     pairing = pair(a, b, lambda kept: kept.task_and_reranker)
     assert [(x.result.protocol.depth, y.result.protocol.depth) for x, y in pairing.pairs] == [(100, 100), (50, 50)]
     assert [kept.label for kept in pairing.only_a] == ["beir/first by model"]
@@ -96,7 +96,7 @@ def test_missing_queries_are_named(tmp_path: Path) -> None:
     full = {f"q{number}": 0.5 for number in range(8)}
     keep(tmp_path / "a", figures_result(full))
     keep(tmp_path / "b", figures_result({"q0": 0.5, "q9": 0.5}))
-    (a,), (b,) = read_kept(tmp_path / "a")[0], read_kept(tmp_path / "b")[0]
+    (a,), (b,) = read_stored(tmp_path / "a")[0], read_stored(tmp_path / "b")[0]
     assert missing_queries(a, a) == ""
     assert missing_queries(a, b) == f"{b.path} lacks 7 of the queries of {a.path}: 'q1', 'q2', 'q3', 'q4', 'q5', …."
     assert missing_queries(b, a) == f"{a.path} lacks 1 of the queries of {b.path}: 'q9'."
@@ -107,8 +107,8 @@ def test_copies_of_one_result_count_once(tmp_path: Path, capsys: pytest.CaptureF
     first = keep(tmp_path / "a", result)
     again = replace(result, provenance={"time": "later"}, cost=replace(result.cost, seconds=2.0))
     second = keep(tmp_path / "b", again)
-    assert [one.path for one in read_kept(tmp_path)[0]] == [first]
-    assert read_kept(tmp_path)[1] == []
+    assert [one.path for one in read_stored(tmp_path)[0]] == [first]
+    assert read_stored(tmp_path)[1] == []
     assert read_results([tmp_path / "a", tmp_path / "b"]) == [result]
     assert f"{second} is a copy of {first} and counts once." in capsys.readouterr().err
     keep(tmp_path / "b", figures_result({"q1": 0.7}))
@@ -122,17 +122,17 @@ def test_a_result_named_twice_is_no_copy(tmp_path: Path, capsys: pytest.CaptureF
 
 
 def test_rerankers_of_one_name_are_paired_by_fingerprint(tmp_path: Path) -> None:
-    def seeds(side: str, *fingerprints: str) -> list[Kept]:
+    def seeds(side: str, *fingerprints: str) -> list[StoredResult]:
         for number, fingerprint in enumerate(fingerprints):
             result = figures_result({"q1": 0.5, "q2": number / 10})
             keep(tmp_path / side / str(number), replace(result, reranker=Card("random", fingerprint, "order-only")))
-        kept, problems = read_kept(tmp_path / side)
+        kept, problems = read_stored(tmp_path / side)
         assert problems == []
         return kept
 
     one, two, other = seeds("one", "seed 0"), seeds("two", "seed 1", "seed 0"), seeds("other", "seed 7")
 
-    def paired(a: list[Kept], b: list[Kept]) -> tuple[list[str], int, int]:
+    def paired(a: list[StoredResult], b: list[StoredResult]) -> tuple[list[str], int, int]:
         found = pair(a, b, lambda kept: kept.task_and_reranker)
         fingerprints = [y.result.reranker.fingerprint for _, y in found.pairs]
         return fingerprints, len(found.clashes), len(found.only_b)
