@@ -106,7 +106,7 @@ def _last_layer(
         key[:, rows], value[:, rows] = _keys_and_values(attention, normed, cos[rows], sin[rows])
 
     by_rows(project, hidden_states)
-    rows = torch.cat([positions + span.start for positions, span in zip(markers, spans(lengths), strict=True)])  # [M]
+    rows = _marker_rows(markers, lengths)  # [M]
     residual = hidden_states[rows]  # [M, H]
     query = _queries(attention, _norm(layer.input_layernorm, residual), cos[rows], sin[rows])  # [M, A, D]
     queries = torch.split(query, [len(positions) for positions in markers])
@@ -117,6 +117,11 @@ def _last_layer(
         ]
     )  # [M, A, D]
     return _after_attention(layer, residual, attention_output)
+
+
+def _marker_rows(markers: Sequence[Tensor], lengths: Sequence[int]) -> Tensor:
+    """The markers' positions in the packed row, from those in each list: [M]."""
+    return torch.cat([positions + span.start for positions, span in zip(markers, spans(lengths), strict=True)])
 
 
 def _after_attention(layer: Any, residual: Tensor, attention_output: Tensor) -> Tensor:

@@ -67,8 +67,7 @@ def _whole_last_layer(
     markers: Sequence[Tensor],
 ) -> Tensor:
     output = model._layer(layer, hidden_states, cos, sin, lengths, window)
-    spans = attention.spans(lengths)
-    return output[torch.cat([positions + span.start for positions, span in zip(markers, spans, strict=True)])]
+    return output[model._marker_rows(markers, lengths)]
 
 
 def _one_by_one(function: Callable[[Any], None], tiles: Iterable[Any]) -> None:
