@@ -265,7 +265,7 @@ def _source(name: str, kind: type, module: str, optional: bool) -> str:
     if source is None:
         if optional:
             return ""
-        raise BenchError(f"{name!r} has no source file to tell its versions apart by. Give the class a 'card'.")
+        raise BenchError(f"{name!r} has no source file from which to identify its version. Give the class a 'card'.")
     try:
         home = kind.__module__.removeprefix(_ALIAS)
         made = f"{source_hash(Path(source), home)} {kind.__qualname__}"

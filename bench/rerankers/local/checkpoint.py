@@ -1,4 +1,4 @@
-"""Where a model's files are: a folder, an installed package, or the hub; and whether they may be used.
+"""Locates a model's files (folder, installed package or hub) and refuses unsafe ones.
 
 Files come as safetensors and JSON only. A repository that defines its model in Python code of its own is refused, and
 so are weights that exist as pickles alone.
@@ -41,10 +41,10 @@ class Checkpoint:
 
 
 def find(row: Row) -> Checkpoint:
-    """The files of a row's model, fit for a library to load.
+    """The files of a row's model, checked and safe to load.
 
     Raises:
-        BenchError: where they are nowhere to be found (saying what was tried), or may not be used.
+        BenchError: where they are not found (saying what was tried), or must not be used.
     """
     found = locate(row)
     _check(found.folder, row.model)
@@ -52,10 +52,10 @@ def find(row: Row) -> Checkpoint:
 
 
 def locate(row: Row) -> Checkpoint:
-    """The files of a row's model, not looked into.
+    """The files of a row's model, unchecked.
 
     Raises:
-        BenchError: where they are nowhere to be found.
+        BenchError: where they are not found.
     """
     if row.model.startswith(PACKAGE):
         return _in_package(row.model)
@@ -89,7 +89,7 @@ def _no_name(model: str) -> str:
 
 
 def shown(model: str) -> str:
-    """A model as tables and results name it: a folder by its own name, since its place says nothing to others."""
+    """A model's name in tables and results: of a folder its last part, since the path means nothing elsewhere."""
     place = folder(model)
     if place is None:
         return model
@@ -107,7 +107,7 @@ def folder(model: str) -> Path | None:
 
 
 def config(folder: Path, name: str = "config.json") -> dict[str, Any]:
-    """The settings of a model, from a JSON file beside its weights; empty where there is no such file.
+    """The settings of a model, from a JSON file in its folder; empty where there is no such file.
 
     Raises:
         BenchError: where the file is not a JSON object.
@@ -156,8 +156,8 @@ def _in_package(model: str) -> Checkpoint:
 
 
 def _on_hub(row: Row) -> Checkpoint:
-    """Take the hub's files, from its local cache where that will do."""
-    # The hub's library is slow to import, and most models are not on it.
+    """The hub's files, from its local cache where possible."""
+    # The hub's library is slow to import, and local models do not need it.
     from reranker.hub import fetch
 
     try:
@@ -174,7 +174,7 @@ def _on_hub(row: Row) -> Checkpoint:
 
 def _check(folder: Path, model: str) -> None:
     if not (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
-        raise BenchError(f"{folder} is no checkpoint: it holds neither config.json nor modules.json.")
+        raise BenchError(f"{folder} is no checkpoint: it has neither config.json nor modules.json.")
     if _own_code(folder):
         raise BenchError(
             f"{model} defines its model in Python code of its own, and code from a model's repository is never run "
@@ -183,7 +183,7 @@ def _check(folder: Path, model: str) -> None:
     for weights in folder.rglob(_PICKLE):
         if not any(weights.parent.glob("*.safetensors")):
             raise BenchError(
-                f"{weights} is a pickle, which can run code when read, and no safetensors file lies beside it. "
+                f"{weights} is a pickle, which can run code when read, and its folder has no safetensors file. "
                 "Convert it to safetensors."
             )
 

@@ -24,7 +24,7 @@ Clean = Callable[[Any, Path], Any]
 
 _LARGEST = 10_000_000
 _MOST_LAYERS = 1000
-_SHORTEST, _LONGEST = 8, 10**9  # tokens; a shorter window has no room beside the special tokens
+_SHORTEST, _LONGEST = 8, 10**9  # tokens; a shorter window holds little but the special tokens
 _UNLIMITED = 10**30
 """How transformers writes that a tokenizer has no limit."""
 
@@ -148,7 +148,7 @@ class Output(TypedDict):
 
 
 class Outputs(TypedDict):
-    """The kinds of input that a model reads; only text is kept."""
+    """The kinds of input that a model reads; only text is used."""
 
     __pydantic_config__ = _KNOWN_KEYS_ALONE  # type: ignore[misc]
 
@@ -265,10 +265,10 @@ def model_config(content: Any, path: Path) -> Json:
             f"{path} describes quantised weights, which need code that is not part of transformers. "
             "Use the checkpoint that is not quantised."
         )
-    kept = {name: value for name, value in settings.items() if _may_stay(name, value, declared)}
-    _check_names(kept, path)
-    _check_sizes(kept, path)
-    return kept
+    allowed = {name: value for name, value in settings.items() if _may_stay(name, value, declared)}
+    _check_names(allowed, path)
+    _check_sizes(allowed, path)
+    return allowed
 
 
 def tokenizer_config(content: Any, path: Path) -> Any:

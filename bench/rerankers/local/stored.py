@@ -1,4 +1,4 @@
-"""Facts about a model that its files state: parameters, precision, window. No weights are loaded.
+"""Reads a model's parameter count, precision and window from its files, without loading weights.
 
 Each folder given is one of `bench.rerankers.local.staging.staged`, so its JSON files are validated already.
 """

@@ -42,7 +42,7 @@ def test_without_a_hub_the_answer_comes_at_once_and_says_what_was_tried(tmp_path
 
 @pytest.mark.parametrize("family", FAMILIES[1:])
 def test_a_folder_that_is_no_checkpoint(family, tmp_path, cpu):
-    with pytest.raises(BenchError, match=r"holds neither config\.json nor modules\.json"):
+    with pytest.raises(BenchError, match=r"has neither config\.json nor modules\.json"):
         load(f"{family}:{tmp_path}", cpu)
 
 
