@@ -62,10 +62,12 @@ class Rules:
 
     def check(self) -> None:
         """Raise a BenchError for numbers that make no sense."""
-        if not (math.isfinite(self.min_drop) and self.min_drop >= 0 and 0 < self.alpha < 1):
-            raise BenchError(f"--min-drop {self.min_drop} must be 0 or more and --alpha {self.alpha} between 0 and 1.")
+        if not (math.isfinite(self.min_drop) and self.min_drop >= 0):
+            raise BenchError(f"--min-drop is {self.min_drop:g}. Give a number of points, 0 or more.")
+        if not 0 < self.alpha < 1:
+            raise BenchError(f"--alpha is {self.alpha:g}. Give a number between 0 and 1.")
         if self.max_drop is not None and not (math.isfinite(self.max_drop) and self.max_drop > 0):
-            raise BenchError(f"--max-drop {self.max_drop} must be above 0.")
+            raise BenchError(f"--max-drop is {self.max_drop:g}. Give a number of points above 0.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,6 +146,8 @@ def describe(collection: Collection, run: Run, depth: int) -> Manifest:
 def read_manifests(folder: Path = BUNDLED) -> dict[str, Manifest]:
     """The manifest's rows by task id; empty where there is no manifest."""
     path = folder / "manifest.json"
+    if kind(path) not in (0, stat.S_IFREG):  # a pipe would be waited for without end
+        raise BenchError(f"{path} is not a regular file. Remove it, or choose another folder.")
     return read_model(path, dict[str, Manifest], BenchError) if kind(path) else {}
 
 

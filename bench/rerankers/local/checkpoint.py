@@ -19,6 +19,7 @@ from reranker.errors import CheckpointError
 from reranker.packages import PACKAGE, named_folder
 from reranker.schema import read_model
 
+_LEFT_OUT = [f"{name}/*" for name in UNWANTED]
 _PICKLE = "pytorch_model*.bin"
 """The one pickle that the libraries would read where there is no safetensors file."""
 
@@ -64,11 +65,11 @@ def locate(row: Row) -> Checkpoint:
 
 
 def check(row: Row) -> None:
-    """Refuse a row whose model cannot be there, without asking the hub or reading weights.
+    """Refuse a row whose model is not available, without fetching or reading weights.
 
     Raises:
-        BenchError: for a folder or package without a usable checkpoint, a name that is no hub id, or, where the hub
-            may not be asked, a model that its local cache does not hold.
+        BenchError: for a folder or package without a usable checkpoint, a name that is no hub id, or a model that is
+            neither in the hub's local cache nor on the hub.
     """
     from huggingface_hub import constants
     from huggingface_hub.errors import HFValidationError
@@ -82,6 +83,12 @@ def check(row: Row) -> None:
         validate_repo_id(row.model)
     except HFValidationError as error:
         raise BenchError(_no_name(row.model)) from error
+    from reranker import hub
+
+    try:
+        hub.check(row.model, row.revision, WANTED, _LEFT_OUT)
+    except CheckpointError as error:
+        raise _not_found(row, error) from error
 
 
 def _no_name(model: str) -> str:
@@ -161,15 +168,19 @@ def _on_hub(row: Row) -> Checkpoint:
     from reranker.hub import fetch
 
     try:
-        fetched = fetch(row.model, row.revision, WANTED, [f"{name}/*" for name in UNWANTED])
+        fetched = fetch(row.model, row.revision, WANTED, _LEFT_OUT)
     except CheckpointError as error:
-        raise BenchError(
-            f"The model {row.model!r} is not available: there is no such folder, {error}. The hub's local cache does "
-            f"not have the whole model either. Connect once to fetch it, or use a folder: '{row.family}:FOLDER'."
-        ) from error
+        raise _not_found(row, error) from error
     if fetched.doubt:
         note(f"{row.model}: commit {fetched.commit} of the hub's local cache is used, since {fetched.doubt}.")
     return Checkpoint(row.model, fetched.folder, fetched.commit)
+
+
+def _not_found(row: Row, error: CheckpointError) -> BenchError:
+    return BenchError(
+        f"Model {row.model!r} not found locally, and {error}. Download it once, or pass a local folder: "
+        f"'{row.family}:FOLDER'."
+    )
 
 
 def _check(folder: Path, model: str) -> None:
