@@ -25,7 +25,7 @@ Clean = Callable[[Any, Path], Any]
 _LARGEST = 10_000_000
 _MOST_LAYERS = 1000
 _SHORTEST, _LONGEST = 8, 10**9  # tokens; a shorter window holds little but the special tokens
-_UNLIMITED = 10**30
+UNLIMITED = 10**30
 """How transformers writes that a tokenizer has no limit."""
 
 _DTYPES = ("float32", "float16", "bfloat16", "float64")
@@ -276,7 +276,7 @@ def tokenizer_config(content: Any, path: Path) -> Any:
     settings: Json = dict(validate(content, TokenizerConfig, str(path), BenchError))
     longest = settings.get("model_max_length")
     if longest is not None:
-        settings["model_max_length"] = _UNLIMITED if longest > _LONGEST else int(longest)
+        settings["model_max_length"] = UNLIMITED if longest > _LONGEST else int(longest)
     name = settings.get("tokenizer_class")
     if name is not None and not _is_tokenizer(name):
         # The plain class takes tokenizer.json as it is, which is all that is used of a tokenizer here.
