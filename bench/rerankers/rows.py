@@ -104,9 +104,9 @@ _TABLE = (
     Row(
         "gte-multilingual-reranker-base",
         "cross-encoder",
-        "Alibaba-NLP/gte-multilingual-reranker-base",
+        "alibaba-nlp-community/gte-multilingual-reranker-base",
         licence=_APACHE,
-        refusal=_OWN_CODE + "Serve it, as Text Embeddings Inference does, and rerank over http.",
+        note="Alibaba-NLP's weights under a config that transformers reads",
     ),
     *(
         Row(f"ettin-reranker-{size}-v1", "cross-encoder", f"cross-encoder/ettin-reranker-{size}-v1", revision, _APACHE)
