@@ -99,7 +99,7 @@ _TABLE = (
         "jinaai/jina-reranker-v2-base-multilingual",
         "126747772a932960028d9f4dc93bd5d9c4869be4",
         _NC,
-        refusal=_OWN_CODE + "Serve it, and rerank over http.",
+        note="an XLM-RoBERTa under other names; a pair beyond 1,024 tokens is cut, not scored in pieces",
     ),
     Row(
         "gte-multilingual-reranker-base",
