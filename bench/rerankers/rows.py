@@ -154,7 +154,6 @@ _TABLE = (
         "jinaai/jina-colbert-v2",
         "4cf816e5e2b03167b132a3c847a9ecd48ba708e1",
         _NC,
-        refusal=_OWN_CODE + "'late-interaction:MODEL' takes any other ColBERT model.",
     ),
     Row(
         "GTE-ModernColBERT-v1",

@@ -20,7 +20,7 @@ SPECIAL = ["<s>", "<pad>", "</s>", "<unk>"]
 def xlm_roberta_tokenizer(window: int, more: tuple[str, ...] = ()) -> PreTrainedTokenizerFast:
     """A window in tokens; ``more`` tokens follow the mask token, as a ColBERT model's markers do."""
     tokenizer = Tokenizer(models.Unigram())
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
     trainer = trainers.UnigramTrainer(vocab_size=120, special_tokens=SPECIAL, unk_token="<unk>", show_progress=False)
     tokenizer.train_from_iterator(TEXTS + QUERIES, trainer)
     tokenizer.add_special_tokens(["<mask>", *more])
