@@ -17,6 +17,7 @@ from bench.results import read_result, result_paths
 from bench.run import read_run
 from bench.suites import choose, find
 from bench.task import Counts
+from tests.scripts import compare_bm25
 from tests.scripts.bundle_public_runs import bundle
 
 pytestmark = pytest.mark.realdata
@@ -198,3 +199,15 @@ def test_public_runs_are_bundled_again_byte_for_byte(shared_data: Path, tmp_path
     assert row == read_manifests()[task_id]
     assert bundled_path(task, tmp_path).read_bytes() == bundled_path(task).read_bytes()
     assert tuple(round(100 * row.figures[name], 2) for name in ("nDCG@10", "R@100")) == PUBLIC_RUNS[task_id]
+
+
+def test_the_table_against_published_bm25_is_what_the_script_prints(shared_data: Path):
+    page = (Path(__file__).parents[2] / "results" / "first_stage.md").read_text()
+    ours, by_their_ties = (compare_bm25.figures("nfcorpus", ties=ties) for ties in ("ours", "trec_eval"))
+    table, by_query = page.split("## Against published BM25")[1].split("query, by")
+    for figures, row in ((ours, "| ours |"), (by_their_ties, "| ours, by trec\\_eval's ties |")):
+        ndcg, recall = (100 * sum(each.values()) / len(each) for each in figures)
+        assert f"{row} {ndcg:.2f} / {recall:.2f} |" in table
+    theirs = compare_bm25.pyserini("nfcorpus")
+    same = sum(abs(theirs[query] - figure) <= 0.00005 for query, figure in by_their_ties[0].items())
+    assert f"| nfcorpus | 323 | {same} |" in by_query
