@@ -44,14 +44,15 @@ def dense_run(
     encoder = _encoder(model, options or Options())
     zeros = 0
     query_ids = list(collection.queries)
-    queries = _embedded(encoder, "query", list(collection.queries.items()))  # (queries, dimensions)
+    task = collection.task.id
+    queries = _embedded(encoder, "query", list(collection.queries.items()), task)  # (queries, dimensions)
     _check_zeros(encoder, "queries", _zeros(queries), len(query_ids))
     # One more than asked: the query's own document may be among them, and is dropped before the cut.
     kept = depth + 1 if collection.task.drop_identical_ids else depth
     ids: list[str] = []
     best, places = np.empty((len(query_ids), 0), np.float32), np.empty((len(query_ids), 0), np.int64)
     for block in _blocks(iter(collection.documents)):
-        documents = _embedded(encoder, "document", block)  # (block, dimensions)
+        documents = _embedded(encoder, "document", block, task)  # (block, dimensions)
         zeros += _zeros(documents)
         numbers = np.broadcast_to(np.arange(len(ids), len(ids) + len(block)), (len(query_ids), len(block)))
         cosines = _cosines(queries, documents)
@@ -69,13 +70,13 @@ def dense_run(
     return Run("_".join(f"dense:{name}".split()), rankings)
 
 
-def _embedded(encoder: "BiEncoder", kind: str, texts: list[tuple[str, str]]) -> NDArray[np.float32]:
-    """Embed queries or documents, given with their ids.
+def _embedded(encoder: "BiEncoder", kind: str, texts: list[tuple[str, str]], task: str) -> NDArray[np.float32]:
+    """Embed a task's queries or documents, given with their ids.
 
     Raises:
         BenchError: for an embedding that is not finite, which has no place in an order.
     """
-    vectors = encoder.embed([text for _, text in texts], is_query=kind == "query")
+    vectors = encoder.embed([text for _, text in texts], kind == "query", task)
     finite = np.isfinite(vectors).all(axis=1)
     if not finite.all():
         name = texts[int(np.argmin(finite))][0]
