@@ -43,6 +43,10 @@ class BiEncoder(Apart):
         with loading.running(self.card.name):
             return np.stack(self._embed([well_formed(text) for text in texts], is_query))
 
+    def variant(self, task: str) -> str:
+        """What of a task decides how its documents are embedded; "" where none of it does."""
+        return ""
+
     def _embed(self, texts: Sequence[str], is_query: bool) -> Sequence[Vectors]:
         """Unit vectors, shape (dimensions,), float32; zeros stay zeros."""
         tiny = np.finfo(np.float32).tiny
@@ -74,6 +78,9 @@ class Adapted(BiEncoder):
         for task, some in groupby(lists, key=lambda each: each.task):
             self._choose(task)
             yield from super().score(list(some))
+
+    def variant(self, task: str) -> str:
+        return repr(self._rule.sides(task))
 
     def _choose(self, task: str) -> None:
         self._sides = self._rule.sides(task)
