@@ -17,7 +17,7 @@ from bench.rerankers.base import CandidateList, Card, Lazy, Options, Reranker, S
 from bench.rerankers.local import adapters, checkpoint, loading, lora, stored
 from bench.rerankers.local.adapters import Rule, Sides
 from bench.rerankers.local.batching import Encoder, Vectors
-from bench.rerankers.local.embedding import Apart, Cache
+from bench.rerankers.local.embedding import Cache, EmbeddingReranker
 from bench.rerankers.local.truncation import Cutter
 from bench.rerankers.rows import Row
 from reranker.prompt import well_formed
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 CACHE_BYTES = 256 * 1024**2
 
 
-class BiEncoder(Apart):
+class BiEncoder(EmbeddingReranker):
     """Cosine of a sentence-transformers model's embeddings, with the prompts that the model itself defines."""
 
     def __init__(self, card: Card, model: "SentenceTransformer", cutter: Cutter, options: Options) -> None:

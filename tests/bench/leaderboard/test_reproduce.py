@@ -1,4 +1,4 @@
-"""The paper's figures beside ours."""
+"""The paper's figures and ours."""
 
 from dataclasses import replace
 from pathlib import Path
