@@ -28,8 +28,10 @@ from bench.cli.options import (
     Seed,
     Source,
     Split,
+    Workers,
     app,
     emit,
+    wanted,
 )
 from bench.console import Bar, note, say
 from bench.errors import BenchError
@@ -63,6 +65,7 @@ def _suite_command(suite: str, about: str) -> None:
         seed: Seed = 0,
         output: Output = Path("out"),
         cache_id: CacheId = "",
+        workers: Workers = "",
     ) -> None:
         from bench.evaluation.plan import Plan
         from bench.rerankers.base import Options
@@ -81,6 +84,7 @@ def _suite_command(suite: str, about: str) -> None:
                 source=source,
                 options=Options(device, dtype, max_query_length, max_doc_length, seed, read_options(http_option or [])),
                 cache_id=cache_id,
+                workers=wanted(workers),
             )
         )
 
@@ -111,6 +115,7 @@ def folder(
     seed: Seed = 0,
     output: Output = Path("out"),
     cache_id: CacheId = "",
+    workers: Workers = "",
 ) -> None:
     """Measure rerankers on the user's own folders."""
     from bench.evaluation.plan import Plan
@@ -128,6 +133,7 @@ def folder(
             queries=queries,
             options=Options(device, dtype, max_query_length, max_doc_length, seed, read_options(http_option or [])),
             cache_id=cache_id,
+            workers=wanted(workers),
         )
     )
 

@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.errors import BenchError
 from bench.render import Form
 
 if TYPE_CHECKING:
+    from bench.evaluation.hiring import Wanted
     from bench.render.page import Page
 
 app = typer.Typer(
@@ -60,6 +62,13 @@ HttpOptions = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(min=-MOST, max=MOST, help="For the random reranker.")]
+Workers = Annotated[
+    str,
+    typer.Option(
+        metavar="N|auto",
+        help="Score lists by N processes, a GPU or a share of the CPU each; auto: one for each GPU, else one.",
+    ),
+]
 Output = Annotated[Path, typer.Option(help="Where result.json and run.trec.gz go.")]
 TaskIds = Annotated[
     list[str], typer.Argument(metavar="TASK", help="suite/name, or a suite and then names; a suite alone for all.")
@@ -67,6 +76,21 @@ TaskIds = Annotated[
 Places = Annotated[list[Path] | None, typer.Argument(metavar="DIR", help="Results: files or folders; out if none.")]
 Format = Annotated[Form, typer.Option("--format", help="How it is written.")]
 Into = Annotated[Path | None, typer.Option("--output", help="Write to this file, not to the screen.")]
+
+
+def wanted(workers: str) -> "Wanted | None":
+    """The workers that ``--workers`` asks for; None for none.
+
+    Raises:
+        BenchError: the number of workers is none.
+    """
+    from bench.evaluation.hiring import Wanted
+
+    if not workers:
+        return None
+    if workers != "auto" and not (workers.isascii() and workers.isdigit() and len(workers) < 10 and int(workers)):
+        raise BenchError(f"--workers {workers} is no number of workers. Give auto, or a number from 1.")
+    return Wanted(None if workers == "auto" else int(workers))
 
 
 def emit(page: "Page", form: str = "text", output: Path | None = None) -> None:

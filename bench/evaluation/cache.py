@@ -1,6 +1,6 @@
 """Score cache, so that an interrupted command can resume and a repeated one does not score again.
 
-The unit is the chunk of lists that are scored together (`bench.evaluation.evaluate`), since batch composition can
+The unit is the chunk of lists that are scored together (`bench.evaluation.chunks`), since batch composition can
 change a score's last bits. Its key hashes everything that decides its scores, so its answers are found again only for
 the same lists in the same order, scored by the same reranker under the same caps.
 
@@ -14,14 +14,15 @@ import io
 import json
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.console import note
 from bench.errors import BenchError
-from bench.evaluation.evaluate import Answered, ScoreLists, ask
+from bench.evaluation.chunks import Answered, Chunk, ScoreChunks
+from bench.evaluation.workers import Here, Workers, in_process
 from bench.files import kind
 from bench.interrupt import resumable
 from bench.lock import locked
@@ -190,43 +191,61 @@ def score_cache(output: Path) -> Iterator[ScoreCache]:
                 yield scores
 
 
-def scorer(scores: ScoreCache, reranker: Reranker, options: Options, cache_id: str = "") -> ScoreLists | None:
-    """Scores chunks from the cache, else by the reranker; None for a reranker that reads no texts and costs less.
+def scorer(
+    scores: ScoreCache, reranker: Reranker, options: Options, cache_id: str = "", workers: Workers | None = None
+) -> ScoreChunks | None:
+    """Scores chunks from the cache, else by workers; None for a reranker that reads no texts and costs less.
 
     A fusion uses the scores that are cached for the reranker that it fuses, so both together cost one of them.
 
     Args:
         scores: The output folder's cache.
-        reranker: Scores the lists that are not in the cache.
+        reranker: Whose scores they are.
         options: The command's options.
         cache_id: The user's word that a reranker without a fingerprint is the same one as in every other command with
             this id; without one, such a reranker gets no scores of another command.
+        workers: Score the chunks that are not in the cache; None has the reranker do so in this process.
     """
     if isinstance(reranker, Fusion):
-        return _fused(reranker, scorer(scores, reranker.reranker, options, cache_id))
+        return _fused(reranker, scorer(scores, reranker.reranker, options, cache_id, workers))
     if "texts" not in reranker.card.needs:
         return None
     cacheable = getattr(reranker, "cacheable", True)
     log = scores.file if cacheable or cache_id else scores.memory
     vouched = "" if cacheable else cache_id
+    crew = workers or Here(reranker)
 
-    def score(lists: Sequence[CandidateList]) -> Answered:
-        key = chunk_key(reranker.card, options, lists, vouched)
-        answered = log.get(key, lists)
-        if answered is None:
-            answered = ask(reranker, lists)
-            log.add(key, answered)
-        return answered
+    def fresh(missing: Mapping[Chunk, str]) -> Iterator[Answered]:
+        for chunk, answered in crew.score(list(missing)):
+            log.add(missing[chunk], answered)
+            yield answered
+
+    def score(chunks: Iterable[Chunk]) -> Iterator[Answered]:
+        missing: dict[Chunk, str] = {}
+        for chunk in chunks:
+            lists = chunk.lists()
+            key = chunk_key(reranker.card, options, lists, vouched)
+            answered = log.get(key, lists)
+            if answered is not None:
+                yield answered
+                continue
+            missing[chunk] = key
+            if len(missing) >= crew.at_once:
+                yield from fresh(missing)
+                missing = {}
+            else:
+                chunk.forget()
+        yield from fresh(missing)
 
     return score
 
 
-def _fused(fusion: Fusion, score: ScoreLists | None) -> ScoreLists:
+def _fused(fusion: Fusion, score: ScoreChunks | None) -> ScoreChunks:
     """Scores chunks by the reranker that a fusion fuses, and fuses the answers."""
 
-    def fuse(lists: Sequence[CandidateList]) -> Answered:
-        answered = score(lists) if score else ask(fusion.reranker, lists)
-        return dataclasses.replace(answered, answers=[fusion.fuse(answer) for answer in answered.answers])
+    def fuse(chunks: Iterable[Chunk]) -> Iterator[Answered]:
+        for answered in (score or in_process(fusion.reranker))(chunks):
+            yield dataclasses.replace(answered, answers=[fusion.fuse(answer) for answer in answered.answers])
 
     return fuse
 

@@ -16,6 +16,7 @@ from bench.console import Advance, Numbered, Progress, note
 from bench.errors import BenchError
 from bench.evaluation.cache import ScoreCache, score_cache, scorer
 from bench.evaluation.evaluate import evaluate
+from bench.evaluation.hiring import Wanted, hired
 from bench.evaluation.prepare import PreparedTask, prepare, without_candidates
 from bench.first_stage.runs import first_stage, opened
 from bench.rerankers import calls_server
@@ -33,7 +34,7 @@ class Plan:
     """What a suite command was asked for.
 
     ``queries`` None measures what the task says, all judged ones as a rule. ``cache_id`` vouches for the rerankers that
-    have no fingerprint (`bench.evaluation.cache.scorer`).
+    have no fingerprint (`bench.evaluation.cache.scorer`). ``workers`` None scores all lists in this process.
     """
 
     tasks: Sequence[Task]
@@ -46,6 +47,7 @@ class Plan:
     source: str = ""
     options: Options = field(default_factory=Options)
     cache_id: str = ""
+    workers: Wanted | None = None
 
     def __post_init__(self) -> None:
         sample = next((task.id for task in self.tasks if task.embedded), "")
@@ -135,15 +137,16 @@ def _measured(
         reranker = load_reranker(name, plan.options, loading)
     if reranker.card.name in taken:  # a class of the user's own may name its objects when it makes them
         raise _one_name(name, "another --reranker", reranker.card.name)
-    score = scorer(scores, reranker, plan.options, plan.cache_id)
     results = []
-    for each, numbered in prepared_tasks:
-        with numbered.step(f"{each.protocol.task}  {name}", len(each.candidates.rankings)) as advance:
-            shown[:] = [advance]
-            result, reranked = evaluate(each, reranker, score, advance)
-        note_replaced(result, plan.output)
-        write_result(result, reranked, plan.output)
-        results.append(result)
+    with hired(plan.workers, name, reranker, plan.options, loading) as workers:
+        score = scorer(scores, reranker, plan.options, plan.cache_id, workers)
+        for each, numbered in prepared_tasks:
+            with numbered.step(f"{each.protocol.task}  {name}", len(each.candidates.rankings)) as advance:
+                shown[:] = [advance]
+                result, reranked = evaluate(each, reranker, score, advance)
+            note_replaced(result, plan.output)
+            write_result(result, reranked, plan.output)
+            results.append(result)
     return results
 
 
