@@ -24,6 +24,7 @@ from bench.cli.options import (
     Output,
     Queries,
     QueryLength,
+    Ray,
     Rerankers,
     Seed,
     Source,
@@ -66,6 +67,7 @@ def _suite_command(suite: str, about: str) -> None:
         output: Output = Path("out"),
         cache_id: CacheId = "",
         workers: Workers = "",
+        ray: Ray = "",
     ) -> None:
         from bench.evaluation.plan import Plan
         from bench.rerankers.base import Options
@@ -84,7 +86,7 @@ def _suite_command(suite: str, about: str) -> None:
                 source=source,
                 options=Options(device, dtype, max_query_length, max_doc_length, seed, read_options(http_option or [])),
                 cache_id=cache_id,
-                workers=wanted(workers),
+                workers=wanted(workers, ray),
             )
         )
 
@@ -116,6 +118,7 @@ def folder(
     output: Output = Path("out"),
     cache_id: CacheId = "",
     workers: Workers = "",
+    ray: Ray = "",
 ) -> None:
     """Measure rerankers on the user's own folders."""
     from bench.evaluation.plan import Plan
@@ -133,7 +136,7 @@ def folder(
             queries=queries,
             options=Options(device, dtype, max_query_length, max_doc_length, seed, read_options(http_option or [])),
             cache_id=cache_id,
-            workers=wanted(workers),
+            workers=wanted(workers, ray),
         )
     )
 

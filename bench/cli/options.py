@@ -69,6 +69,10 @@ Workers = Annotated[
         help="Score lists by N processes, a GPU or a share of the CPU each; auto: one for each GPU, else one.",
     ),
 ]
+Ray = Annotated[
+    str,
+    typer.Option(metavar="ADDRESS", help="Score lists on a Ray cluster: HOST:PORT, auto, or local for this machine."),
+]
 Output = Annotated[Path, typer.Option(help="Where result.json and run.trec.gz go.")]
 TaskIds = Annotated[
     list[str], typer.Argument(metavar="TASK", help="suite/name, or a suite and then names; a suite alone for all.")
@@ -78,19 +82,20 @@ Format = Annotated[Form, typer.Option("--format", help="How it is written.")]
 Into = Annotated[Path | None, typer.Option("--output", help="Write to this file, not to the screen.")]
 
 
-def wanted(workers: str) -> "Wanted | None":
-    """The workers that ``--workers`` asks for; None for none.
+def wanted(workers: str, ray: str) -> "Wanted | None":
+    """The workers that ``--workers`` and ``--ray`` ask for; None for neither.
 
     Raises:
         BenchError: the number of workers is none.
     """
     from bench.evaluation.hiring import Wanted
 
-    if not workers:
+    if not workers and not ray:
         return None
-    if workers != "auto" and not (workers.isascii() and workers.isdigit() and len(workers) < 10 and int(workers)):
+    number = int(workers) if workers.isascii() and workers.isdigit() and len(workers) < 10 else 0
+    if not number and workers not in ("", "auto"):
         raise BenchError(f"--workers {workers} is no number of workers. Give auto, or a number from 1.")
-    return Wanted(None if workers == "auto" else int(workers))
+    return Wanted(number or None, ray)
 
 
 def emit(page: "Page", form: str = "text", output: Path | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Who scores a reranker's lists: this process or processes on this machine, as the command line asks.
+"""Who scores a reranker's lists: this process, processes on this machine, or a Ray cluster, as the command line asks.
 
 Workers load a model by its name, so they are for models that run here and for classes of the user's own. A reranker
 that calls a server stays in this process: the work is the server's. So do orders that need no model.
@@ -8,10 +8,10 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 
 from bench.console import note
 from bench.errors import BenchError
-from bench.evaluation.processes import Processes
 from bench.evaluation.worker import Order, packages
 from bench.evaluation.workers import Crew, Workers
 from bench.rerankers import calls_server
@@ -23,10 +23,26 @@ from bench.rerankers.fusion import Fusion
 class Wanted:
     """The workers that a command was asked for.
 
-    ``count`` None is every GPU that can be seen, else one.
+    ``count`` None is every GPU that can be seen, else one. ``ray`` is a cluster's HOST:PORT, ``auto`` for the one that
+    this machine belongs to, ``local`` for one of this machine alone; empty for processes without Ray.
     """
 
     count: int | None
+    ray: str = ""
+
+    def check(self) -> None:
+        """Refuse in the first second what cannot work.
+
+        Raises:
+            BenchError: Ray is not installed, or nothing answers at its address.
+        """
+        if not self.ray:
+            return
+        if find_spec("ray") is None:
+            raise BenchError("--ray needs Ray, which is not installed. Run: pip install 'rerank-bench[ray]'")
+        from bench.evaluation.ray_workers import check_address
+
+        check_address(self.ray)
 
 
 @contextmanager
@@ -55,8 +71,15 @@ def hired(
         yield None
         return
     order = Order(name, _for_workers(options, reranker), reranker.card, packages())
-    environments = _environments(reranker.card.device, wanted.count)
-    crew = Crew(name, lambda: Processes(order, environments), loading)
+    if wanted.ray:
+        from bench.evaluation.ray_workers import RayActors
+
+        crew = Crew(name, lambda: RayActors(order, wanted.ray, wanted.count), loading)
+    else:
+        from bench.evaluation.processes import Processes
+
+        environments = _environments(reranker.card.device, wanted.count)
+        crew = Crew(name, lambda: Processes(order, environments), loading)
     try:
         yield crew
     finally:

@@ -91,6 +91,8 @@ def check(plan: Plan) -> dict[str, str]:
         BenchError: for what the user can mend, two rerankers of one name among it.
     """
     check_options(plan.options)
+    if plan.workers:
+        plan.workers.check()
     if plan.options.http_options and not any(map(calls_server, plan.rerankers)):
         raise BenchError("--http-option has no effect: none of the rerankers is an HTTP server. Leave it out.")
     names: dict[str, str] = {}

@@ -1,9 +1,9 @@
 """Workers: score these chunks, in any order, as they come. Nothing above knows who does it.
 
-Makers: this process (`Here`), and a team that a `Crew` keeps busy, such as processes on this machine
-(`bench.evaluation.processes`). Chunks go out longest first, two to a worker, so that none waits for the next; the
-chunks of a worker that dies are sent again. The command alone reads and writes the score cache, so a command that dies
-loses no more than the chunks in flight.
+Three makers: this process (`Here`), a team of processes on this machine (`bench.evaluation.processes`), and a team of
+Ray actors on a cluster (`bench.evaluation.ray_workers`). A `Crew` keeps a team busy: chunks go out longest first, two
+to a worker, so that none waits for the next; the chunks of a worker that dies are sent again. The command alone reads
+and writes the score cache, so a command that dies loses no more than the chunks in flight.
 """
 
 import sys
