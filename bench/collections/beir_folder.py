@@ -1,6 +1,7 @@
 """Collections in BEIR's format: ``corpus.jsonl``, ``queries.jsonl`` and ``qrels/<split>.tsv``, plain or .gz.
 
-Format: https://github.com/beir-cellar/beir/wiki/Load-your-custom-dataset. The corpus stays on disk: one pass notes
+Format: https://github.com/beir-cellar/beir/wiki/Load-your-custom-dataset. Ids may be whole numbers, ``_id`` may be
+``id``, and ``text`` may be ``contents``, as Anserini's collections have it. The corpus stays on disk: one pass notes
 where each document's line begins, and texts are read from there. A gzipped one, or a pipe, is first unpacked into a
 temporary file. Every file is opened by what it contains, whatever its name ends in.
 """
@@ -8,7 +9,6 @@ temporary file. Every file is opened by what it contains, whatever its name ends
 import gzip
 import json
 import os
-import re
 import stat
 import tempfile
 from array import array
@@ -18,14 +18,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from bench.collections.collection import Collection, assemble
+from bench.collections.judgements import judgements_file, read_judgements
 from bench.errors import BenchError
 from bench.files import kind, readable, text_lines, unpacked
-from bench.measures import MAX_GRADE
 from bench.protocol import digest
 from bench.run_formats import ID
 from bench.task import Task
-
-_GRADE = re.compile(r"-?[0-9]+", re.ASCII)
 
 
 def load_folder(task: Task, folder: Path) -> Collection:
@@ -34,7 +32,7 @@ def load_folder(task: Task, folder: Path) -> Collection:
     Raises:
         BenchError: naming file and line, for a file that is missing, damaged or malformed, or counts that differ.
     """
-    judgements = read_judgements(_split_file(folder, task.split))
+    judgements = read_judgements(judgements_file(folder, task.split))
     queries = read_queries(_either(folder, "queries.jsonl"))
     documents = read_documents(folder, task)
     try:
@@ -56,49 +54,8 @@ def read_queries(path: Path) -> dict[str, str]:
         query_id = _id(row, path, number)
         if query_id in queries:
             raise BenchError(f"{path}, line {number}: query {query_id!r} occurs twice. Keep one of the two.")
-        queries[query_id] = _text(row, "text", path, number)
+        queries[query_id] = _body(row, path, number)
     return queries
-
-
-def read_judgements(path: Path) -> dict[str, dict[str, int]]:
-    """Read ``query-id<TAB>corpus-id<TAB>score``, with or without that header."""
-    judgements: dict[str, dict[str, int]] = {}
-    for number, line in enumerate(text_lines(path), start=1):
-        fields = line.rstrip("\n").split("\t")
-        if not line.strip() or (number == 1 and fields[-1] == "score"):
-            continue
-        if len(fields) != 3 or not all(fields):
-            raise BenchError(
-                f"{path}, line {number}: expected 'query-id<TAB>corpus-id<TAB>score', found {line.strip()[:80]!r}. "
-                f"{_columns_mending(line)}"
-            )
-        query_id, document_id, grade = fields
-        for identifier in (query_id, document_id):
-            if not ID.fullmatch(identifier):
-                raise BenchError(
-                    f"{path}, line {number}: the id {identifier[:80]!r} contains white space or a control character. "
-                    "Remove it, in the file that declares the id too."
-                )
-        grades = judgements.setdefault(query_id, {})
-        if document_id in grades:
-            raise BenchError(
-                f"{path}, line {number}: document {document_id!r} is judged twice for query {query_id!r}. Keep one of "
-                "the lines."
-            )
-        grades[document_id] = _grade(grade, path, number)
-    if not judgements:
-        raise BenchError(f"{path} has no judgements. Write lines 'query-id<TAB>corpus-id<TAB>score'.")
-    return judgements
-
-
-def _columns_mending(line: str) -> str:
-    """What to do about a line of judgements with other columns."""
-    fields = line.split()
-    if len(fields) == 4:
-        return "This looks like a TREC qrels file: drop its second column and separate the others by tabs."
-    if "\t" not in line.strip():
-        return "Separate the columns by tabs."
-    return "Give each line these three columns."
 
 
 class FolderDocuments:
@@ -199,7 +156,7 @@ class FolderDocuments:
 
     def _text(self, row: dict[str, Any], number: int) -> str:
         title = _text(row, "title", self._path, number) if row.get("title") is not None else ""
-        return self._task.document_text(title, _text(row, "text", self._path, number))
+        return self._task.document_text(title, _body(row, self._path, number))
 
 
 def _either(folder: Path, name: str) -> Path:
@@ -211,29 +168,6 @@ def _either(folder: Path, name: str) -> Path:
         f"{folder / name} (or {name}.gz) does not exist. A BEIR-format folder holds corpus.jsonl, queries.jsonl and "
         "qrels/<split>.tsv."
     )
-
-
-def _split_file(folder: Path, split: str) -> Path:
-    path = folder / "qrels" / f"{split}.tsv"
-    for either in (path, path.with_name(f"{path.name}.gz")):
-        if kind(either) not in (0, stat.S_IFDIR):
-            return either
-    there = _splits(folder / "qrels")
-    if there:
-        hint = f"Splits that are there: {', '.join(there)}."
-    elif kind(folder) == stat.S_IFDIR:
-        hint = "The folder has no qrels/<split>.tsv at all."
-    else:
-        hint = f"There is no folder {folder}: it must hold corpus.jsonl, queries.jsonl and qrels/<split>.tsv."
-    raise BenchError(f"{path} does not exist. {hint}")
-
-
-def _splits(folder: Path) -> list[str]:
-    if kind(folder) != stat.S_IFDIR:
-        return []
-    with readable(folder):
-        names = {path.name.removesuffix(".gz") for path in folder.iterdir()}
-    return sorted(name.removesuffix(".tsv") for name in names if name.endswith(".tsv"))
 
 
 def _spooled(path: Path) -> IO[bytes] | None:
@@ -288,23 +222,20 @@ def _object(line: str | bytes, path: Path, number: int) -> dict[str, Any]:
 
 
 def _id(row: dict[str, Any], path: Path, number: int) -> str:
-    value = row.get("_id")
+    key = next((key for key in ("_id", "id") if key in row), "_id")
+    value = row.get(key)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
     if not isinstance(value, str) or not ID.fullmatch(value):
-        raise BenchError(f"{path}, line {number}: '_id' must be a text without white space, found {value!r:.80}.")
+        raise BenchError(
+            f"{path}, line {number}: '{key}' must be a text without white space or a whole number, found {value!r:.80}."
+        )
     return value
 
 
-def _grade(text: str, path: Path, number: int) -> int:
-    if not _GRADE.fullmatch(text):
-        raise BenchError(
-            f"{path}, line {number}: the score {text[:20]!r} is not a whole number. Write it in digits, such as 0 or 2."
-        )
-    if len(text) > 9 or abs(int(text)) > MAX_GRADE:
-        raise BenchError(
-            f"{path}, line {number}: the score {text[:20]!r} is not between -{MAX_GRADE:,} and {MAX_GRADE:,}. Write a "
-            "grade of relevance, such as 0 or 2."
-        )
-    return int(text)
+def _body(row: dict[str, Any], path: Path, number: int) -> str:
+    """The text of a query or document; Anserini's collections call it ``contents``."""
+    return _text(row, "contents" if "contents" in row and "text" not in row else "text", path, number)
 
 
 def _text(row: dict[str, Any], key: str, path: Path, number: int) -> str:
