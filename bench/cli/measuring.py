@@ -94,7 +94,8 @@ _suite_command("coir", "Measure CoIR: ten code retrieval tasks.")
 @app.command(help="Measure your own folders in BEIR format.")
 def folder(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH", help="Folders with corpus.jsonl, queries.jsonl and qrels/.")
+        list[Path],
+        typer.Argument(metavar="PATH", help="Folders with corpus.jsonl, queries.jsonl and qrels/, or zips of them."),
     ],
     rerankers: Rerankers = None,
     split: Split = "test",

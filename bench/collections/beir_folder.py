@@ -1,5 +1,7 @@
 """Collections in BEIR's format: ``corpus.jsonl``, ``queries.jsonl`` and ``qrels/<split>.tsv``, plain or .gz.
 
+A folder may be packed as a zip archive, as BEIR hosts its own, and any of the three may be a table (`tables.py`).
+
 Format: https://github.com/beir-cellar/beir/wiki/Load-your-custom-dataset. Ids may be whole numbers, ``_id`` may be
 ``id``, and ``text`` may be ``contents``, as Anserini's collections have it. The corpus stays on disk: one pass notes
 where each document's line begins, and texts are read from there. A gzipped one, or a pipe, is first unpacked into a
@@ -11,35 +13,79 @@ import json
 import os
 import stat
 import tempfile
+import weakref
+import zipfile
 from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from bench.collections.collection import Collection, assemble
+from bench.collections.collection import Collection, Documents, assemble
 from bench.collections.judgements import judgements_file, read_judgements
+from bench.collections.tables import has_table, table_documents, table_judgements, table_queries
 from bench.errors import BenchError
 from bench.files import kind, readable, text_lines, unpacked
 from bench.protocol import digest
 from bench.run_formats import ID
 from bench.task import Task
 
+_MARKS = ("corpus.jsonl", "corpus.jsonl.gz", "corpus.parquet", "corpus")
 
-def load_folder(task: Task, folder: Path) -> Collection:
-    """Load one task from a BEIR-format folder and check its counts.
+
+def place_of(parent: Path, name: str) -> Path:
+    """A task's folder below a parent, or the archive of that name where there is no such folder."""
+    folder, archive = parent / name, parent / f"{name}.zip"
+    return archive if not kind(folder) and kind(archive) else folder
+
+
+def load_folder(task: Task, place: Path) -> Collection:
+    """Load one task from a folder or an archive and check its counts.
 
     Raises:
         BenchError: naming file and line, for a file that is missing, damaged or malformed, or counts that differ.
     """
-    judgements = read_judgements(judgements_file(folder, task.split))
-    queries = read_queries(_either(folder, "queries.jsonl"))
-    documents = read_documents(folder, task)
+    if kind(place) == stat.S_IFREG:
+        return _unpacked(task, place)
+    if has_table(place, "qrels"):
+        judgements = table_judgements(place, task.split)
+    else:
+        judgements = read_judgements(judgements_file(place, task.split))
+    queries = table_queries(place) if has_table(place, "queries") else read_queries(_either(place, "queries.jsonl"))
+    documents: Documents = table_documents(task, place) if has_table(place, "corpus") else read_documents(place, task)
     try:
-        return assemble(task, queries, judgements, documents, str(folder))
+        return assemble(task, queries, judgements, documents, str(place))
     except BenchError:
         documents.close()
         raise
+
+
+def _unpacked(task: Task, archive: Path) -> Collection:
+    """A collection from a zip archive, unpacked into a temporary folder that goes with the collection's documents."""
+    folder = tempfile.TemporaryDirectory(prefix="rerank-bench-")
+    try:
+        with readable(archive), zipfile.ZipFile(archive) as stream, _spooling(archive):
+            stream.extractall(folder.name)
+        root = Path(folder.name)
+        inside = next((path.parent for mark in _MARKS for path in sorted(root.rglob(mark))), None)
+        if inside is None:
+            raise BenchError(f"{archive} has no corpus.jsonl in it. Give an archive of a BEIR-format folder.")
+        collection = load_folder(task, inside)
+    except (
+        zipfile.BadZipFile,
+        NotImplementedError,
+        RuntimeError,
+    ) as error:  # a packing or a password that is not known
+        folder.cleanup()
+        raise BenchError(
+            f"{archive} cannot be unpacked as a zip archive ({error}). Download it again, or unpack it yourself."
+        ) from error
+    except BaseException:
+        folder.cleanup()
+        raise
+    weakref.finalize(collection.documents, folder.cleanup)
+    collection.source = str(archive)
+    return collection
 
 
 def read_documents(folder: Path, task: Task) -> "FolderDocuments":

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bench.collections.beir_folder import load_folder
+from bench.collections.beir_folder import load_folder, place_of
 from bench.collections.collection import Collection, check_judged
 from bench.console import note
 from bench.errors import BenchError
@@ -52,7 +52,7 @@ def _loaded(task: Task, data: Path | None, source: str) -> Collection:
     if task.suite == "folder":
         return load_folder(task, Path(task.source_id))
     if data is not None:
-        return load_folder(task, data / task.name)
+        return load_folder(task, place_of(data, task.name))
     return _from_source(task, source or ("mteb" if task.suite == "coir" else "ir_datasets"))
 
 

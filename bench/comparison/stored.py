@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bench.collections.beir_folder import load_folder
+from bench.collections.beir_folder import load_folder, place_of
 from bench.collections.collection import Collection
 from bench.collections.load import load
 from bench.console import note
@@ -365,7 +365,7 @@ class Reload:
             raise BenchError(f"Task {result.task!r} is not known to this version.")
         folder = self._folder(result, name)
         try:
-            found = folder is not None and folder.is_dir()
+            found = folder is not None and folder.exists()
         except OSError as error:
             raise BenchError(f"Cannot read {folder}: {error.strerror or error}.") from error
         if folder is None or not found:
@@ -381,5 +381,5 @@ class Reload:
         if result.task in self.data:
             return self.data[result.task]
         if parent is not None:
-            return parent / name
+            return place_of(parent, name)
         return Path(source) if source else None
