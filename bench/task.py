@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+SPLIT = "@"
+"""What parts a task's name from its split where that is not the declared one: ``beir/nfcorpus@dev``."""
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:
@@ -45,6 +48,11 @@ class Task:
     def id(self) -> str:
         """``suite/name``, as in ``beir/nfcorpus``."""
         return f"{self.suite}/{self.name}"
+
+    @property
+    def folder(self) -> str:
+        """The name of its folder below ``--data``, where all its splits are."""
+        return self.name.partition(SPLIT)[0]
 
     @property
     def text_rule(self) -> str:

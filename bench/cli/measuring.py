@@ -20,7 +20,9 @@ from bench.cli.options import (
     FirstStage,
     Format,
     HttpOptions,
+    Measures,
     Names,
+    OtherSplit,
     Output,
     Queries,
     QueryLength,
@@ -55,6 +57,8 @@ def _suite_command(suite: str, about: str) -> None:
         data: Data = None,
         source: Source = "",
         embedded: Embedded = False,
+        split: OtherSplit = "",
+        measure: Measures = None,
         device: Device = "auto",
         dtype: Dtype = "auto",
         max_query_length: QueryLength = 512,
@@ -67,11 +71,12 @@ def _suite_command(suite: str, about: str) -> None:
         from bench.evaluation.plan import Plan
         from bench.rerankers.base import Options
         from bench.rerankers.http_options import read_options
-        from bench.suites import choose
+        from bench.suites import choose, measured_by, with_split
 
+        chosen = [with_split(task, split) if split else task for task in choose(suite, names or [], embedded)]
         _measure(
             Plan(
-                tasks=choose(suite, names or [], embedded),
+                tasks=[measured_by(task, measure or []) for task in chosen],
                 rerankers=rerankers or (SAMPLES if embedded else DEFAULT),
                 output=output,
                 first_stage=first_stage,
@@ -101,6 +106,7 @@ def folder(
     split: Split = "test",
     analysis: Analysis = "english",
     drop_identical_ids: DropIdenticalIds = False,
+    measure: Measures = None,
     first_stage: FirstStage = "bm25",
     depth: Depth = 100,
     queries: Queries = None,
@@ -117,11 +123,13 @@ def folder(
     from bench.evaluation.plan import Plan
     from bench.rerankers.base import Options
     from bench.rerankers.http_options import read_options
+    from bench.suites import measured_by
     from bench.suites.folder import folder_tasks
 
+    tasks = folder_tasks(paths, split, analysis, drop_identical_ids)
     _measure(
         Plan(
-            tasks=folder_tasks(paths, split, analysis, drop_identical_ids),
+            tasks=[measured_by(task, measure or []) for task in tasks],
             rerankers=rerankers or OFFLINE,
             output=output,
             first_stage=first_stage,

@@ -37,7 +37,12 @@ def _questions(task: Task) -> tuple[Any, dict[str, str], dict[str, dict[str, int
     """The data set, its judged queries and its judgements, counted before a corpus of millions is fetched for them."""
     import ir_datasets
 
-    dataset = ir_datasets.load(task.source_id)
+    try:
+        dataset = ir_datasets.load(task.source_id)
+    except KeyError as error:
+        raise BenchError(
+            f"{task.id}: ir_datasets has no {task.source_id!r}. Check the name, or take another source."
+        ) from error
     judgements: dict[str, dict[str, int]] = {}
     with _reachable(task):
         for judgement in dataset.qrels_iter():

@@ -12,11 +12,11 @@ from bench.console import note
 from bench.errors import BenchError
 from bench.files import files_below, kind, text_lines
 from bench.first_stage.runs import first_stage
-from bench.measures import mean
+from bench.measures import STANDARD, mean
 from bench.results import Result, read_result, result_paths
 from bench.run import Run, read_run, text_sha256
 from bench.statistics import NOISE
-from bench.suites import SUITES, find
+from bench.suites import SUITES, find, measured_by
 from bench.suites.folder import folder_task
 from bench.task import Task
 
@@ -357,6 +357,14 @@ class Reload:
         return self.data.get(suite, self.data.get(""))
 
     def _task(self, result: Result) -> Task:
+        """The result's task, measured as the result was."""
+        task = self._named(result)
+        if task.measure == result.protocol.measure:
+            return task
+        extra = [name for name in result.measures if name not in (result.protocol.measure, *map(str, STANDARD))]
+        return measured_by(replace(task, extra_measures=()), [result.protocol.measure, *extra])
+
+    def _named(self, result: Result) -> Task:
         declared = find(result.task)
         if declared:
             return declared

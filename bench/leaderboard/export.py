@@ -256,7 +256,9 @@ def _mteb_scores(result: Result) -> dict[str, Any]:
 
 def _mteb_measure(measure: Measure, result: Result) -> str:
     """A measure in mteb's words; one over the whole list ends at the candidates' depth."""
-    return f"{_NAMES.get(measure.name, measure.name)}_at_{measure.cut or result.protocol.depth}"
+    name = _NAMES.get(measure.name, measure.name)
+    level = "" if measure.level == 1 else f"_rel{measure.level}"
+    return f"{name}{level}_at_{measure.cut or result.protocol.depth}"
 
 
 def _date(results: Iterable[Result]) -> float | None:

@@ -1,10 +1,13 @@
 """The suites: a declared table of tasks for each. Open `beir.py` first."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from importlib import import_module
 
 from bench.errors import BenchError
-from bench.task import Task
+from bench.measures import Measure
+from bench.task import SPLIT, Task
 
 SUITES = ("beir", "miracl", "mkqa", "coir")
 
@@ -77,9 +80,49 @@ def choose(suite: str, names: list[str], embedded: bool = False) -> list[Task]:
 
 
 def find(task_id: str) -> Task | None:
-    """The declared task with this id, None where there is none (a user's own folder)."""
+    """The declared task with this id, in the split that it names; None where there is none (a user's own folder)."""
     suite = task_id.partition("/")[0]
-    return next((task for task in tasks(suite) if task.id == task_id), None) if suite in SUITES else None
+    declared_id, _, split = task_id.partition(SPLIT)
+    found = next((task for task in tasks(suite) if task.id == declared_id), None) if suite in SUITES else None
+    if not split or found is None:
+        return found
+    return with_split(found, split) if _has_splits(found) and split != found.split else None
+
+
+def with_split(task: Task, split: str) -> Task:
+    """A declared task in another split, as a task of its own: no published figure and no declared count is this one's.
+
+    Raises:
+        BenchError: where the task has a single split.
+    """
+    if split == task.split:
+        return task
+    if not _has_splits(task):
+        kind = "a sample of the package" if task.embedded else "a task whose questions are one set"
+        raise BenchError(f"{task.id} is {kind}, so that --split does not fit it. Leave it out.")
+    # ir_datasets names a split last; a data set that does not name one has no other there.
+    head, _, last = task.source_id.rpartition("/")
+    source_id = f"{head}/{split}" if last == task.split else ""
+    return replace(
+        task, name=f"{task.name}{SPLIT}{split}", split=split, source_id=source_id, counts=None, default=False
+    )
+
+
+def _has_splits(task: Task) -> bool:
+    return not task.embedded and task.suite != "mkqa"
+
+
+def measured_by(task: Task, names: Sequence[str]) -> Task:
+    """The task with the first of these measures as its main one, and the others and its own reported along with it.
+
+    Raises:
+        BenchError: for a measure that is not known.
+    """
+    if not names:
+        return task
+    main, *more = (str(Measure.parse(name)) for name in names)
+    extra = dict.fromkeys((*more, task.measure, *task.extra_measures))
+    return replace(task, measure=main, extra_measures=tuple(name for name in extra if name != main))
 
 
 def _unknown(name: str, suite: str, choices: set[str]) -> str:
