@@ -74,7 +74,7 @@ def _suite_command(suite: str, about: str) -> None:
         from bench.suites import choose, measured_by, with_split
 
         chosen = [with_split(task, split) if split else task for task in choose(suite, names or [], embedded)]
-        _measure(
+        measure_all(
             Plan(
                 tasks=[measured_by(task, measure or []) for task in chosen],
                 rerankers=rerankers or (SAMPLES if embedded else DEFAULT),
@@ -127,7 +127,7 @@ def folder(
     from bench.suites.folder import folder_tasks
 
     tasks = folder_tasks(paths, split, analysis, drop_identical_ids)
-    _measure(
+    measure_all(
         Plan(
             tasks=[measured_by(task, measure or []) for task in tasks],
             rerankers=rerankers or OFFLINE,
@@ -196,11 +196,13 @@ def sensitivity(
     (say if form == "text" else note)(f"Written to {path}")
 
 
-def _measure(plan: "Plan") -> None:
+def measure_all(*plans: "Plan") -> None:
+    """Run plans that write to one folder, one after the other, and show what they measured."""
     from bench.evaluation.cache import CACHE
     from bench.evaluation.plan import run
     from bench.leaderboard.summary import page
 
-    results = run(plan, Bar())
-    emit(page(results, plan.output / CACHE))
-    say(f"Written to {plan.output}/")
+    for plan in plans:
+        results = run(plan, Bar())
+        emit(page(results, plan.output / CACHE))
+    say(f"Written to {plans[0].output}/")

@@ -23,7 +23,9 @@ app.add_typer(runs, name="runs")
 
 
 @app.command(help="List the tasks.")
-def tasks(suite: Annotated[str | None, typer.Argument(help="beir, miracl, mkqa or coir; all if none.")] = None) -> None:
+def tasks(
+    suite: Annotated[str | None, typer.Argument(help="beir, miracl, mkqa, coir or irds; all if none.")] = None,
+) -> None:
     """List the declared tasks."""
     from bench.suites import declared
 

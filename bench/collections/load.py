@@ -53,7 +53,7 @@ def _loaded(task: Task, data: Path | None, source: str) -> Collection:
         return load_folder(task, Path(task.source_id))
     if data is not None:
         return load_folder(task, place_of(data, task.folder))
-    return _from_source(task, source or ("mteb" if task.suite == "coir" else "ir_datasets"))
+    return _from_source(task, source or ("mteb" if task.suite in ("coir", "mteb") else "ir_datasets"))
 
 
 def _embedded(task: Task) -> Collection:

@@ -21,6 +21,9 @@ _BATCH = 1_000
 def load_mteb(task: Task) -> Collection:
     """Load one task by its name in mteb, ``Name`` or ``Name:subset``, downloading what is not there yet.
 
+    A task of the suite ``mteb`` follows mteb's rules further than BEIR's, MIRACL's and CoIR's tasks do, which have
+    their own: a query's instruction is a part of its text, and a query without a relevant document is left out.
+
     Raises:
         BenchError: where mteb has no such task or cannot get its data, or the counts differ from the declared ones.
     """
@@ -30,7 +33,19 @@ def load_mteb(task: Task) -> Collection:
         query_id: {document_id: int(grade) for document_id, grade in grades.items()}
         for query_id, grades in part["relevant_docs"].items()
     }
-    return assemble(task, texts, judgements, TableDocuments(task, part["corpus"], source), source)
+    documents = TableDocuments(task, part["corpus"], source)
+    if task.suite != "mteb":
+        return assemble(task, texts, judgements, documents, source)
+    if "instruction" in part["queries"].column_names:
+        said = zip(texts.items(), part["queries"]["instruction"], strict=True)
+        texts = {key: f"{text} {instruction}" if instruction is not None else text for (key, text), instruction in said}
+    relevant = {key: grades for key, grades in judgements.items() if any(grade > 0 for grade in grades.values())}
+    made = assemble(task, texts, relevant, documents, source)
+    if len(relevant) < len(judgements):
+        made.judgement_rule = "given, queries without a relevant document left out"
+    given = part.get("top_ranked") or {}
+    made.given = {query_id: list(given[query_id]) for query_id in made.queries if query_id in given}
+    return made
 
 
 def check_sources(task: Task) -> None:
@@ -120,6 +135,8 @@ def _load(task: Task) -> tuple[Mapping[str, Any], str]:
 
 
 def _instead(task: Task) -> str:
+    if task.suite == "mteb":
+        return "What to do: check the network and the hub's cache."
     other = "take the other source with --source ir_datasets; or " if task.source_id else ""
     return (
         f"What to do: check the network and the hub's cache; or {other}give a BEIR-format folder that holds "

@@ -27,7 +27,7 @@ from bench.leaderboard.columns import Column, declared_queries
 from bench.measures import Measure
 from bench.paths import short_hash
 from bench.results import Result
-from bench.suites import find
+from bench.suites import find, undeclared
 
 FIELDS = (
     "block", "suite", "embedded", "column", "kind", "over", "measure", "reranker", "letter", "mark", "score",
@@ -201,8 +201,9 @@ def _file(subsets: Mapping[str, Result]) -> bytes:
 
 
 def _task_and_subset(result: Result) -> tuple[str, str]:
-    declared = find(result.task)
-    task, _, subset = (declared.mteb if declared else "").partition(":")
+    protocol = result.protocol
+    known = find(result.task) or undeclared(result.task, protocol.split, protocol.identical_ids == "dropped", "")
+    task, _, subset = (known.mteb if known else "").partition(":")
     return task or result.task, subset or "default"
 
 

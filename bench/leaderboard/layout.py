@@ -26,7 +26,15 @@ from bench.render.page import (
 from bench.statistics import FEW_QUERIES
 
 TITLE = "Leaderboard of rerankers"
-TITLES = {"beir": "BEIR", "miracl": "MIRACL", "mkqa": "MKQA", "coir": "CoIR", "folder": "Own collections"}
+TITLES = {
+    "beir": "BEIR",
+    "miracl": "MIRACL",
+    "mkqa": "MKQA",
+    "coir": "CoIR",
+    "irds": "ir_datasets",
+    "mteb": "mteb",
+    "folder": "Own collections",
+}
 
 _PROTOCOL = {
     "split": "split",

@@ -10,6 +10,10 @@ from bench.measures import Measure
 from bench.task import SPLIT, Task
 
 SUITES = ("beir", "miracl", "mkqa", "coir")
+DECLARED = (*SUITES, "irds")
+"""Where tasks are declared: the benchmarks, and those of ir_datasets' other data sets that the field reports."""
+OTHERS = ("irds", "mteb", "folder")
+"""What a task's id begins with that belongs to no benchmark."""
 
 
 def tasks(suite: str) -> tuple[Task, ...]:
@@ -25,10 +29,10 @@ def declared(suite: str | None = None) -> list[Task]:
         BenchError: for a suite that does not exist.
     """
     if suite is None:
-        return [task for each in SUITES for task in tasks(each)]
-    if suite not in SUITES:
-        near = get_close_matches(suite, SUITES, n=1, cutoff=0.4)
-        hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(SUITES)}."
+        return [task for each in DECLARED for task in tasks(each)]
+    if suite not in DECLARED:
+        near = get_close_matches(suite, DECLARED, n=1, cutoff=0.4)
+        hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(DECLARED)}."
         raise BenchError(f"Unknown suite {suite!r}. {hint}")
     return list(tasks(suite))
 
@@ -42,7 +46,7 @@ def by_ids(ids: list[str]) -> list[Task]:
     chosen: dict[str, list[str]] = {}
     suite = ""
     for each in ids:
-        if "/" not in each and (each in SUITES or not suite):
+        if "/" not in each and (each in DECLARED or not suite):
             suite = each
             chosen.setdefault(suite, [])
         else:
@@ -88,7 +92,7 @@ def find(task_id: str) -> Task | None:
     """The declared task with this id, in the split that it names; None where there is none (a user's own folder)."""
     suite = task_id.partition("/")[0]
     declared_id, _, split = task_id.partition(SPLIT)
-    found = next((task for task in tasks(suite) if task.id == declared_id), None) if suite in SUITES else None
+    found = next((task for task in tasks(suite) if task.id == declared_id), None) if suite in DECLARED else None
     if not split or found is None:
         return found
     return with_split(found, split) if _has_splits(found) and split != found.split else None
@@ -114,7 +118,16 @@ def with_split(task: Task, split: str) -> Task:
 
 
 def _has_splits(task: Task) -> bool:
-    return not task.embedded and task.suite != "mkqa"
+    return not task.embedded and task.suite not in ("mkqa", "irds")
+
+
+def undeclared(task_id: str, split: str, drop_identical_ids: bool, analysis: str) -> Task | None:
+    """A task of ir_datasets or mteb that is declared nowhere, as a result tells of it; None for any other id."""
+    suite, _, name = task_id.partition("/")
+    task = Task(suite, name, split=split, drop_identical_ids=drop_identical_ids, analysis=analysis, default=False)
+    if suite == "irds":
+        return replace(task, source_id=name, source_text=True)
+    return replace(task, mteb=name.partition(SPLIT)[0]) if suite == "mteb" else None
 
 
 def measured_by(task: Task, names: Sequence[str]) -> Task:

@@ -11,7 +11,7 @@ from bench.collections.load import EMBEDDED, load
 from bench.errors import BenchError
 from bench.first_stage.runs import build
 from bench.measures import Measure, mean, per_query
-from bench.suites import SUITES, by_ids, choose, declared, find, measured_by, tasks, with_split
+from bench.suites import DECLARED, by_ids, choose, declared, find, measured_by, tasks, with_split
 from bench.suites.beir import TASKS
 from bench.suites.folder import folder_tasks
 
@@ -62,7 +62,7 @@ def test_ids_are_unique_and_found():
     everything = declared()
     assert len({task.id for task in everything}) == len(everything)
     assert all(find(task.id) is task for task in everything)
-    assert {task.suite for task in everything} == set(SUITES)
+    assert {task.suite for task in everything} == set(DECLARED)
     for unknown in ("folder/nfcorpus", "beir/nothing", "nothing", ""):
         assert find(unknown) is None
 
