@@ -36,9 +36,12 @@ _GIVEN_DEPTH = 1_000
 """How many candidates mteb reranks at most."""
 
 
-@app.command(help="Measure any data set of ir_datasets, by its id; trec-dl-2019, trec-dl-2020.")
+@app.command(help="Measure any data set of ir_datasets, by its id.")
 def irds(
-    ids: Annotated[list[str], typer.Argument(metavar="ID", help="As https://ir-datasets.com lists them.")],
+    ids: Annotated[
+        list[str],
+        typer.Argument(metavar="ID", help="Of https://ir-datasets.com, or trec-dl-2019, trec-dl-2020."),
+    ],
     rerankers: Rerankers = None,
     analysis: _Analysis = "",
     measure: Measures = None,
