@@ -5,38 +5,25 @@ so speak Jina, Cohere, vLLM and infinity. Voyage says ``top_k`` and ``data``; Te
 and gives a bare list with ``score``. Which texts are cut to what length is the server's affair and is not counted.
 
 A key comes from the environment, is sent to the host it is for, and appears in no message, card or file. How a call is
-made is in `bench.rerankers.http_call`, what an answer may hold in `bench.rerankers.http_answer`.
+made is in `bench.rerankers.http_call`, whose server a URL is of in `bench.rerankers.http_host`, and what an answer may
+hold in `bench.rerankers.http_answer`.
 """
 
 import hashlib
 import json
-import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote
-
-import httpx
 
 from bench.console import note
 from bench.errors import BenchError
 from bench.rerankers.base import CandidateList, Card, Options, Reranker, Scored
 from bench.rerankers.http_answer import read_answer
-from bench.rerankers.http_call import Answer, Caller, Patience, Post, is_host, text_of
+from bench.rerankers.http_call import Answer, Caller, Patience, Post, text_of
+from bench.rerankers.http_host import Host, keep_from_results, read_host, read_key
 from bench.rerankers.rows import Row
 from reranker.prompt import well_formed
-
-
-@dataclass(frozen=True, slots=True)
-class Host:
-    """What is particular about a hosted service: where its key lies, and how it names the number of answers."""
-
-    keys: tuple[str, ...]
-    count: str = "top_n"
-    fields: tuple[tuple[str, bool], ...] = ()
-
 
 HOSTS: Mapping[str, Host] = {
     "api.jina.ai": Host(("JINA_API_KEY",), fields=(("return_documents", False),)),
@@ -46,8 +33,6 @@ HOSTS: Mapping[str, Host] = {
 OWN_SERVER = Host(("RERANK_API_KEY",))
 
 PATIENCE = Patience()
-_SECRET = 8
-"""Characters from which a key is taken for a secret."""
 TEI_BATCH = 32
 """Texts that Text Embeddings Inference takes in a call unless told otherwise; it scores each by itself."""
 _TOO_MANY = re.compile(
@@ -154,9 +139,9 @@ def build(row: Row, options: Options) -> Reranker:
             or a key, proxy or certificate file that cannot be used.
     """
     url, _, model = row.model.partition("#")
-    host = _host(url, model)
-    key = _key(host, httpx.URL(url).host)
-    _keep_from_results(key, [row.model, *(value for _, value in options.http_options), *sys.argv[1:]])
+    host = read_host(url, model, HOSTS, OWN_SERVER)
+    key = read_key(host, url, is_own=host is OWN_SERVER)
+    keep_from_results(key, [row.model, *(value for _, value in options.http_options), *sys.argv[1:]])
     fields = {name: json.loads(value) for name, value in options.http_options}
     settings: dict[str, str | float] = {"url": url, "timeout": PATIENCE.timeout, "lengths": "the server's own"}
     card = Card(
@@ -176,52 +161,3 @@ def _fingerprint(url: str, model: str, options: Sequence[tuple[str, str]]) -> st
     """Where a server is and what it is asked for; which weights it holds, it does not say."""
     asked = f" {json.dumps(options)}" if options else ""
     return hashlib.sha256(f"http 1 {url} {model}{asked}".encode()).hexdigest()
-
-
-def _keep_from_results(key: str, written: Sequence[str]) -> None:
-    """Refuse a key in what is written into results: URL, model, options, the command itself.
-
-    A short key (``EMPTY``, ``token``) is part of any text, and no secret.
-    """
-    if len(key) >= _SECRET and any(key in unquote(text) for text in written):
-        raise BenchError(
-            "The key in the environment is also on the command line or in the URL, which are written into results. "
-            "Leave it out there: it is sent in the header Authorization."
-        )
-
-
-def _host(url: str, model: str) -> Host:
-    """Whose server a URL is of. Messages do not repeat what may be a secret."""
-    try:
-        parsed = httpx.URL(url)
-    except (httpx.InvalidURL, UnicodeError):
-        raise BenchError("The reranker's URL cannot be read. Write it as http://host:port/rerank#MODEL.") from None
-    if parsed.userinfo or parsed.query or "?" in model:
-        raise BenchError(
-            f"The URL of {parsed.host} must carry neither a password nor a query string, since it is written into "
-            f"results. A key is taken from {' or '.join(OWN_SERVER.keys)} in the environment."
-        )
-    if parsed.scheme not in ("http", "https") or not parsed.host or not is_host(parsed):
-        raise BenchError("The reranker's URL is no URL of a server. Write it as http://host:port/rerank#MODEL.")
-    host = HOSTS.get(parsed.host, OWN_SERVER)
-    if host is not OWN_SERVER and parsed.scheme != "https":
-        raise BenchError(f"{parsed.host} is called by https only, so that its key is not sent in the open.")
-    return host
-
-
-def _key(host: Host, name: str) -> str:
-    """The key for a host, from the environment; "" for a server of one's own without one.
-
-    Raises:
-        BenchError: where a hosted service has none, or it holds what no header can carry.
-    """
-    for variable in host.keys:
-        # What a file's last line leaves behind is no part of a key.
-        key = os.environ.get(variable, "").strip()
-        if key and not (key.isascii() and key.isprintable()):
-            raise BenchError(f"{variable} has a character that no key has: a control character or one beyond ASCII.")
-        if key:
-            return key
-    if host is not OWN_SERVER:
-        raise BenchError(f"{name} wants a key: set {' or '.join(host.keys)} in the environment.")
-    return ""
