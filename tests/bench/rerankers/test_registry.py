@@ -41,10 +41,31 @@ def test_rows_are_whole():
         assert "/" not in name
 
 
-@pytest.mark.parametrize("name", [row.name for row in ROWS.values() if row.refusal])
+NOT_ITS_CODE = {
+    "RankQwen3-8B": "weights are not published",
+    "LiT5-Distill-large": "no class of transformers",
+    "ListT5-3B": "no class of transformers",
+}
+
+
+@pytest.mark.parametrize("name", [row.name for row in ROWS.values() if row.refusal and row.name not in NOT_ITS_CODE])
 def test_rows_that_need_code_of_their_own_are_refused_with_a_reason(name):
     with pytest.raises(BenchError, match=rf"^{name} cannot be run here: .*Python code of its own"):
         load(name, Options())
+
+
+@pytest.mark.parametrize(("name", "reason"), NOT_ITS_CODE.items())
+def test_rows_that_cannot_be_run_for_another_reason(name, reason):
+    with pytest.raises(BenchError, match=rf"^{name} cannot be run here: .*{reason}"):
+        load(name, Options())
+
+
+def test_every_generative_row_has_a_strategy_and_a_prompt():
+    from bench.rerankers.generative import spec
+
+    for row in ROWS.values():
+        if row.family == "generative" and not row.refusal:
+            assert spec.read(row.model.partition("#")[2]).prompt.licence
 
 
 def test_importing_the_table_loads_no_model_library():
