@@ -12,7 +12,7 @@ from typing import Any
 from bench.console import note
 from bench.errors import BenchError
 from bench.paths import as_text
-from bench.rerankers.local import staging
+from bench.rerankers.local import staging, translation
 from bench.rerankers.local.identity import UNWANTED, WANTED, content_hash
 from bench.rerankers.rows import Row
 from reranker.errors import CheckpointError
@@ -139,7 +139,7 @@ def architecture(folder: Path) -> str:
 
 def model_type(folder: Path) -> str:
     """What transformers calls the kind of model, such as ``bert``, or ""."""
-    return str(config(staging.reader(folder)).get("model_type") or "")
+    return str(translation.translated(config(staging.reader(folder))).get("model_type") or "")
 
 
 def _in_package(model: str) -> Checkpoint:
@@ -189,5 +189,8 @@ def _check(folder: Path, model: str) -> None:
 
 
 def _own_code(folder: Path) -> bool:
-    names = config(staging.reader(folder)).get("auto_map")
+    stated = config(staging.reader(folder))
+    names = stated.get("auto_map")
+    if translation.is_known(stated):
+        return False
     return isinstance(names, dict) and any(name.startswith("AutoModel") for name in names)

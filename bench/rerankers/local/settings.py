@@ -15,6 +15,7 @@ from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
 from bench.errors import BenchError
+from bench.rerankers.local.translation import translated
 from reranker.packages import FETCHING
 from reranker.schema import validate
 
@@ -258,7 +259,7 @@ def model_config(content: Any, path: Path) -> Json:
     Raises:
         BenchError: for a model that transformers has no text model of, quantised weights, or impossible values.
     """
-    settings = validate(content, Json, str(path), BenchError)
+    settings = translated(validate(content, Json, str(path), BenchError))
     declared = _declared(settings.get("model_type"), path)
     if settings.get("quantization_config"):
         raise BenchError(

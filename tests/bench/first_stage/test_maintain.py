@@ -10,7 +10,7 @@ import pytest
 from bench.console import Advance
 from bench.errors import BenchError
 from bench.first_stage.maintain import build_bundled, check_bundled
-from bench.first_stage.runs import bundled_path, read_manifests
+from bench.first_stage.manifest import bundled_path, read_manifests
 from bench.suites import by_ids
 from bench.task import Task
 

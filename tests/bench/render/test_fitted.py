@@ -15,7 +15,7 @@ from bench.comparison import compare, gate, power
 from bench.comparison.agreement import Flips
 from bench.evaluation import sensitivity
 from bench.evaluation.sensitivity import Sensitivity, Spread, Variant
-from bench.first_stage.runs import read_manifests
+from bench.first_stage.manifest import read_manifests
 from bench.leaderboard import layout, reproduce, summary
 from bench.leaderboard.board import build
 from bench.render import FORMATS, render, text
