@@ -9,6 +9,7 @@ import json
 import math
 import re
 import stat
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
@@ -95,6 +96,32 @@ class Generation:
     def money(self) -> float:
         """What the calls cost at the user's prices."""
         return (self.tokens_in * self.price_in + self.tokens_out * self.price_out) / 10**6
+
+
+def total(generations: Iterable[Generation | None]) -> Generation | None:
+    """What several results' windows took together; None where nothing was generated."""
+    found = [each for each in generations if each is not None]
+    if not found:
+        return None
+    answers: Counter[str] = Counter()
+    for each in found:
+        answers.update(each.answers)
+    read, written = sum(each.tokens_in for each in found), sum(each.tokens_out for each in found)
+    money_in = sum(each.tokens_in * each.price_in for each in found)
+    money_out = sum(each.tokens_out * each.price_out for each in found)
+    return Generation(
+        calls=sum(each.calls for each in found),
+        restored=sum(each.restored for each in found),
+        unmetered=sum(each.unmetered for each in found),
+        tokens_in=read,
+        tokens_out=written,
+        tokens_thinking=sum(each.tokens_thinking for each in found),
+        seconds=sum(each.seconds for each in found),
+        answers=answers,
+        failed=sum(each.failed for each in found),
+        price_in=money_in / read if read else 0.0,
+        price_out=money_out / written if written else 0.0,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,10 +113,10 @@ def _expected(card: Card) -> dict[str, Any]:
     if family == "fusion":
         return _fusion(card, model)
     expected: dict[str, Any] = {"family": family, "needs": ["texts"]}
-    if family == "http":
-        expected["model"] = model.partition("#")[2]
+    if family in ("http", "chat"):
+        expected["model"] = model.partition("#")[2].partition("#")[0]
     else:
-        expected["model"] = model
+        expected["model"] = model.partition("#")[0] if family == "generative" else model
     if revision:
         expected["revision"] = revision
     return expected

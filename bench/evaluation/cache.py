@@ -30,7 +30,7 @@ from bench.protocol import digest
 from bench.provenance import ARITHMETIC, versions
 from bench.rerankers.base import CandidateList, Card, Options, Reranker, Scored
 from bench.rerankers.fusion import Fusion
-from bench.rerankers.generative.answers import Answers
+from bench.rerankers.generative.answers import answers_of
 
 CACHE = "scores.cache"
 
@@ -97,6 +97,13 @@ class Log:
         """See `bench.rerankers.generative.answers.AnswerLog`."""
         found: Mapping[str, Any] | None = self._content(key, "One window is asked about again.")
         return found
+
+    def answers(self) -> Iterator[Mapping[str, Any]]:
+        """All raw answers, in the order in which they were kept."""
+        for key in self._records:
+            content = self._content(key, "One window's answer is not shown.")
+            if isinstance(content, dict):
+                yield content
 
     def keep(self, key: str, record: Mapping[str, Any]) -> None:
         """See `bench.rerankers.generative.answers.AnswerLog`."""
@@ -208,11 +215,9 @@ def scorer(scores: ScoreCache, reranker: Reranker, options: Options, cache_id: s
         return _fused(reranker, scorer(scores, reranker.reranker, options, cache_id))
     if "texts" not in reranker.card.needs:
         return None
-    cacheable = getattr(reranker, "cacheable", True)
-    log = scores.file if cacheable or cache_id else scores.memory
-    if isinstance(answers := getattr(reranker, "answers", None), Answers):
+    log, vouched = _log(scores, reranker, cache_id)
+    if (answers := answers_of(reranker)) is not None:
         answers.log = log
-    vouched = "" if cacheable else cache_id
 
     def score(lists: Sequence[CandidateList]) -> Answered:
         key = chunk_key(reranker.card, options, lists, vouched)
@@ -224,6 +229,22 @@ def scorer(scores: ScoreCache, reranker: Reranker, options: Options, cache_id: s
         return answered
 
     return score
+
+
+def cached(
+    scores: ScoreCache, reranker: Reranker, options: Options, cache_id: str, lists: Sequence[CandidateList]
+) -> Answered | None:
+    """A chunk's answers as `scorer` would find them, None where it would score."""
+    if isinstance(reranker, Fusion):
+        return cached(scores, reranker.reranker, options, cache_id, lists)
+    log, vouched = _log(scores, reranker, cache_id)
+    return log.get(chunk_key(reranker.card, options, lists, vouched), lists)
+
+
+def _log(scores: ScoreCache, reranker: Reranker, cache_id: str) -> tuple[Log, str]:
+    """Where a reranker's answers are cached, and the user's word for its model where that counts."""
+    cacheable = getattr(reranker, "cacheable", True)
+    return scores.file if cacheable or cache_id else scores.memory, "" if cacheable else cache_id
 
 
 def _fused(fusion: Fusion, score: ScoreLists | None) -> ScoreLists:

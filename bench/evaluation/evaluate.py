@@ -45,7 +45,7 @@ def evaluate(
     answers: list[Scored] = []
     seconds = cached_seconds = loading_seconds = 0.0
     cached_lists, cached_in = 0, ""
-    for chunk in _chunks(_lists(prepared, reranker), getattr(reranker, "chunk_characters", CHUNK_CHARACTERS)):
+    for chunk in chunks(prepared, reranker):
         answered = score(chunk) if score else ask(reranker, chunk)
         seconds += answered.seconds
         loading_seconds += answered.loading_seconds
@@ -112,6 +112,11 @@ def ask(reranker: Reranker, lists: Sequence[CandidateList]) -> Answered:
     return Answered(answers, time.perf_counter() - started, loading_seconds=started - asked)
 
 
+def chunks(prepared: PreparedTask, reranker: Reranker) -> Iterator[list[CandidateList]]:
+    """A task's lists in the groups that are scored and cached together."""
+    return _chunks(_lists(prepared, reranker), getattr(reranker, "chunk_characters", CHUNK_CHARACTERS))
+
+
 def _lists(prepared: PreparedTask, reranker: Reranker) -> Iterator[CandidateList]:
     """The candidates as lists that carry what the reranker's card asks for."""
     needs = reranker.card.needs
@@ -162,7 +167,7 @@ def _cost(answers: Sequence[Scored], seconds: float, harness_seconds: float, pea
     return Cost(
         seconds=seconds,
         harness_seconds=harness_seconds,
-        lists=len(answers),
+        lists=sum(not answer.failure for answer in answers),
         documents=sum(len(answer.scores) for answer in answers),
         tokens=sum(answer.tokens for answer in answers),
         peak_memory_bytes=peak_memory,
