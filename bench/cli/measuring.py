@@ -8,6 +8,7 @@ import typer
 
 from bench.cli.options import (
     MOST,
+    AllowFailures,
     Analysis,
     CacheId,
     Data,
@@ -15,6 +16,7 @@ from bench.cli.options import (
     Device,
     DocLength,
     DropIdenticalIds,
+    DryRun,
     Dtype,
     Embedded,
     FirstStage,
@@ -22,6 +24,7 @@ from bench.cli.options import (
     HttpOptions,
     Names,
     Output,
+    Prices,
     Queries,
     QueryLength,
     Rerankers,
@@ -63,8 +66,12 @@ def _suite_command(suite: str, about: str) -> None:
         seed: Seed = 0,
         output: Output = Path("out"),
         cache_id: CacheId = "",
+        allow_failures: AllowFailures = False,
+        price: Prices = None,
+        dry_run: DryRun = False,
     ) -> None:
         from bench.evaluation.plan import Plan
+        from bench.evaluation.prices import read_prices
         from bench.rerankers.base import Options
         from bench.rerankers.http_options import read_options
         from bench.suites import choose
@@ -81,7 +88,10 @@ def _suite_command(suite: str, about: str) -> None:
                 source=source,
                 options=Options(device, dtype, max_query_length, max_doc_length, seed, read_options(http_option or [])),
                 cache_id=cache_id,
-            )
+                allow_failures=allow_failures,
+                prices=read_prices(price or []),
+            ),
+            dry_run,
         )
 
 
@@ -111,9 +121,13 @@ def folder(
     seed: Seed = 0,
     output: Output = Path("out"),
     cache_id: CacheId = "",
+    allow_failures: AllowFailures = False,
+    price: Prices = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Measure rerankers on the user's own folders."""
     from bench.evaluation.plan import Plan
+    from bench.evaluation.prices import read_prices
     from bench.rerankers.base import Options
     from bench.rerankers.http_options import read_options
     from bench.suites.folder import folder_tasks
@@ -128,7 +142,10 @@ def folder(
             queries=queries,
             options=Options(device, dtype, max_query_length, max_doc_length, seed, read_options(http_option or [])),
             cache_id=cache_id,
-        )
+            allow_failures=allow_failures,
+            prices=read_prices(price or []),
+        ),
+        dry_run,
     )
 
 
@@ -187,8 +204,14 @@ def sensitivity(
     (say if form == "text" else note)(f"Written to {path}")
 
 
-def _measure(plan: "Plan") -> None:
+def _measure(plan: "Plan", dry_run: bool) -> None:
     from bench.evaluation.cache import CACHE
+
+    if dry_run:
+        from bench.evaluation import dry_run as dry
+
+        emit(dry.page(dry.foresee(plan, Bar())))
+        return
     from bench.evaluation.plan import run
     from bench.leaderboard.summary import page
 

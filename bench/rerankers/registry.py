@@ -31,10 +31,14 @@ _SERVERS = ("http", "chat")
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """``make`` gives the reranker; ``ready`` checks what needs no model, and gives the card's name."""
+    """``make`` gives the reranker; ``ready`` checks what needs no model, and gives the card's name.
+
+    ``row`` is None for a class of the user's own, and for a fusion that of the reranker that it fuses.
+    """
 
     make: Maker
     ready: Callable[[Options], str]
+    row: Row | None = None
 
 
 def load(name: str, options: Options, step: Step | None = None) -> Reranker:
@@ -68,6 +72,15 @@ def check(name: str, options: Options) -> str:
     return _named(name).ready(options)
 
 
+def row_of(name: str) -> Row | None:
+    """The row that a name stands for, of a fusion that of the fused reranker; None for a class of the user's own.
+
+    Raises:
+        BenchError: the name is unknown, or the row cannot be run here.
+    """
+    return _named(name).row
+
+
 def calls_server(name: str) -> bool:
     """Whether a name stands for a reranker over HTTP, fused or not."""
     inner = name
@@ -84,7 +97,7 @@ def _named(name: str) -> Named:
         return _of_family(Row(name, "http", name))
     if family == "fusion" and model:
         inner = _named(model)
-        return Named(partial(_fusion, inner.make), lambda options: f"fusion:{inner.ready(options)}")
+        return Named(partial(_fusion, inner.make), lambda options: f"fusion:{inner.ready(options)}", inner.row)
     if family == "generative" and model:
         place, mark, strategy = model.partition("#")
         return _of_family(Row(f"{family}:{shown(place)}{mark}{strategy}", family, model))
@@ -113,7 +126,7 @@ def plug_ins() -> Mapping[str, EntryPoint]:
 def _of_family(row: Row) -> Named:
     if row.refusal:
         raise BenchError(f"{row.name} cannot be run here: {row.refusal}")
-    return Named(partial(_build, row), partial(_ready, row))
+    return Named(partial(_build, row), partial(_ready, row), row)
 
 
 def _ready(row: Row, options: Options) -> str:

@@ -41,6 +41,12 @@ class AnswerLog(Protocol):
         ...
 
 
+def answers_of(reranker: object) -> "Answers | None":
+    """The answers of a generative reranker, fused or not; None for every other reranker."""
+    answers = getattr(getattr(reranker, "reranker", reranker), "answers", None)
+    return answers if isinstance(answers, Answers) else None
+
+
 class Answers:
     """The answers of one reranker, and what the command decided about queries that get none.
 

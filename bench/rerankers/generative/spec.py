@@ -13,6 +13,7 @@ from bench.errors import BenchError
 from bench.rerankers.generative import prompts
 from bench.rerankers.generative.prompts import Prompt
 from bench.rerankers.generative.strategies import Walk, pairwise, setwise, sliding, whole
+from bench.rerankers.rows import Row
 
 _SWEEP = {"window": 20, "stride": 10, "passes": 1}
 
@@ -65,6 +66,17 @@ class Spec:
             "thinking": self.thinking,
             "scores": "derived from ranks",
         }
+
+
+def spec_of(row: Row) -> Spec | None:
+    """The strategy that a row's model names; None for a row of another family.
+
+    Raises:
+        BenchError: see `read`.
+    """
+    parts = row.model.split("#")
+    place = {"generative": 1, "chat": 2}.get(row.family)
+    return None if place is None else read("".join(parts[place : place + 1]))
 
 
 def read(text: str) -> Spec:

@@ -14,16 +14,17 @@ Order = tuple[int, ...]
 Walk = Generator[Sequence[Window], Sequence[Order], list[int]]
 
 
-def spread(walk: Walk) -> int:
-    """How many windows a walk asks for, with answers that each reverse their window.
+def spread(walk: Walk) -> tuple[int, int]:
+    """How many windows a walk asks for and how many documents they show, with answers that each reverse their window.
 
     That is exact where the windows do not depend on the answers, and close to the most where they do.
     """
-    asked = 0
+    asked = shown = 0
     try:
         windows = next(walk)
         while True:
             asked += len(windows)
+            shown += sum(map(len, windows))
             windows = walk.send([tuple(reversed(range(len(window)))) for window in windows])
     except StopIteration:
-        return asked
+        return asked, shown

@@ -8,6 +8,7 @@ from bench.errors import BenchError
 from bench.rerankers import load
 from bench.rerankers.base import CandidateList, Options
 from bench.rerankers.generative import local, parsing, prompts, texts
+from tests.bench.tiny_generators import write_model
 
 CPU = Options(device="cpu")
 PASSAGES = tuple(
@@ -127,8 +128,8 @@ def test_padding_agrees_with_no_padding(models_by_kind, monkeypatch):
     assert found[1].logits == pytest.approx(found[3].logits, abs=1e-4)
 
 
-def test_all_passages_shrink_alike_until_prompt_and_answer_fit(tmp_path, write_generator):
-    folder = write_generator(tmp_path / "short", "qwen2", positions=1024)
+def test_all_passages_shrink_alike_until_prompt_and_answer_fit(tmp_path):
+    folder = write_model(tmp_path / "short", "qwen2", positions=1024)
     long = tuple(f"p{number} " + "word " * 400 for number in range(4))
     candidates = CandidateList("q", "query", tuple("abcd"), (4.0, 3.0, 2.0, 1.0), long)
     reranker = load(f"generative:{folder}#whole", CPU)
@@ -147,8 +148,8 @@ def test_all_passages_shrink_alike_until_prompt_and_answer_fit(tmp_path, write_g
     assert scored.tokens_lost == sum(fitted.lost) > 0
 
 
-def test_what_cannot_fit_is_an_error(tmp_path, write_generator):
-    folder = write_generator(tmp_path / "tiny", "qwen2", positions=256)
+def test_what_cannot_fit_is_an_error(tmp_path):
+    folder = write_model(tmp_path / "tiny", "qwen2", positions=256)
     with pytest.raises(BenchError, match="one word of each of 2 passages"):
         load(f"generative:{folder}#whole,thinking=200", CPU)
 
