@@ -133,7 +133,7 @@ def tasks_page(tasks: "Sequence[Task]") -> Page:
         groups=(rows(found),),
         hint=_HINT,
     )
-    return Page((table, Notes(("* run where no task is named; a group's name stands for all its tasks",))))
+    return Page((table, Notes(("* run where no task is named; a group's name selects all its tasks",))))
 
 
 def rerankers_page() -> Page:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from bench.collections.collection import Collection
 from bench.console import Advance
 from bench.evaluation import memory
-from bench.evaluation.answers import checked
 from bench.evaluation.prepare import PreparedTask
 from bench.measures import STANDARD, Measure, mean, per_query
 from bench.provenance import provenance
+from bench.rerankers.answers import checked
 from bench.rerankers.base import CandidateList, Lazy, Reranker, Scored
 from bench.rerankers.generative.parsing import CLASSES
 from bench.results import Cost, Cut, Generation, Result, check_writable

@@ -41,7 +41,7 @@ def build_bundled(
     Raises:
         BenchError: where a collection cannot be loaded or the folder not be written.
     """
-    if into and kind(into) not in (0, stat.S_IFDIR):
+    if into and kind(into) != stat.S_IFDIR and (kind(into) or into.is_symlink()):
         raise BenchError(f"{into} is not a folder. Choose another place with --into.")
     for task in tasks:
         with progress.step(f"{task.id}  reading", None):

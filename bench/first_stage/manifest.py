@@ -1,6 +1,7 @@
 """The bundled runs' manifest: who made each run, how, from what data, and what it scores."""
 
 import json
+import stat
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -123,6 +124,8 @@ def relevant_hash(queries: dict[str, str], judgements: Judgements) -> str:
 def read_manifests(folder: Path = BUNDLED) -> dict[str, Manifest]:
     """The manifest's rows by task id; empty where there is no manifest."""
     path = folder / "manifest.json"
+    if kind(path) not in (0, stat.S_IFREG):  # a pipe would be waited for without end
+        raise BenchError(f"{path} is not a regular file. Remove it, or choose another folder.")
     return read_model(path, dict[str, Manifest], BenchError) if kind(path) else {}
 
 

@@ -1,12 +1,12 @@
-"""Rerankers behind the ``/rerank`` call that Jina and Cohere made common: hosted ones, and servers of one's own.
+"""Rerankers behind the ``/rerank`` API of Jina and Cohere: hosted services and your own servers.
 
 A call is ``POST {"model", "query", "documents", "top_n"}``, its answer ``{"results": [{"index", "relevance_score"}]}``;
-so speak Jina, Cohere, vLLM and infinity. Voyage says ``top_k`` and ``data``; Text Embeddings Inference takes ``texts``
-and gives a bare list with ``score``. Which texts are cut to what length is the server's affair and is not counted.
+Jina, Cohere, vLLM and infinity use this form. Voyage uses ``top_k`` and ``data``; Text Embeddings Inference takes
+``texts`` and returns a bare list with ``score``. The server decides how texts are truncated; this is not counted.
 
-A key comes from the environment, is sent to the host it is for, and appears in no message, card or file. How a call is
-made is in `bench.rerankers.http_call`, whose server a URL is of in `bench.rerankers.http_host`, and what an answer may
-hold in `bench.rerankers.http_answer`.
+A key comes from the environment, is sent to its own host only, and appears in no message, card or file. Calls are made
+in `bench.rerankers.http_call`, hosts and keys looked up in `bench.rerankers.http_host`, and answers parsed in
+`bench.rerankers.http_answer`.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ OWN_SERVER = Host(("RERANK_API_KEY",))
 
 PATIENCE = Patience()
 TEI_BATCH = 32
-"""Texts that Text Embeddings Inference takes in a call unless told otherwise; it scores each by itself."""
+"""Texts a call that Text Embeddings Inference accepts by default; it scores each separately."""
 _TOO_MANY = re.compile(
     r"batch|too many|number of (documents|texts|inputs)|at most \d+ (documents|texts|inputs|items)", re.IGNORECASE
 )
@@ -44,7 +44,7 @@ class Http:
     """A reranking server; a list is one call, or several where the server takes fewer documents at once."""
 
     cacheable = False
-    """A server does not say which weights it holds, so its scores are not kept from one command to the next."""
+    """A server does not say which weights it holds, so its scores are not cached between commands."""
 
     def __init__(self, card: Card, caller: Caller, host: Host, options: Mapping[str, Any]) -> None:
         self.card = card
@@ -72,7 +72,7 @@ class Http:
                 yield Scored(candidates.query_id, tuple(scores), tokens=tokens)
 
     def _scores(self, post: Post, query: str, texts: list[str]) -> tuple[list[float], int]:
-        """The texts' scores, and the tokens that the server says it read."""
+        """The texts' scores, and the number of tokens read, as the server reports it."""
         while True:
             size = self._part(len(texts))
             scores: list[float] = []
@@ -81,7 +81,7 @@ class Http:
                 part = texts[start : start + size]
                 answer = post(self._body(query, part))
                 if self._learns(answer, len(part)):
-                    break  # and the whole list again, since all its parts must be of one size
+                    break  # the whole list is sent again, since all its parts must have one size
                 more, read = read_answer(self._content(answer), len(part), self._where, self._caller.shown)
                 scores += more
                 tokens += read
@@ -89,7 +89,7 @@ class Http:
                 return scores, tokens
 
     def _part(self, documents: int) -> int:
-        """How many of a list's documents are sent in a call.
+        """The number of a list's documents that one call sends.
 
         All, or the largest power of two that has not been refused: how a list is divided then depends on the server's
         limit alone, and not on which lists came before it.
@@ -97,7 +97,7 @@ class Http:
         return max(1, documents) if documents < self._refused else 1 << (self._refused - 1).bit_length() - 1
 
     def _learns(self, answer: Answer, documents: int) -> bool:
-        """Whether an answer refuses the dialect or the number of documents, but not what will be sent next."""
+        """Whether an answer refuses the request's form or size, so that another form or size should be tried."""
         said = text_of(answer.content)
         if not self._is_tei and answer.status == 422 and "missing" in said and "texts" in said:
             self._is_tei = True
@@ -135,7 +135,7 @@ def build(row: Row, options: Options) -> Reranker:
     """Prepare to call a server; nothing is sent yet.
 
     Raises:
-        BenchError: for a URL that is none or carries a secret, a hosted service whose key is not in the environment,
+        BenchError: for an invalid URL or one with a secret, a hosted service whose key is not in the environment,
             or a key, proxy or certificate file that cannot be used.
     """
     url, _, model = row.model.partition("#")
@@ -158,6 +158,6 @@ def build(row: Row, options: Options) -> Reranker:
 
 
 def _fingerprint(url: str, model: str, options: Sequence[tuple[str, str]]) -> str:
-    """Where a server is and what it is asked for; which weights it holds, it does not say."""
+    """A hash of the URL, model and options; the server does not say which weights it has."""
     asked = f" {json.dumps(options)}" if options else ""
     return hashlib.sha256(f"http 1 {url} {model}{asked}".encode()).hexdigest()

@@ -11,14 +11,13 @@ from bench.errors import BenchError
 from bench.rerankers.http_call import is_host
 
 SECRET = 8
-"""Characters from which a key is taken for a secret."""
+"""Keys with fewer characters are placeholders, not secrets."""
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What is particular about a hosted service: where its key lies, and how a rerank call names the number of answers.
-
-    ``fields`` are sent with each rerank call.
+    """How a service differs: the variables with its key; of a rerank call, the field for the number of answers, and
+    further fields.
     """
 
     keys: tuple[str, ...]
@@ -27,9 +26,9 @@ class Host:
 
 
 def keep_from_results(key: str, written: Sequence[str]) -> None:
-    """Refuse a key in what is written into results: URL, model, options, the command itself.
+    """Raise a BenchError if the key is in anything written into results: URL, model, options, command.
 
-    A short key (``EMPTY``, ``token``) is part of any text, and no secret.
+    A short key (``EMPTY``, ``token``) is a placeholder that occurs in other texts.
     """
     if len(key) >= SECRET and any(key in unquote(text) for text in written):
         raise BenchError(
@@ -41,12 +40,12 @@ def keep_from_results(key: str, written: Sequence[str]) -> None:
 def read_host(
     url: str, model: str, hosts: Mapping[str, Host], own: Host, form: str = "http://host:port/rerank#MODEL"
 ) -> Host:
-    """Whose server a URL is of: one of ``hosts``, or the user's ``own``. Messages do not repeat what may be a secret.
+    """The host of a URL: one of ``hosts``, else your ``own`` server. Messages do not repeat what may be a secret.
 
     ``form`` is how such a URL is written.
 
     Raises:
-        BenchError: for a URL that is none or carries a secret, or a hosted service called without TLS.
+        BenchError: for what is not a URL, a URL with a password or query string, or a hosted service without https.
     """
     try:
         parsed = httpx.URL(url)
@@ -58,26 +57,28 @@ def read_host(
             f"results. A key is taken from {' or '.join(own.keys)} in the environment."
         )
     if parsed.scheme not in ("http", "https") or not parsed.host or not is_host(parsed):
-        raise BenchError(f"The reranker's URL is no URL of a server. Write it as {form}.")
+        raise BenchError(f"The reranker's URL is not an http(s) URL. Write it as {form}.")
     host = hosts.get(parsed.host, own)
     if host is not own and parsed.scheme != "https":
-        raise BenchError(f"{parsed.host} is called by https only, so that its key is not sent in the open.")
+        raise BenchError(f"{parsed.host} needs https, since a key over http is not encrypted. Write https://.")
     return host
 
 
 def read_key(host: Host, url: str, *, is_own: bool) -> str:
-    """The key for a host, from the environment; "" for a server of one's own without one.
+    """The key for a host, from the environment; "" for your own server without one.
 
     Raises:
-        BenchError: where a hosted service has none, or it holds what no header can carry.
+        BenchError: where a hosted service has none, or it has characters that a header cannot carry.
     """
     for variable in host.keys:
-        # What a file's last line leaves behind is no part of a key.
+        # A key read from a file may end with a newline.
         key = os.environ.get(variable, "").strip()
         if key and not (key.isascii() and key.isprintable()):
-            raise BenchError(f"{variable} has a character that no key has: a control character or one beyond ASCII.")
+            raise BenchError(f"{variable} has a control character or one beyond ASCII. Set it to the key alone.")
         if key:
             return key
     if not is_own:
-        raise BenchError(f"{httpx.URL(url).host} wants a key: set {' or '.join(host.keys)} in the environment.")
+        raise BenchError(
+            f"{httpx.URL(url).host} needs an API key: no key is set. Set {' or '.join(host.keys)} in the environment."
+        )
     return ""

@@ -82,7 +82,7 @@ def row_of(name: str) -> Row | None:
 
 
 def calls_server(name: str) -> bool:
-    """Whether a name stands for a reranker over HTTP, fused or not."""
+    """Whether a name is of a reranker over HTTP, fused or not."""
     inner = name
     while inner.startswith("fusion:"):
         inner = inner.removeprefix("fusion:")

@@ -1,4 +1,4 @@
-"""A copy of a checkpoint's folder that is safe to give to a library: settings rewritten, weights linked, nothing else.
+"""Makes a safe copy of a checkpoint's folder for a library: settings rewritten, weights linked, nothing else.
 
 No Python file, template, pickle, adapter or unknown setting of a checkpoint is in the folder that a library reads, so
 whatever the library would do with one cannot happen.
@@ -56,12 +56,12 @@ class _Index(TypedDict):
 
 @contextmanager
 def staged(folder: Path, to_load: bool = False) -> Iterator[Path]:
-    """The checkpoint as a library may see it, in a folder that exists until the context is left.
+    """A temporary folder with the safe part of the checkpoint; it is deleted when the context ends.
 
     Weights that transformers does not read under their names are written under others only if they are ``to_load``.
 
     Raises:
-        BenchError: where a file is damaged, says what it may not, or is missing.
+        BenchError: where a file is missing, damaged, or has a setting that is not allowed.
     """
     with TemporaryDirectory(prefix="rerank-bench-") as place:
         target = Path(place)
@@ -172,7 +172,7 @@ def _stage_module(folder: Path, target: Path, kind: str, is_root: bool) -> None:
 
 
 def _stage_tokenizer(folder: Path, target: Path) -> None:
-    """Link tokenizer.json, but for one that the library of tokenizers would not survive."""
+    """Link tokenizer.json, unless it would crash the tokenizers library."""
     path = folder / "tokenizer.json"
     if not path.is_file():
         return

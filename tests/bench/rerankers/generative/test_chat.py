@@ -271,7 +271,7 @@ def test_queries_are_asked_about_side_by_side_and_windows_one_after_the_other(se
         ("chat:ftp://host#m", "chat:http://host:port/v1#MODEL"),
         ("chat:http://me:secret@host/v1#m", "neither a password"),
         ("chat:https://api.openai.com/v1#gpt", "OPENAI_API_KEY"),
-        ("chat:http://api.openai.com/v1#gpt", "https only"),
+        ("chat:http://api.openai.com/v1#gpt", "needs https"),
     ],
 )
 def test_names_are_checked_before_anything_is_sent(server, monkeypatch, name, says):
