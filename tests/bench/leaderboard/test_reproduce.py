@@ -177,7 +177,6 @@ def test_what_cannot_be_measured_says_why():
     for reranker, reason in (
         ("jina-reranker-v3 (A)", "another order"),
         ("jina-reranker-m0", "no such row"),
-        ("jina-colbert-v2", "Python code of its own"),
     ):
         row = one([], "beir", "nfcorpus", reranker)
         assert reason in row.obstacle
