@@ -8,6 +8,7 @@ import typer
 
 from bench.cli.options import (
     MOST,
+    AllowFailures,
     Analysis,
     CacheId,
     Data,
@@ -15,6 +16,7 @@ from bench.cli.options import (
     Device,
     DocLength,
     DropIdenticalIds,
+    DryRun,
     Dtype,
     Embedded,
     FirstStage,
@@ -24,6 +26,7 @@ from bench.cli.options import (
     Names,
     OtherSplit,
     Output,
+    Prices,
     Queries,
     QueryLength,
     Rerankers,
@@ -67,8 +70,12 @@ def _suite_command(suite: str, about: str) -> None:
         seed: Seed = 0,
         output: Output = Path("out"),
         cache_id: CacheId = "",
+        allow_failures: AllowFailures = False,
+        price: Prices = None,
+        dry_run: DryRun = False,
     ) -> None:
         from bench.evaluation.plan import Plan
+        from bench.evaluation.prices import read_prices
         from bench.rerankers.base import Options
         from bench.rerankers.http_options import read_options
         from bench.suites import choose, measured_by, with_split
@@ -86,7 +93,10 @@ def _suite_command(suite: str, about: str) -> None:
                 source=source,
                 options=Options(device, dtype, max_query_length, max_doc_length, seed, read_options(http_option or [])),
                 cache_id=cache_id,
-            )
+                allow_failures=allow_failures,
+                prices=read_prices(price or []),
+            ),
+            dry_run=dry_run,
         )
 
 
@@ -118,9 +128,13 @@ def folder(
     seed: Seed = 0,
     output: Output = Path("out"),
     cache_id: CacheId = "",
+    allow_failures: AllowFailures = False,
+    price: Prices = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Measure rerankers on the user's own folders."""
     from bench.evaluation.plan import Plan
+    from bench.evaluation.prices import read_prices
     from bench.rerankers.base import Options
     from bench.rerankers.http_options import read_options
     from bench.suites import measured_by
@@ -137,7 +151,10 @@ def folder(
             queries=queries,
             options=Options(device, dtype, max_query_length, max_doc_length, seed, read_options(http_option or [])),
             cache_id=cache_id,
-        )
+            allow_failures=allow_failures,
+            prices=read_prices(price or []),
+        ),
+        dry_run=dry_run,
     )
 
 
@@ -196,9 +213,15 @@ def sensitivity(
     (say if form == "text" else note)(f"Written to {path}")
 
 
-def measure_all(*plans: "Plan") -> None:
-    """Run plans that write to one folder, one after the other, and show what they measured."""
+def measure_all(*plans: "Plan", dry_run: bool = False) -> None:
+    """Run plans that write to one folder, one after the other, and show what they measured, or would measure."""
     from bench.evaluation.cache import CACHE
+
+    if dry_run:
+        from bench.evaluation import dry_run as dry
+
+        emit(dry.page([each for plan in plans for each in dry.foresee(plan, Bar())]))
+        return
     from bench.evaluation.plan import run
     from bench.leaderboard.summary import page
 

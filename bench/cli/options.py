@@ -68,6 +68,28 @@ HttpOptions = Annotated[
         help="A field for each request of an HTTP reranker, as JSON or text; written into results. Repeatable.",
     ),
 ]
+AllowFailures = Annotated[
+    bool,
+    typer.Option(
+        "--allow-failures",
+        help="Go on where a call of a generative reranker failed for good: its query gets no order and counts as 0.",
+    ),
+]
+Prices = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--price",
+        metavar="[RERANKER=]IN:OUT",
+        help="What a million tokens cost, read and written, of generative rerankers. Repeat for more.",
+    ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Say what would be done, and what is cached: lists, documents, calls, tokens, money. Scores nothing.",
+    ),
+]
 Seed = Annotated[int, typer.Option(min=-MOST, max=MOST, help="For the random reranker.")]
 Output = Annotated[Path, typer.Option(help="Where result.json and run.trec.gz go.")]
 TaskIds = Annotated[
