@@ -11,7 +11,7 @@ demo: $(INSTALLED)
 	$(BIN)/python -m bench beir --embedded
 
 test: check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 fuzz: $(INSTALLED)
 	$(BIN)/python -m pytest -m fuzz
