@@ -190,8 +190,8 @@ def _gain_interval(row: Row, cell: boards.Cell) -> Cell:
     if cell.gain_interval is None:
         return Cell(BLANK)
     low, high = cell.gain_interval
-    # The ceiling's gain would make everybody else's too small to see.
-    drawn = ((low, cell.gain, high),) if row.competes else ()
+    # What the ceiling gains, and random orders lose, would make everybody else's gain too small to see.
+    drawn = ((low, cell.gain, high),) if row.competes and row.card.family != "order-only" else ()
     return Cell(interval(low, high), whisker=drawn)
 
 

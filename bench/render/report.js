@@ -119,11 +119,13 @@ function differences(host, data) {
 }
 function ladder(host, order, tell) {
   const width = Math.max(280, host.clientWidth || 800), height = 272, left = 44, bottom = 22;
-  const most = Math.max(0.01, ...order.map(([each]) => Math.abs(each)));
+  const high = Math.max(0.005, order[0][0]), low = Math.min(-0.005, order[order.length - 1][0]);
+  const step = [0.01, 0.02, 0.05, 0.1, 0.2].find((each) => (high - low) / each <= 7) || 0.5;
   const x = (place) => left + (width - left - 4) * place / order.length;
-  const y = (each) => 8 + (height - bottom - 16) * (1 - each / most) / 2;
+  const y = (each) => 8 + (height - bottom - 16) * (high - each) / (high - low);
   const svg = drawn("svg", { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none" });
-  for (const each of [most, most / 2, 0, -most / 2, -most]) {
+  for (let place = Math.ceil(low / step); place * step <= high; place++) {
+    const each = place * step;
     svg.append(drawn("line", { class: each ? "grid" : "axis", x1: left, x2: width, y1: y(each), y2: y(each) }));
     svg.append(drawn("text", { x: left - 6, y: y(each) + 4, "text-anchor": "end" }, (each ? signed(each) : "0").replace(/\.\d+$/, "")));
   }
@@ -179,7 +181,7 @@ function queries(host, data) {
       element("h2", {}, `Query ${query.id}`), element("p", { class: "question" }, query.text || "Text not loaded."),
       element("div", { class: "pair" }, side("A", +a.value, +b.value), side("B", +b.value, +a.value)));
     function side(letter, mine, other) {
-      const list = element("ol");
+      const list = element("ol", { class: "order" });
       query.tops[mine].forEach(([place, score], rank) =>
         list.append(entry(place, score, moved(rank + 1, query.ranks[other][place], letter === "A" ? "B" : "A"), rank + 1)));
       return element("div", {}, element("h3", {}, `${letter}: ${data.names[mine]}, ${data.measure} ${points(query.figures[mine])}`),
@@ -188,7 +190,7 @@ function queries(host, data) {
     function entry(place, score, movement, rank) {
       const document = query.documents[place], text = data.texts[document];
       const facts = element("div", { class: "facts" }, element("b", {}, document), grade(query.grades && query.grades[place]),
-        `score ${score}`, movement);
+        element("span", {}, `score ${score}`), element("span", {}, movement));
       const body = text === undefined ? [] : [element("p", { class: "text" }, ...marked(text, words))];
       return element("li", {}, element("span", { class: "rank" }, `${rank}`), element("div", {}, facts, ...body));
     }
@@ -213,10 +215,11 @@ function moved(rank, other, letter) {
 }
 // Scripts without blanks between words are compared by every two characters.
 const unspaced = /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}\p{sc=Khmer}]/u;
+const common = new Set("and are can did does for from has how not that the this was what when which who why will with".split(" "));
 const twos = (word) => Array.from({ length: Math.max(0, word.length - 1) }, (_, place) => word.slice(place, place + 2));
 function wordsOf(text) {
   const words = (text.toLowerCase().match(/[\p{L}\p{M}\p{N}]+/gu) || []);
-  return new Set(words.flatMap((word) => unspaced.test(word) ? twos(word) : word.length > 2 ? [word] : []));
+  return new Set(words.flatMap((word) => unspaced.test(word) ? twos(word) : word.length > 2 && !common.has(word) ? [word] : []));
 }
 function marked(text, words) {
   return text.split(/([\p{L}\p{M}\p{N}]+)/u).flatMap((part) => {

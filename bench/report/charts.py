@@ -113,8 +113,8 @@ def gains(cells: Sequence[GainCell], width: int) -> Chart:
             "shade:N",
             scale=alt.Scale(domain=list(labels.values()), range=[COLOURS[keys[step]] for step in labels]),
             legend=alt.Legend(
-                title="difference, points", orient="bottom", columns=max(1, width // 125), symbolType="square",
-                symbolSize=160, symbolStrokeWidth=0,
+                title="difference, points", orient="bottom", columns=9 if width >= 900 else 4 if width >= 500 else 2, symbolType="square",
+                symbolSize=160, symbolStrokeWidth=0, columnPadding=26,
             ),
         )
     )  # fmt: skip
@@ -204,6 +204,7 @@ def specification(chart: Chart, background: str = "transparent") -> dict[str, An
     config = {
         "font": "system-ui, sans-serif",
         "background": background,
+        "padding": {"left": 14, "top": 6, "right": 14, "bottom": 6},  # a reader's font may be wider than the one measured
         "view": {"stroke": None},
         "axis": axis,
         "axisY": {"domain": False, "ticks": False},
@@ -268,7 +269,7 @@ def _series(names: Sequence[str], width: int) -> alt.Color:
 
 
 def _legend(title: str | None, **more: Any) -> alt.Legend:
-    return alt.Legend(title=title, orient="top", **more)
+    return alt.Legend(title=title, orient="top", columnPadding=24, **more)
 
 
 def _names(width: int) -> alt.Axis:

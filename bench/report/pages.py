@@ -183,7 +183,7 @@ def _best(scored: Sequence[ScoreRow], column: TaskColumn) -> str:
 def _scores_figure(scored: Sequence[ScoreRow], column: TaskColumn, stem: str) -> Figure:
     return Figure(
         f"{stem}-scores",
-        "Scores",
+        "Scores and intervals",
         f"{column.title}: {column.measure} × 100 with 95% intervals. Dashed: the first stage. Random orders are left out.",
         lambda width: _charts().scores(scored, column.measure, width - 130 if width > 400 else width - 110),
     )
