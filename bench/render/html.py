@@ -1,4 +1,4 @@
-"""Self-contained HTML: nothing is fetched, no script but the report's own runs; light or dark as the reader's system is.
+"""Self-contained HTML: nothing is fetched, no script runs but the report's own; light or dark as the system is.
 
 `write` makes one page without a script, as for other formats. `document` makes the pages of a report, which may also
 hold pictures, links to each other and tools that a script fills.
@@ -125,7 +125,9 @@ def _headings(body: Page | Body) -> list[Heading]:
 
 def _room_for_letters(tables: Sequence[Table]) -> list[str]:
     """A rule for each number of letters that a cell may have, so that the figures before them stay aligned."""
-    return [f".letters-{count} sup {{ min-width: {0.62 * count:.2f}em }}" for count in sorted(set(map(_letters, tables)))]
+    return [
+        f".letters-{count} sup {{ min-width: {0.62 * count:.2f}em }}" for count in sorted(set(map(_letters, tables)))
+    ]
 
 
 def _letters(table: Table) -> int:

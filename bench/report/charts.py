@@ -54,16 +54,18 @@ def quality_and_cost(rows: Sequence[ScoreRow], measure: str, width: int) -> Char
     points = base.mark_point(filled=True, size=75, opacity=1).encode(
         y=y,
         color=alt.condition("datum.edge", alt.value(COLOURS["s1"]), alt.value(COLOURS["quiet"])),
-        **({"shape": alt.Shape("device:N", legend=_legend("device"))} if len({row.device for row in timed}) > 1 else {}),
+        **(
+            {"shape": alt.Shape("device:N", legend=_legend("device"))} if len({row.device for row in timed}) > 1 else {}
+        ),
     )
     layers: list[Any] = [edge, whiskers, points]
-    for side, align, offset in (("right", "left", 8), ("left", "right", -8)):
-        layers.append(
-            base.transform_filter(f"datum.side == '{side}'")
-            .mark_text(align=align, dx=offset, color=COLOURS["ink"], limit=width // 3)
-            .encode(y="label:Q", text="name:N")
-        )
-    return _with_first_stage(layers, rows).properties(width=width, height=height)
+    names = base.encode(y="label:Q", text="name:N")
+    right, left = (names.transform_filter(f"datum.side == '{side}'") for side in ("right", "left"))
+    layers += [
+        right.mark_text(align="left", dx=8, color=COLOURS["ink"], limit=width // 3),
+        left.mark_text(align="right", dx=-8, color=COLOURS["ink"], limit=width // 3),
+    ]
+    return alt.layer(*_with_first_stage(layers, rows)).properties(width=width, height=height)
 
 
 def scores(rows: Sequence[ScoreRow], measure: str, width: int) -> Chart:
@@ -89,7 +91,9 @@ def gains(cells: Sequence[GainCell], width: int) -> Chart:
     """
     columns = [terminal(name) for name in dict.fromkeys(cell.column for cell in cells)]
     names = [terminal(name) for name in dict.fromkeys(cell.reranker for cell in cells)]
-    across, down = ("name", "task") if len(columns) * 34 > width - 130 and len(columns) > len(names) else ("task", "name")
+    across, down = (
+        ("name", "task") if len(columns) * 34 > width - 130 and len(columns) > len(names) else ("task", "name")
+    )
     count = len(columns) if across == "task" else len(names)
     room = min(110.0, max(13.0, (width - 130) / count))
     labels = shades(cells)
@@ -113,7 +117,7 @@ def gains(cells: Sequence[GainCell], width: int) -> Chart:
             "shade:N",
             scale=alt.Scale(domain=list(labels.values()), range=[COLOURS[keys[step]] for step in labels]),
             legend=alt.Legend(
-                title="difference, points", orient="bottom", columns=9 if width >= 900 else 4 if width >= 500 else 2, symbolType="square",
+                title="difference, points", orient="bottom", columns=_legend_columns(width), symbolType="square",
                 symbolSize=160, symbolStrokeWidth=0, columnPadding=26,
             ),
         )
@@ -140,7 +144,9 @@ def differences(rows: Sequence[DifferenceRow], width: int) -> Chart:
     down = base.mark_area(color=COLOURS["s2"], opacity=0.85).encode(y=alt.Y("losses:Q", axis=alt.Axis(title="points")))
     panel = alt.layer(up, down).properties(width=width / columns - 62, height=110)
     header = alt.Header(title=None, labelColor=COLOURS["ink"], labelLimit=int(width / columns), labelFontSize=12)
-    return panel.facet(facet=alt.Facet("name:N", sort=[terminal(row.reranker) for row in rows], header=header), columns=columns)
+    return panel.facet(
+        facet=alt.Facet("name:N", sort=[terminal(row.reranker) for row in rows], header=header), columns=columns
+    )
 
 
 def lines(points: Sequence[tuple[str, float, float]], x_title: str, y_title: str, width: int) -> Chart:
@@ -157,9 +163,9 @@ def lines(points: Sequence[tuple[str, float, float]], x_title: str, y_title: str
     )
 
 
-def boxes(points: Sequence[tuple[str, str, float]], base_figure: float, title: str, width: int) -> Chart:
-    """Figures of (group, name, figure) as a box a group with its points; a line is the figure with nothing varied."""
-    data = _data({"group": group, "figure": figure} for group, _, figure in points)
+def boxes(points: Sequence[tuple[str, float]], base_figure: float, title: str, width: int) -> Chart:
+    """Figures of (group, figure) as a box a group with its points; a line is the figure with nothing varied."""
+    data = _data({"group": group, "figure": figure} for group, figure in points)
     base = alt.Chart(data).encode(
         y=alt.Y("group:N", sort=None, axis=_names(width)),
         x=alt.X("figure:Q", scale=alt.Scale(zero=False), axis=alt.Axis(title=title, tickCount=6)),
@@ -181,16 +187,19 @@ def timeline(points: Sequence[dict[str, Any]], title: str, width: int) -> Chart:
         y=alt.Y("score:Q", scale=alt.Scale(zero=False), axis=alt.Axis(title=title, tickCount=5)),
         color=_series([point["name"] for point in points], width),
     )
-    band = base.mark_area(opacity=0.12, interpolate="step-after").encode(y=alt.Y("low:Q"), y2="high:Q")
+    changed = base.transform_filter("datum.verdict != 'same'")
+    whiskers = changed.mark_rule(opacity=0.55).encode(y=alt.Y("low:Q"), y2="high:Q")
     line = base.mark_line(interpolate="step-after", strokeWidth=2)
-    dots = base.mark_point(filled=True, size=40, opacity=1).transform_filter("datum.verdict != 'same'")
-    shapes = alt.Scale(domain=["regressed", "inconclusive", "improved"], range=["triangle-down", "diamond", "triangle-up"])
+    dots = changed.mark_point(filled=True, size=40, opacity=1)
+    shapes = alt.Scale(
+        domain=["regressed", "inconclusive", "improved"], range=["triangle-down", "diamond", "triangle-up"]
+    )
     marks = (
         base.transform_filter("indexof(['regressed', 'inconclusive', 'improved'], datum.verdict) >= 0")
         .mark_point(filled=True, size=150, opacity=1, stroke=COLOURS["ink"], strokeWidth=1)
-        .encode(shape=alt.Shape("verdict:N", scale=shapes, legend=_legend("gate")))
+        .encode(shape=alt.Shape("verdict:N", scale=shapes, legend=None))
     )
-    return alt.layer(band, line, dots, marks).properties(width=width, height=190)
+    return alt.layer(line, whiskers, dots, marks).properties(width=width, height=190)
 
 
 def specification(chart: Chart, background: str = "transparent") -> dict[str, Any]:
@@ -204,7 +213,12 @@ def specification(chart: Chart, background: str = "transparent") -> dict[str, An
     config = {
         "font": "system-ui, sans-serif",
         "background": background,
-        "padding": {"left": 14, "top": 6, "right": 14, "bottom": 6},  # a reader's font may be wider than the one measured
+        "padding": {
+            "left": 14,
+            "top": 6,
+            "right": 14,
+            "bottom": 6,
+        },  # a reader's font may be wider than the one measured
         "view": {"stroke": None},
         "axis": axis,
         "axisY": {"domain": False, "ticks": False},
@@ -215,7 +229,7 @@ def specification(chart: Chart, background: str = "transparent") -> dict[str, An
     return {**chart.to_dict(), "config": config}
 
 
-def _with_first_stage(layers: list[Any], rows: Sequence[ScoreRow]) -> alt.LayerChart:
+def _with_first_stage(layers: list[Any], rows: Sequence[ScoreRow]) -> list[Any]:
     """The same with a dashed line at the first stage's score, named at its left."""
     for row in _first_stage(rows):
         line = alt.Chart(_data([{"score": row.score, "name": "first stage"}]))
@@ -225,7 +239,7 @@ def _with_first_stage(layers: list[Any], rows: Sequence[ScoreRow]) -> alt.LayerC
             *layers,
             name.encode(x=alt.value(0), y="score:Q", text="name:N"),
         ]
-    return alt.layer(*layers)
+    return layers
 
 
 def _first_stage(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
@@ -268,6 +282,11 @@ def _series(names: Sequence[str], width: int) -> alt.Color:
     return alt.Color("name:N", scale=alt.Scale(domain=domain, range=colours), legend=legend)
 
 
+def _legend_columns(width: int) -> int:
+    """All shades of a heat map in one line where there is room."""
+    return 9 if width >= 900 else 4 if width >= 500 else 2
+
+
 def _legend(title: str | None, **more: Any) -> alt.Legend:
     return alt.Legend(title=title, orient="top", columnPadding=24, **more)
 
@@ -280,4 +299,4 @@ def _names(width: int) -> alt.Axis:
 def _data(rows: Any) -> alt.Data:
     """Rows as data; names without what acts unseen."""
     plain = [{key: terminal(value) if isinstance(value, str) else value for key, value in row.items()} for row in rows]
-    return alt.Data(values=plain)
+    return alt.Data(values=plain)  # type: ignore[no-untyped-call]

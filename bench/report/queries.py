@@ -3,7 +3,7 @@
 Every run of the task is read once, and only what is shown of it is held.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bench.collections.collection import Collection

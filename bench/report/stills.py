@@ -53,7 +53,7 @@ def as_file(chart: "Chart", form: Form) -> bytes:
 
     content = specification(chart, COLOURS["page"])
     if form == "svg":
-        return vl_convert.vegalite_to_svg(content).encode()  # type: ignore[no-any-return]
+        return vl_convert.vegalite_to_svg(content).encode()
     if form == "png":
-        return vl_convert.vegalite_to_png(content, scale=2)  # type: ignore[no-any-return]
-    return vl_convert.vegalite_to_pdf(content)  # type: ignore[no-any-return]
+        return vl_convert.vegalite_to_png(content, scale=2)
+    return vl_convert.vegalite_to_pdf(content)

@@ -32,4 +32,6 @@ def _read(path: Path) -> Varied:
         variants = tuple((str(each["group"]), str(each["name"]), float(each["figure"])) for each in content["variants"])
         return Varied(str(content["reranker"]["name"]), float(content["base"]), variants)
     except (KeyError, TypeError, ValueError) as error:
-        raise BenchError(f"{path} is no sensitivity file of this version ({error!r}). Remove it or measure again.") from error
+        raise BenchError(
+            f"{path} is no sensitivity file of this version ({error!r}). Remove it or measure again."
+        ) from error

@@ -1,7 +1,7 @@
 """Writes a report: a folder of pages or one file, and its charts as picture files."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench import published
@@ -13,10 +13,13 @@ from bench.files import write_whole
 from bench.leaderboard.board import Leaderboard, Section, build
 from bench.render.html import Body, Picture, Sheet, document
 from bench.render.page import Paragraph
-from bench.report import pages, stills
-from bench.report.pages import Draft, Figure
+from bench.report import stills
+from bench.report.drafts import Draft, Figure
+from bench.report.overview import overview
 from bench.report.queries import task_queries
 from bench.report.rows import results_of
+from bench.report.task import task_page
+from bench.report.tools import queries_page
 from bench.report.varied import read_varied
 from bench.results import Result
 from bench.suites import find
@@ -37,8 +40,9 @@ class Choices:
     figures: stills.Form | None = None
 
 
-def write_report(stored: Sequence[StoredResult], load: LoadCollection, choices: Choices, more: Sequence[Draft],
-                 progress: Progress) -> list[Path]:
+def write_report(
+    stored: Sequence[StoredResult], load: LoadCollection, choices: Choices, more: Sequence[Draft], progress: Progress
+) -> list[Path]:
     """Write the report of some results; gives the files, the first page first.
 
     Args:
@@ -56,7 +60,7 @@ def write_report(stored: Sequence[StoredResult], load: LoadCollection, choices: 
     href = _href(choices)
     drafts: list[Draft] = []
     written: list[Path] = []
-    first = pages.overview(board, links)
+    first = overview(board, links)
     if not choices.single:
         written.append(_write([first], choices))
     for draft_pages in _tasks(board, stored, load, choices, href, progress):
@@ -67,6 +71,15 @@ def write_report(stored: Sequence[StoredResult], load: LoadCollection, choices: 
     else:
         written += [_write([each], choices) for each in more]
     return written
+
+
+def write_draft(draft: Draft, output: Path) -> None:
+    """Write one page that is no part of a report: it has no links to other pages.
+
+    Raises:
+        BenchError: where it cannot be written.
+    """
+    _write([replace(draft, crumbs=())], Choices(output, single=True))
 
 
 def place(choices: Choices, name: str) -> Path:
@@ -113,8 +126,8 @@ def _task(
     }
     found = task_queries(named, load(here[0].result), choices.queries)
     varied = read_varied(dict.fromkeys(each.path.parent for each in here))
-    draft = pages.task(section, position, here, found, href, varied)
-    return [draft, pages.queries(section, position, found)] if found.queries else [draft]
+    draft = task_page(section, position, here, found, href, varied)
+    return [draft, queries_page(section, position, found)] if found.queries else [draft]
 
 
 def _write(drafts: Sequence[Draft], choices: Choices) -> Path:
@@ -136,7 +149,9 @@ def _sheet(draft: Draft, choices: Choices) -> Sheet:
     if choices.figures:
         for each in figures:
             folder = (choices.output.parent if choices.output.suffix == ".html" else choices.output) / "figures"
-            write_whole(folder / f"{each.name}.{choices.figures}", stills.as_file(each.draw(each.wide), choices.figures))
+            write_whole(
+                folder / f"{each.name}.{choices.figures}", stills.as_file(each.draw(each.wide), choices.figures)
+            )
     body = Body(draft.title, tuple(blocks if stills.available() else [*without, *blocks]))
     return Sheet(body, draft.name, draft.crumbs)
 
