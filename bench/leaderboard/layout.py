@@ -1,12 +1,14 @@
 """The page of a leaderboard: its tables, notes and protocols."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from bench import published
 from bench.leaderboard import board as boards
 from bench.leaderboard.board import Leaderboard, Row, Section
 from bench.leaderboard.columns import Column as TaskColumn
 from bench.leaderboard.columns import headings, stage_of
+from bench.paths import component
 from bench.protocol import Protocol
 from bench.render.numbers import BLANK, count, difference, interval, percent, rate, score, size
 from bench.render.page import (
@@ -62,6 +64,19 @@ NOTES = (
 )
 
 
+_CAPTION = (
+    "Letters name the rows from which a figure differs significantly (paired randomisation test over queries, "
+    "p at most .05 after Holm's correction)."
+)
+
+
+def main_page(board: Leaderboard) -> Page:
+    """The sections' main tables alone, each with what a reader of a paper must know of it in its caption."""
+    return Page(
+        tuple(replace(table, caption=f"{table.caption}. {_CAPTION}") for table in map(scores_table, board.sections))
+    )
+
+
 def page(board: Leaderboard, command: str = "") -> Page:
     """A leaderboard's page.
 
@@ -101,6 +116,11 @@ def section_title(section: Section) -> str:
     return f"{title}, embedded sample" if section.embedded else title
 
 
+def _label(section: Section, what: str = "") -> str:
+    """What a paper refers to a section's table by: ``beir``, ``beir-embedded-costs``."""
+    return "-".join(filter(None, (component(section.suite), "embedded" if section.embedded else "", what)))
+
+
 def scores_table(section: Section) -> Table:
     """Rerankers by columns, the best marked, with the letters of what each differs from."""
     measures = {column.measure for column in section.columns}
@@ -111,6 +131,7 @@ def scores_table(section: Section) -> Table:
         caption=f"{section_title(section)}: {' and '.join(sorted(measures))} x100",
         stub=2,
         split=True,
+        label=_label(section),
     )
 
 
@@ -215,6 +236,7 @@ def costs_table(section: Section) -> Table:
         caption=f"{section_title(section)}: cost, and what length caps took away",
         stub=2,
         split=True,
+        label=_label(section, "costs"),
     )
 
 
@@ -251,6 +273,7 @@ def protocols_table(section: Section) -> Table:
         groups=(rows(_protocol(column, protocol, varying) for column, protocol in tasks),),
         caption=f"{section_title(section)}: protocol of each column",
         split=True,
+        label=_label(section, "protocols"),
     )
 
 
