@@ -10,7 +10,6 @@ from bench.leaderboard import layout
 from bench.leaderboard.board import Section
 from bench.leaderboard.columns import Column as TaskColumn
 from bench.leaderboard.columns import queries_of, stage_of
-from bench.paths import component
 from bench.render.html import Links, Tool
 from bench.render.numbers import count, difference, interval, percent, score
 from bench.render.page import Column, Heading, Paragraph, Table, rows
@@ -36,7 +35,7 @@ def task_page(
     assert protocol
     results = results_of(section, column, [each.result for each in stored])
     scored = score_rows(section, position)
-    name, stem = task_name(column), f"{component(section.suite)}-{task_name(column)}"
+    name = stem = task_name(column)
     about = (
         f"{queries_of(protocol)}, {count(protocol.documents)} documents, the first {protocol.depth} candidates of "
         f"{protocol.first_stage}. The candidates hold {percent(column.candidates.recall)} of the relevant documents: "

@@ -14,7 +14,9 @@ from bench.run import Run
 from bench.task import Task
 from tests.bench.factories import HeldDocuments, Scripted
 
-HOSTILE = "</script><script>document.title='struck'</script><img/src=x/onerror=\"document.title='struck'\">\u202e&amp;{{7*7}}"
+HOSTILE = (
+    "</script><script>document.title='struck'</script><img/src=x/onerror=\"document.title='struck'\">\u202e&amp;{{7*7}}"
+)
 QUERIES = 9
 
 
