@@ -1,6 +1,6 @@
 # make demo: the embedded collections by every offline reranker.   make test: checks and tests.   make check: ruff, mypy.
 # make fuzz: the long forms of the fuzz tests.
-# make gate: the embedded suites against the results kept in results/embedded.
+# make gate: the embedded suites against the baseline in results/embedded.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -16,7 +16,7 @@ test: check
 fuzz: $(INSTALLED)
 	$(BIN)/python -m pytest -m fuzz
 
-# Figures are made anew: kept scores of an earlier call would hide what the code has become.
+# Figures are made anew: cached scores of an earlier call would hide what the code has become.
 gate: $(INSTALLED)
 	rm -rf out/gate
 	for suite in beir miracl mkqa coir; do $(BIN)/python -m bench $$suite --embedded --output out/gate || exit; done

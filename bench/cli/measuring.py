@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 OFFLINE = ("first-stage", "random", "minilm", "oracle")
 """What is measured on a user's own folder where no reranker is named: nothing is downloaded, nothing takes long."""
 SAMPLES = ("first-stage", "random", "minilm", "embedded", "oracle")
-"""What is measured on the embedded samples: the core model, in the checkpoint that comes with it, stands among them."""
+"""What is measured on the embedded samples: one row is the core model in the checkpoint that comes with it."""
 DEFAULT = ("first-stage", "jina-reranker-v3")
 
 

@@ -1,4 +1,4 @@
-"""Commands over kept results: leaderboard, reproduce, compare, gate, verify."""
+"""Commands on stored results: leaderboard, reproduce, compare, gate, verify."""
 
 import sys
 from contextlib import closing
@@ -46,7 +46,7 @@ def leaderboard(
         Path | None, typer.Option(help="Write to this file (for mteb: folder), not to the screen.")
     ] = None,
 ) -> None:
-    """Put kept results side by side."""
+    """Compare stored results in one table."""
     from bench import published
     from bench.comparison.stored import read_results
     from bench.files import write_whole

@@ -22,11 +22,9 @@ from bench.errors import BenchError
 from bench.files import kind, readable, text_lines, unpacked
 from bench.measures import MAX_GRADE
 from bench.protocol import digest
+from bench.run_formats import ID
 from bench.task import Task
 
-# A TREC run file parts its columns by white space, so an id that holds some could be written but not read. What else is
-# kept out acts on a terminal, cannot be written as UTF-8, or is taken for a byte order mark.
-ID = re.compile(r"[^\s\x00-\x1f\x7f-\x9f\ud800-\udfff\ufeff]+")
 _GRADE = re.compile(r"-?[0-9]+", re.ASCII)
 
 

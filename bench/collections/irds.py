@@ -3,6 +3,7 @@
 https://ir-datasets.com. Files are under ``$IR_DATASETS_HOME`` (``~/.ir_datasets``); documents are looked up on disk.
 """
 
+import logging
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -103,11 +104,20 @@ def _source(task: Task) -> str:
 
 @contextmanager
 def _reachable(task: Task, folder: str = "") -> Iterator[None]:
+    """Report a failed download in one message: ir_datasets logs each attempt, which would hide the cause.
+
+    Raises:
+        BenchError: naming the cause and what to do.
+    """
+    log = logging.getLogger("ir_datasets")
+    was_disabled, log.disabled = log.disabled, True
     try:
         yield
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, BadZipFile, zlib.error) as error:
         # A silent host, or a damaged file: ir_datasets verifies what it fetches, and not what is already there.
         raise BenchError(_unreachable(task, folder or task.name, error)) from error
+    finally:
+        log.disabled = was_disabled
 
 
 def _unreachable(task: Task, folder: str, error: Exception) -> str:

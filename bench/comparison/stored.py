@@ -66,8 +66,8 @@ class StoredResult:
         """
         if self.stored_sha256() != self.result.run_sha256:
             raise BenchError(
-                f"{self.run_path} is not the run that {self.path.name} beside it was measured on: its sha256 differs. "
-                "Restore it or measure again."
+                f"{self.run_path} is not the run that {self.path.name} in its folder was measured on: "
+                "its sha256 differs. Restore it or measure again."
             )
 
     def stored_run(self) -> Run:
@@ -106,7 +106,7 @@ def read_stored(place: Path) -> tuple[list[StoredResult], list[str]]:
         paths = result_paths([place])
     except BenchError as error:
         return [], [str(error)]
-    kept: dict[Hashable, StoredResult] = {}
+    found: dict[Hashable, StoredResult] = {}
     problems: list[str] = []
     for path in paths:
         try:
@@ -115,13 +115,13 @@ def read_stored(place: Path) -> tuple[list[StoredResult], list[str]]:
             problems.append(str(error))
             continue
         key = (*one.task_and_reranker, one.identity, one.result.protocol.id)
-        if key not in kept:
-            kept[key] = one
-        elif not is_copy(kept[key].result, one.result):
+        if key not in found:
+            found[key] = one
+        elif not is_copy(found[key].result, one.result):
             problems.append(
-                f"{path}: it is the same task, reranker and protocol as {kept[key].path}: keep one of them."
+                f"{path}: it is the same task, reranker and protocol as {found[key].path}: keep one of them."
             )
-    return list(kept.values()), problems
+    return list(found.values()), problems
 
 
 def read_results(places: Iterable[Path]) -> list[Result]:
@@ -135,16 +135,16 @@ def read_distinct(places: Iterable[Path]) -> list[StoredResult]:
     Raises:
         BenchError: for a place or result that is missing or damaged.
     """
-    kept: dict[Hashable, list[StoredResult]] = {}
+    found: dict[Hashable, list[StoredResult]] = {}
     for path in result_paths(places):
         one = StoredResult(path, read_sound(path))
-        same = kept.setdefault((*one.task_and_reranker, one.result.protocol.id), [])
+        same = found.setdefault((*one.task_and_reranker, one.result.protocol.id), [])
         first = next((other for other in same if is_copy(other.result, one.result)), None)
         if first is None:
             same.append(one)
         else:
             note(f"{path} is a copy of {first.path} and counts once.")
-    return [one for same in kept.values() for one in same]
+    return [one for same in found.values() for one in same]
 
 
 def is_copy(one: Result, other: Result) -> bool:
@@ -179,26 +179,26 @@ def pair(a: Sequence[StoredResult], b: Sequence[StoredResult], name: Callable[[S
     identity, or else with the only one of the same fingerprint that is not another's counterpart.
     """
     pairing = Pairing()
-    named = [_grouped(side, lambda kept: (name(kept), kept.result.protocol.id)) for side in (a, b)]
+    named = [_grouped(side, lambda stored: (name(stored), stored.result.protocol.id)) for side in (a, b)]
     partners: set[Path] = set()
-    for kept in a:
-        key = name(kept), kept.result.protocol.id
+    for stored in a:
+        key = name(stored), stored.result.protocol.id
         here, there = (side.get(key, []) for side in named)
-        rivals = [other for other in b if name(other) == name(kept)]
-        chosen = there if len(here) == len(there) == 1 else _counterparts(kept, here, there)
+        rivals = [other for other in b if name(other) == name(stored)]
+        chosen = there if len(here) == len(there) == 1 else _counterparts(stored, here, there)
         if len(chosen) == 1:
-            pairing.pairs.append((kept, chosen[0]))
+            pairing.pairs.append((stored, chosen[0]))
             partners.add(chosen[0].path)
         elif there:
-            pairing.clashes.append(_ambiguous(kept, there))
+            pairing.clashes.append(_ambiguous(stored, there))
         elif rivals:
-            pairing.clashes.append(_clash(kept, rivals))
+            pairing.clashes.append(_clash(stored, rivals))
         else:
-            pairing.only_a.append(kept)
+            pairing.only_a.append(stored)
     for key, there in named[1].items():
-        spare = [kept for kept in there if kept.path not in partners]
+        spare = [stored for stored in there if stored.path not in partners]
         # What another protocol's partner was looked for among is named in its clash.
-        if key in named[0] or not any(name(kept) == key[0] for kept in a):
+        if key in named[0] or not any(name(stored) == key[0] for stored in a):
             pairing.only_b.extend(spare)
     return pairing
 
@@ -207,36 +207,36 @@ def _grouped(
     side: Sequence[StoredResult], key: Callable[[StoredResult], tuple[Hashable, str]]
 ) -> dict[tuple[Hashable, str], list[StoredResult]]:
     groups: dict[tuple[Hashable, str], list[StoredResult]] = {}
-    for kept in side:
-        groups.setdefault(key(kept), []).append(kept)
+    for stored in side:
+        groups.setdefault(key(stored), []).append(stored)
     return groups
 
 
 def _counterparts(
-    kept: StoredResult, here: Sequence[StoredResult], there: Sequence[StoredResult]
+    stored: StoredResult, here: Sequence[StoredResult], there: Sequence[StoredResult]
 ) -> list[StoredResult]:
     """The results of the other side that one of several results of a name may be paired with; none is paired twice."""
-    exact = [each for each in there if each.identity == kept.identity]
+    exact = [each for each in there if each.identity == stored.identity]
     ours, theirs = ({each.identity for each in side} for side in (here, there))
-    rivals = [identity for identity in ours - theirs if identity[0] == kept.identity[0]]
-    spare = [each for each in there if each.identity[0] == kept.identity[0] and each.identity not in ours]
+    rivals = [identity for identity in ours - theirs if identity[0] == stored.identity[0]]
+    spare = [each for each in there if each.identity[0] == stored.identity[0] and each.identity not in ours]
     return exact or (spare if len(rivals) == 1 else [])
 
 
-def _ambiguous(kept: StoredResult, there: Sequence[StoredResult]) -> str:
+def _ambiguous(stored: StoredResult, there: Sequence[StoredResult]) -> str:
     return (
-        f"{kept.path} has no certain counterpart: {len(there)} results are called the same, {there[0].path} is the "
+        f"{stored.path} has no certain counterpart: {len(there)} results are called the same, {there[0].path} is the "
         "first. Compare folders that hold one of them."
     )
 
 
-def missing_queries(kept: StoredResult, other: StoredResult) -> str:
+def missing_queries(stored: StoredResult, other: StoredResult) -> str:
     """Which of one result's queries another lacks, in words; empty where it has them all."""
-    missing = sorted(kept.result.per_query.keys() - other.result.per_query.keys())
+    missing = sorted(stored.result.per_query.keys() - other.result.per_query.keys())
     if not missing:
         return ""
     named = ", ".join(map(repr, missing[:5])) + (", …" if len(missing) > 5 else "")
-    return f"{other.path} lacks {len(missing)} of the queries of {kept.path}: {named}."
+    return f"{other.path} lacks {len(missing)} of the queries of {stored.path}: {named}."
 
 
 def _faults(result: Result) -> list[str]:
@@ -260,12 +260,12 @@ def _is_share(figure: float) -> bool:
     return -NOISE <= figure <= 1 + NOISE
 
 
-def _clash(kept: StoredResult, rivals: Sequence[StoredResult]) -> str:
+def _clash(stored: StoredResult, rivals: Sequence[StoredResult]) -> str:
     """The fields in which a result's protocol differs from that of the nearest candidate partner."""
-    mine = kept.result.protocol
+    mine = stored.result.protocol
     nearest = min(rivals, key=lambda rival: len(mine.differences(rival.result.protocol)))
     differences = "; ".join(mine.differences(nearest.result.protocol))
-    return f"{kept.path} and {nearest.path} were measured under different protocols: {differences}."
+    return f"{stored.path} and {nearest.path} were measured under different protocols: {differences}."
 
 
 def data_places(given: Sequence[str]) -> Mapping[str, Path]:

@@ -41,7 +41,7 @@ class Log:
     """Answers by chunk, in an append-only log: a file, or memory where no path is given.
 
     A record is the line ``SHA-256 of the rest, key, JSON``, with a line break before and after it, so that damage to
-    one record does not reach the next. Nothing in the file is changed once it is written. A damaged record is ignored.
+    one record does not reach the next. Damaged records are ignored, and left out of the file when it is opened.
 
     ``lists`` counts the lists that the present command found or added, ``found`` those that it found.
     """
@@ -50,7 +50,7 @@ class Log:
         """Open or make the file.
 
         Raises:
-            BenchError: where the file cannot be read or written. Damage is no error: it is reported and ignored.
+            BenchError: where the file cannot be read or written. Damage is no error: it is reported once.
         """
         self.path = path
         self.lists = self.found = 0
@@ -58,10 +58,10 @@ class Log:
         if path and kind(path) not in (0, stat.S_IFREG):
             raise BenchError(f"{path} is not a regular file. Remove it, or choose another folder with --output.")
         with self._usable():
+            if path and path.exists() and (damaged := self._index(path)):
+                self._rewrite(path)
+                note(f"{path} is damaged. Records ignored: {damaged:,}. Lists that only they contain are scored again.")
             self._file = path.open("a+b", buffering=0) if path else io.BytesIO()
-            damaged = self._index(path) if path else 0
-        if damaged:
-            note(f"{path} is damaged. Records ignored: {damaged:,}. Lists that only they contain are scored again.")
 
     def get(self, key: str, lists: Sequence[CandidateList]) -> Answered | None:
         """A chunk's answers, or None where there are none.
@@ -124,6 +124,26 @@ class Log:
                     damaged += 1
                 place += len(line)
         return damaged
+
+    def _rewrite(self, path: Path) -> None:
+        """Replace the file by one with the intact records alone, so that damage is not reported again."""
+        path = path.resolve()  # a link to the file stays one
+        # One name, not one for each process: the folder is locked, and a copy that a kill left is removed.
+        whole = path.with_name(f".{path.name}")
+        whole.unlink(missing_ok=True)
+        records, self._records = self._records, {}
+        try:
+            with path.open("rb") as old, whole.open("xb") as new:
+                for key, (place, length) in records.items():
+                    old.seek(place)
+                    line = b"\n" + old.read(length).removesuffix(b"\n") + b"\n"
+                    self._records[key] = (new.tell() + 1, len(line) - 1)
+                    new.write(line)
+                new.flush()
+                os.fsync(new.fileno())
+            whole.replace(path)
+        finally:
+            whole.unlink(missing_ok=True)
 
     @contextmanager
     def _usable(self) -> Iterator[None]:

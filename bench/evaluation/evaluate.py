@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from bench.collections.collection import Collection
 from bench.console import Advance
 from bench.evaluation import memory
-from bench.evaluation.answers import checked
 from bench.evaluation.prepare import PreparedTask
 from bench.measures import STANDARD, Measure, mean, per_query
 from bench.provenance import provenance
+from bench.rerankers.answers import checked
 from bench.rerankers.base import CandidateList, Lazy, Reranker, Scored
 from bench.results import Cost, Cut, Result, check_writable
 from bench.run import Ranking, Run, rank_by_score, strictly_decreasing

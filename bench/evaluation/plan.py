@@ -108,7 +108,7 @@ def check(plan: Plan) -> dict[str, str]:
 
 def _one_name(name: str, other: str, called: str) -> BenchError:
     return BenchError(
-        f"{name} and {other} are both called {called!r}: no table could tell them apart. Rename a folder, or measure "
+        f"{name} and {other} are both called {called!r}: no table could distinguish them. Rename a folder, or measure "
         "each with an --output of its own."
     )
 

@@ -9,16 +9,17 @@ from bench.collections.load import load
 from bench.console import Progress
 from bench.errors import BenchError
 from bench.files import kind
-from bench.first_stage.runs import (
+from bench.first_stage.manifest import (
     BUNDLED,
     BUNDLED_DEPTH,
     Manifest,
-    build,
     bundled_path,
     describe,
     read_manifests,
+    recomputed,
     write_bundled,
 )
+from bench.first_stage.runs import build
 from bench.published import read_all
 from bench.run import read_run
 from bench.task import Task
@@ -40,7 +41,7 @@ def build_bundled(
     Raises:
         BenchError: where a collection cannot be loaded or the folder not be written.
     """
-    if into and kind(into) not in (0, stat.S_IFDIR):
+    if into and kind(into) != stat.S_IFDIR and (kind(into) or into.is_symlink()):
         raise BenchError(f"{into} is not a folder. Choose another place with --into.")
     for task in tasks:
         with progress.step(f"{task.id}  reading", None):
@@ -72,7 +73,7 @@ def check_bundled(tasks: Sequence[Task], data: Path | None, source: str) -> list
             continue
         collection = load(task, data, source)
         try:
-            found = describe(collection, read_run(bundled_path(task)), manifests[task.id].depth)
+            found = recomputed(collection, read_run(bundled_path(task)), manifests[task.id])
         finally:
             collection.documents.close()
         wrong += _differences(task, manifests[task.id], found)
@@ -95,9 +96,9 @@ def _beside_published(task: Task, row: Manifest) -> str:
 
 
 def _differences(task: Task, stored: Manifest, found: Manifest) -> list[str]:
-    recomputed = asdict(found)
+    today = asdict(found)
     return [
-        f"{task.id}: {field} is {value!r} in the manifest, recomputed {recomputed[field]!r}"
+        f"{task.id}: {field} is {value!r} in the manifest, recomputed {today[field]!r}"
         for field, value in asdict(stored).items()
-        if value != recomputed[field]
+        if value != today[field]
     ]

@@ -1,4 +1,4 @@
-"""The leaderboard: results side by side, rerankers by tasks, one protocol a column.
+"""The leaderboard: a table of rerankers by tasks, one protocol a column.
 
 `bench.leaderboard.columns` says which results share a column; here rows are put together and compared, and
 `bench.leaderboard.layout` makes a page of them.
@@ -64,7 +64,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One reranker; ``cells`` stand beside the section's columns, None being a hole.
+    """One reranker; ``cells`` has one entry for each of the section's columns, None where there is no result.
 
     A row that does not compete (it has seen the judgements) has no letter and no marks.
     """
@@ -79,7 +79,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A suite's table, its own figures above and published ones apart below; ``embedded`` for its sample's."""
+    """A suite's table, measured figures above and published ones below; ``embedded`` for its sample's."""
 
     suite: str
     embedded: bool
@@ -102,17 +102,17 @@ def build(
     mixed: bool = False,
     figures: Sequence[published.Published] = (),
 ) -> Leaderboard:
-    """Put results side by side.
+    """Arrange results in tables.
 
     Args:
         results: What was measured, in any order.
         first_stage: Only results over this one: ``bm25``, ``bm25@100``, or a protocol's whole label.
         mixed: Show a task's protocols in columns of their own where it has several.
-        figures: Published ones; those that concern the tasks shown stand in a block of their own.
+        figures: Published ones; those for the tasks shown are in a separate block.
 
     Raises:
         BenchError: where a task has several protocols and they are not asked for, naming the fields that differ; where
-            no result is left; where one reranker stands twice in a column.
+            no result is left; where one reranker has two results in a column.
     """
     chosen = [result for result in results if not first_stage or first_stage in _names_of(result.protocol)]
     if not chosen:
@@ -287,7 +287,7 @@ def _cost(results: Sequence[Result]) -> Cost:
 
 
 def _publishable(suite: str, columns: Sequence[Column]) -> dict[str, str]:
-    """The columns that a published figure may stand under, and their measures.
+    """The columns that a published figure may be in, and their measures.
 
     Published figures are over all of a task's queries, so a column of fewer has none. A published mean is over a
     suite's default tasks, so it is shown only where ours is over exactly these.

@@ -4,7 +4,7 @@ The CSV is in long form: one line a figure, in full precision, measured and publ
 
 An mteb file is where mteb's own cache looks: ``results/<model>/<revision>/<task>.json``. The revision's name has the
 first stage, since a score over candidates is not the score of ranking the whole corpus, and the reranker's id, since
-one model makes several rerankers: by another prompt, precision or window. The whole protocol is beside the scores.
+one model makes several rerankers: by another prompt, precision or window. The whole protocol comes with the scores.
 """
 
 import csv
@@ -178,7 +178,7 @@ def _clash(result: Result, other: Result) -> str:
         return f"{ours} is there twice under the protocol {result.protocol.label}. Give one of them."
     return (
         f"{ours} is there under two protocols, {result.protocol.label} and {other.protocol.label}, which mteb's files "
-        "cannot tell apart. Give one of them."
+        "cannot distinguish. Give one of them."
     )
 
 

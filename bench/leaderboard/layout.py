@@ -140,7 +140,7 @@ def _score(cell: boards.Cell | None) -> Cell:
 
 
 def _letters(cell: boards.Cell) -> str:
-    """Single letters stand together; where some have two, commas keep them apart."""
+    """Single letters are written together; where some have two, commas separate them."""
     return ("" if all(len(each) == 1 for each in cell.differs) else ",").join(cell.differs)
 
 

@@ -106,12 +106,12 @@ def _cached(results: Sequence[Result], scores: Path | None) -> Iterator[str]:
     """Which rerankers' scores come from the score cache, and how many of them."""
     for name in dict.fromkeys(result.reranker.name for result in results):
         own = [result for result in results if result.reranker.name == name]
-        kept = sum(result.provenance.get("kept_lists", 0) for result in own)
-        if kept:
+        cached = sum(result.provenance.get("kept_lists", 0) for result in own)
+        if cached:
             in_file = any(result.provenance.get("kept_in") == CACHE for result in own)
             lists = sum(result.cost.lists for result in own)
             where = f"in {scores or CACHE}" if in_file else "of this command"
-            yield f"{name}: {count(kept)} of {count(lists)} lists from the score cache {where}"
+            yield f"{name}: {count(cached)} of {count(lists)} lists from the score cache {where}"
 
 
 def _left_out(results: Sequence[Result]) -> Iterator[str]:

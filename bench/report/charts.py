@@ -117,7 +117,7 @@ def gains(cells: Sequence[GainCell], width: int) -> Chart:
             "shade:N",
             scale=alt.Scale(domain=list(labels.values()), range=[COLOURS[keys[step]] for step in labels]),
             legend=alt.Legend(
-                title="difference, points", orient="bottom", columns=_legend_columns(width), symbolType="square",
+                title="difference, points", orient="bottom", columns=_legend_columns(room * count), symbolType="square",
                 symbolSize=160, symbolStrokeWidth=0, columnPadding=26,
             ),
         )
@@ -282,9 +282,9 @@ def _series(names: Sequence[str], width: int) -> alt.Color:
     return alt.Color("name:N", scale=alt.Scale(domain=domain, range=colours), legend=legend)
 
 
-def _legend_columns(width: int) -> int:
+def _legend_columns(width: float) -> int:
     """All shades of a heat map in one line where there is room."""
-    return 9 if width >= 900 else 4 if width >= 500 else 2
+    return 9 if width >= 850 else 5 if width >= 400 else 2
 
 
 def _legend(title: str | None, **more: Any) -> alt.Legend:

@@ -14,7 +14,7 @@ from bench.errors import BenchError
 from bench.rerankers.base import Card, Lazy, Options, Reranker
 from bench.rerankers.local import checkpoint, loading, stored
 from bench.rerankers.local.batching import Encoder, Vectors
-from bench.rerankers.local.embedding import Apart
+from bench.rerankers.local.embedding import EmbeddingReranker
 from bench.rerankers.local.truncation import Cutter
 from bench.rerankers.rows import Row
 from reranker.prompt import well_formed
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 CACHE_BYTES = 256 * 1024**2
 
 
-class BiEncoder(Apart):
+class BiEncoder(EmbeddingReranker):
     """Cosine of a sentence-transformers model's embeddings, with the prompts that the model itself defines."""
 
     def __init__(self, card: Card, model: "SentenceTransformer", cutter: Cutter, options: Options) -> None:

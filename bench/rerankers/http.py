@@ -1,11 +1,11 @@
-"""Rerankers behind the ``/rerank`` call that Jina and Cohere made common: hosted ones, and servers of one's own.
+"""Rerankers behind the ``/rerank`` API of Jina and Cohere: hosted services and your own servers.
 
 A call is ``POST {"model", "query", "documents", "top_n"}``, its answer ``{"results": [{"index", "relevance_score"}]}``;
-so speak Jina, Cohere, vLLM and infinity. Voyage says ``top_k`` and ``data``; Text Embeddings Inference takes ``texts``
-and gives a bare list with ``score``. Which texts are cut to what length is the server's affair and is not counted.
+Jina, Cohere, vLLM and infinity use this form. Voyage uses ``top_k`` and ``data``; Text Embeddings Inference takes
+``texts`` and returns a bare list with ``score``. The server decides how texts are truncated; this is not counted.
 
-A key comes from the environment, is sent to the host it is for, and appears in no message, card or file. How a call is
-made is in `bench.rerankers.http_call`, what an answer may hold in `bench.rerankers.http_answer`.
+A key comes from the environment, is sent to its own host only, and appears in no message, card or file. Calls are made
+in `bench.rerankers.http_call`, and answers parsed in `bench.rerankers.http_answer`.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ from reranker.prompt import well_formed
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What is particular about a hosted service: where its key lies, and how it names the number of answers."""
+    """How a service differs: the variables with its key, the field for the number of answers, further fields."""
 
     keys: tuple[str, ...]
     count: str = "top_n"
@@ -47,9 +47,9 @@ OWN_SERVER = Host(("RERANK_API_KEY",))
 
 PATIENCE = Patience()
 _SECRET = 8
-"""Characters from which a key is taken for a secret."""
+"""Keys with fewer characters are placeholders, not secrets."""
 TEI_BATCH = 32
-"""Texts that Text Embeddings Inference takes in a call unless told otherwise; it scores each by itself."""
+"""Texts a call that Text Embeddings Inference accepts by default; it scores each separately."""
 _TOO_MANY = re.compile(
     r"batch|too many|number of (documents|texts|inputs)|at most \d+ (documents|texts|inputs|items)", re.IGNORECASE
 )
@@ -59,7 +59,7 @@ class Http:
     """A reranking server; a list is one call, or several where the server takes fewer documents at once."""
 
     cacheable = False
-    """A server does not say which weights it holds, so its scores are not kept from one command to the next."""
+    """A server does not say which weights it holds, so its scores are not cached between commands."""
 
     def __init__(self, card: Card, caller: Caller, host: Host, options: Mapping[str, Any]) -> None:
         self.card = card
@@ -87,7 +87,7 @@ class Http:
                 yield Scored(candidates.query_id, tuple(scores), tokens=tokens)
 
     def _scores(self, post: Post, query: str, texts: list[str]) -> tuple[list[float], int]:
-        """The texts' scores, and the tokens that the server says it read."""
+        """The texts' scores, and the number of tokens read, as the server reports it."""
         while True:
             size = self._part(len(texts))
             scores: list[float] = []
@@ -96,7 +96,7 @@ class Http:
                 part = texts[start : start + size]
                 answer = post(self._body(query, part))
                 if self._learns(answer, len(part)):
-                    break  # and the whole list again, since all its parts must be of one size
+                    break  # the whole list is sent again, since all its parts must have one size
                 more, read = read_answer(self._content(answer), len(part), self._where, self._caller.shown)
                 scores += more
                 tokens += read
@@ -104,7 +104,7 @@ class Http:
                 return scores, tokens
 
     def _part(self, documents: int) -> int:
-        """How many of a list's documents are sent in a call.
+        """The number of a list's documents that one call sends.
 
         All, or the largest power of two that has not been refused: how a list is divided then depends on the server's
         limit alone, and not on which lists came before it.
@@ -112,7 +112,7 @@ class Http:
         return max(1, documents) if documents < self._refused else 1 << (self._refused - 1).bit_length() - 1
 
     def _learns(self, answer: Answer, documents: int) -> bool:
-        """Whether an answer refuses the dialect or the number of documents, but not what will be sent next."""
+        """Whether an answer refuses the request's form or size, so that another form or size should be tried."""
         said = text_of(answer.content)
         if not self._is_tei and answer.status == 422 and "missing" in said and "texts" in said:
             self._is_tei = True
@@ -150,7 +150,7 @@ def build(row: Row, options: Options) -> Reranker:
     """Prepare to call a server; nothing is sent yet.
 
     Raises:
-        BenchError: for a URL that is none or carries a secret, a hosted service whose key is not in the environment,
+        BenchError: for an invalid URL or one with a secret, a hosted service whose key is not in the environment,
             or a key, proxy or certificate file that cannot be used.
     """
     url, _, model = row.model.partition("#")
@@ -173,15 +173,15 @@ def build(row: Row, options: Options) -> Reranker:
 
 
 def _fingerprint(url: str, model: str, options: Sequence[tuple[str, str]]) -> str:
-    """Where a server is and what it is asked for; which weights it holds, it does not say."""
+    """A hash of the URL, model and options; the server does not say which weights it has."""
     asked = f" {json.dumps(options)}" if options else ""
     return hashlib.sha256(f"http 1 {url} {model}{asked}".encode()).hexdigest()
 
 
 def _keep_from_results(key: str, written: Sequence[str]) -> None:
-    """Refuse a key in what is written into results: URL, model, options, the command itself.
+    """Raise a BenchError if the key is in anything written into results: URL, model, options, command.
 
-    A short key (``EMPTY``, ``token``) is part of any text, and no secret.
+    A short key (``EMPTY``, ``token``) is a placeholder that occurs in other texts.
     """
     if len(key) >= _SECRET and any(key in unquote(text) for text in written):
         raise BenchError(
@@ -191,7 +191,7 @@ def _keep_from_results(key: str, written: Sequence[str]) -> None:
 
 
 def _host(url: str, model: str) -> Host:
-    """Whose server a URL is of. Messages do not repeat what may be a secret."""
+    """The host of a URL. Messages do not repeat what may be a secret."""
     try:
         parsed = httpx.URL(url)
     except (httpx.InvalidURL, UnicodeError):
@@ -202,26 +202,26 @@ def _host(url: str, model: str) -> Host:
             f"results. A key is taken from {' or '.join(OWN_SERVER.keys)} in the environment."
         )
     if parsed.scheme not in ("http", "https") or not parsed.host or not is_host(parsed):
-        raise BenchError("The reranker's URL is no URL of a server. Write it as http://host:port/rerank#MODEL.")
+        raise BenchError("The reranker's URL is not an http(s) URL. Write it as http://host:port/rerank#MODEL.")
     host = HOSTS.get(parsed.host, OWN_SERVER)
     if host is not OWN_SERVER and parsed.scheme != "https":
-        raise BenchError(f"{parsed.host} is called by https only, so that its key is not sent in the open.")
+        raise BenchError(f"{parsed.host} needs https, since a key over http is not encrypted. Write https://.")
     return host
 
 
 def _key(host: Host, name: str) -> str:
-    """The key for a host, from the environment; "" for a server of one's own without one.
+    """The key for a host, from the environment; "" for your own server without one.
 
     Raises:
-        BenchError: where a hosted service has none, or it holds what no header can carry.
+        BenchError: where a hosted service has none, or it has characters that a header cannot carry.
     """
     for variable in host.keys:
-        # What a file's last line leaves behind is no part of a key.
+        # A key read from a file may end with a newline.
         key = os.environ.get(variable, "").strip()
         if key and not (key.isascii() and key.isprintable()):
-            raise BenchError(f"{variable} has a character that no key has: a control character or one beyond ASCII.")
+            raise BenchError(f"{variable} has a control character or one beyond ASCII. Set it to the key alone.")
         if key:
             return key
     if host is not OWN_SERVER:
-        raise BenchError(f"{name} wants a key: set {' or '.join(host.keys)} in the environment.")
+        raise BenchError(f"{name} needs an API key: no key is set. Set {' or '.join(host.keys)} in the environment.")
     return ""

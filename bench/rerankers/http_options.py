@@ -9,7 +9,7 @@ from reranker.schema import parse_json
 OURS = frozenset({"model", "query", "documents", "texts", "top_n", "top_k"})
 """Fields that the harness fills in itself."""
 _SECRETS = frozenset({"key", "apikey", "token", "accesstoken", "auth", "authorization", "bearer", "password", "secret"})
-"""What a field for a key is called, in lower case, without what joins words."""
+"""Names of fields for keys, in lower case, without separators."""
 
 
 def read_options(given: Sequence[str]) -> tuple[tuple[str, str], ...]:

@@ -65,7 +65,7 @@ def check(name: str, options: Options) -> str:
 
 
 def calls_server(name: str) -> bool:
-    """Whether a name stands for a reranker over HTTP, fused or not."""
+    """Whether a name is of a reranker over HTTP, fused or not."""
     inner = name
     while inner.startswith("fusion:"):
         inner = inner.removeprefix("fusion:")

@@ -99,14 +99,14 @@ _TABLE = (
         "jinaai/jina-reranker-v2-base-multilingual",
         "126747772a932960028d9f4dc93bd5d9c4869be4",
         _NC,
-        refusal=_OWN_CODE + "Serve it, and rerank over http.",
+        note="an XLM-RoBERTa under other names; a pair beyond 1,024 tokens is cut, not scored in pieces",
     ),
     Row(
         "gte-multilingual-reranker-base",
         "cross-encoder",
-        "Alibaba-NLP/gte-multilingual-reranker-base",
+        "alibaba-nlp-community/gte-multilingual-reranker-base",
         licence=_APACHE,
-        refusal=_OWN_CODE + "Serve it, as Text Embeddings Inference does, and rerank over http.",
+        note="Alibaba-NLP's weights under a config that transformers reads",
     ),
     *(
         Row(f"ettin-reranker-{size}-v1", "cross-encoder", f"cross-encoder/ettin-reranker-{size}-v1", revision, _APACHE)
@@ -154,7 +154,6 @@ _TABLE = (
         "jinaai/jina-colbert-v2",
         "4cf816e5e2b03167b132a3c847a9ecd48ba708e1",
         _NC,
-        refusal=_OWN_CODE + "'late-interaction:MODEL' takes any other ColBERT model.",
     ),
     Row(
         "GTE-ModernColBERT-v1",

@@ -70,6 +70,11 @@ def choose(suite: str, names: list[str], embedded: bool = False) -> list[Task]:
     keys = {task: {task.name, task.id, task.group, task.name.removeprefix("embedded-")} - {""} for task in rows}
     known = set().union(*keys.values())
     unknown = [name for name in names if name not in known]
+    if embedded and any(task.name in unknown or task.id in unknown for task in tasks(suite)):
+        raise BenchError(
+            f"No embedded sample in {suite}: {', '.join(unknown)}. Leave out --embedded, or choose from "
+            f"{', '.join(task.name for task in rows)}."
+        )
     if unknown:
         choices = {task.name for task in rows} | {task.group for task in rows} - {""}
         raise BenchError(" ".join(_unknown(name, suite, choices) for name in unknown))

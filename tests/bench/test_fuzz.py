@@ -18,7 +18,7 @@ from bench.collections.mkqa import read_questions
 from bench.errors import BenchError
 from bench.evaluation.evaluate import evaluate
 from bench.evaluation.prepare import prepare
-from bench.first_stage.runs import read_manifests
+from bench.first_stage.manifest import read_manifests
 from bench.measures import STANDARD, per_query
 from bench.rerankers import load
 from bench.rerankers.base import Options

@@ -101,7 +101,7 @@ def loading(files: Checkpoint, what: str) -> Iterator[Path]:
     from reranker.loaded import reports
 
     with _explained(f"{files.model} cannot be loaded as {what}"):
-        with staging.staged(files.folder) as folder, reports() as loaded:
+        with staging.staged(files.folder, to_load=True) as folder, reports() as loaded:
             yield folder
         for report in loaded:
             report.check(files.model, BenchError)

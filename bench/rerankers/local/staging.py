@@ -1,4 +1,4 @@
-"""A copy of a checkpoint's folder that is safe to give to a library: settings rewritten, weights linked, nothing else.
+"""Makes a safe copy of a checkpoint's folder for a library: settings rewritten, weights linked, nothing else.
 
 No Python file, template, pickle, adapter or unknown setting of a checkpoint is in the folder that a library reads, so
 whatever the library would do with one cannot happen.
@@ -18,7 +18,8 @@ from typing_extensions import TypedDict
 
 from bench.errors import BenchError
 from bench.rerankers.local import settings
-from bench.rerankers.local.settings import MODULES, Clean, only
+from bench.rerankers.local.settings import MODULES, Clean, Json, only
+from bench.rerankers.local.translation import renamed, renames
 from reranker.schema import read_json, read_model
 from reranker.stored import check_stored
 
@@ -54,16 +55,20 @@ class _Index(TypedDict):
 
 
 @contextmanager
-def staged(folder: Path) -> Iterator[Path]:
-    """The checkpoint as a library may see it, in a folder that exists until the context is left.
+def staged(folder: Path, to_load: bool = False) -> Iterator[Path]:
+    """A temporary folder with the safe part of the checkpoint; it is deleted when the context ends.
+
+    Weights that transformers does not read under their names are written under others only if they are ``to_load``.
 
     Raises:
-        BenchError: where a file is damaged, says what it may not, or is missing.
+        BenchError: where a file is missing, damaged, or has a setting that is not allowed.
     """
     with TemporaryDirectory(prefix="rerank-bench-") as place:
         target = Path(place)
         try:
             _stage(folder, target)
+            if to_load:
+                _rename_weights(reader(folder), reader(target))
         except OSError as error:
             raise BenchError(f"Cannot prepare {folder} for loading: {error.strerror or error}.") from error
         yield target
@@ -167,7 +172,7 @@ def _stage_module(folder: Path, target: Path, kind: str, is_root: bool) -> None:
 
 
 def _stage_tokenizer(folder: Path, target: Path) -> None:
-    """Link tokenizer.json, but for one that the library of tokenizers would not survive."""
+    """Link tokenizer.json, unless it would crash the tokenizers library."""
     path = folder / "tokenizer.json"
     if not path.is_file():
         return
@@ -188,6 +193,17 @@ def _stage_weights(folder: Path, target: Path) -> None:
         _link(path, target / path.name)
     if files and files[0].name != WEIGHTS:
         _rewrite(folder, target, INDEX, only(_Index), metadata={})
+
+
+def _rename_weights(folder: Path, target: Path) -> None:
+    """Write weights under the names that transformers reads, in place of links to them."""
+    if not (folder / "config.json").is_file() or not renames(read_model(folder / "config.json", Json, BenchError)):
+        return
+    from safetensors.torch import save_file
+
+    for path in (*weight_files(target), target / INDEX):
+        path.unlink(missing_ok=True)
+    save_file(renamed(weight_files(folder)), target / WEIGHTS, {"format": "pt"})
 
 
 def _rewrite(folder: Path, target: Path, name: str, clean: Clean, **more: Any) -> None:

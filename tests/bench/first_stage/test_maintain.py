@@ -1,6 +1,7 @@
 """Bundled runs are made again byte for byte, and what differs from the manifest is said field by field."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from bench.console import Advance
 from bench.errors import BenchError
 from bench.first_stage.maintain import build_bundled, check_bundled
-from bench.first_stage.runs import bundled_path, read_manifests
+from bench.first_stage.manifest import bundled_path, read_manifests
 from bench.suites import by_ids
 from bench.task import Task
 
@@ -80,3 +81,15 @@ def test_a_collection_that_cannot_be_loaded_is_an_error(tmp_path: Path):
     with pytest.raises(BenchError, match=r"nfcorpus.*test\.tsv does not exist"):
         list(build_bundled(by_ids(["beir/nfcorpus"]), tmp_path, "", tmp_path / "into", Steps()))
     assert not (tmp_path / "into").exists()
+
+
+def test_a_place_that_is_no_folder_is_refused_by_its_option(tmp_path: Path):
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(BenchError, match=r"link is not a folder\. Choose another place with --into"):
+        list(build_bundled([], None, "", tmp_path / "link", Steps()))
+
+
+def test_a_manifest_that_is_a_pipe_is_refused_and_not_waited_for(tmp_path: Path):
+    os.mkfifo(tmp_path / "manifest.json")
+    with pytest.raises(BenchError, match=r"manifest\.json is not a regular file"):
+        read_manifests(tmp_path)

@@ -140,7 +140,7 @@ def test_a_bad_row_is_named(tmp_path: Path, changes: dict[str, str], message: st
 
 
 def test_a_figure_that_stands_twice_and_foreign_columns_are_refused(tmp_path: Path):
-    with pytest.raises(BenchError, match=r"line 3: r on t stands twice"):
+    with pytest.raises(BenchError, match=r"line 3: r on t is given twice"):
         published.read(write(tmp_path, row(), row(value="13.00")))
     (tmp_path / "other.csv").write_text("a,b\n1,2\n", encoding="utf-8")
     with pytest.raises(BenchError, match="line 1: the columns must be"):

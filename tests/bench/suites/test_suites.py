@@ -150,6 +150,12 @@ def test_unknown_tasks_are_named_all_at_once():
     assert "'nfcorpus'" not in str(caught.value)
 
 
+def test_a_task_without_an_embedded_sample_is_told_which_have_one():
+    samples = "embedded-claims, embedded-questions, embedded-arguments"
+    with pytest.raises(BenchError, match=f"No embedded sample in beir: nfcorpus.*{samples}"):
+        choose("beir", ["claims", "nfcorpus"], embedded=True)
+
+
 def test_tasks_are_found_by_suite_and_name():
     assert [task.id for task in by_ids(["beir/scifact", "beir/embedded-claims"])] == [
         "beir/scifact",
