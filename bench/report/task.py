@@ -130,7 +130,7 @@ def _depths(found: TaskQueries, section: Section, column: TaskColumn, stem: str)
 def _varied(varied: Sequence[Varied], column: TaskColumn, stem: str) -> Drafted:
     if not varied:
         return
-    yield Heading("Order, depth, company")
+    yield Heading("Sensitivity")
     for number, each in enumerate(varied):
         yield _varied_figure(each, column, f"{stem}-varied-{number}")
         yield Table(
@@ -145,7 +145,7 @@ def _varied_figure(varied: Varied, column: TaskColumn, name: str) -> Figure:
     title = f"{column.measure} × 100"
     return Figure(
         name,
-        f"{varied.reranker}: what should not matter",
+        f"{varied.reranker}: order, depth, block size, distractor",
         f"{title} with one thing varied; a box spans the extremes and quartiles of a group, points are single "
         "measurements, the dashed line is the first stage's order at full depth.",
         lambda width: charts().boxes(points, 100 * varied.base, title, beside_names(width)),
