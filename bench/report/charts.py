@@ -74,7 +74,8 @@ def scores(rows: Sequence[ScoreRow], measure: str, width: int) -> Chart:
     data = _data({"name": row.reranker, "score": row.score, "low": row.low, "high": row.high} for row in chosen)
     y = alt.Y("name:N", sort=None, axis=_names(width))
     base = alt.Chart(data).encode(y=y)
-    x = alt.X("score:Q", scale=alt.Scale(zero=False), axis=alt.Axis(title=f"{measure} × 100", tickCount=6 if width > 250 else 3))
+    axis = alt.Axis(title=f"{measure} × 100", tickCount=6 if width > 250 else 3)
+    x = alt.X("score:Q", scale=alt.Scale(zero=False), axis=axis)
     whiskers = base.mark_rule(color=COLOURS["quiet"], strokeWidth=1.5).encode(x=alt.X("low:Q"), x2="high:Q")
     points = base.mark_point(filled=True, size=70, opacity=1, color=COLOURS["s1"]).encode(x=x)
     layers: list[Any] = [whiskers, points]
