@@ -22,7 +22,7 @@ COLOURS = {
 SERIES = tuple(COLOURS[f"s{number}"] for number in range(1, 7))
 
 NAMED = 15
-"""Of more rerankers only those on the Pareto edge are named in a picture."""
+"""Of more rerankers only those on the Pareto edge are named in a picture, where there is room."""
 
 Chart = alt.TopLevelMixin
 
@@ -250,7 +250,7 @@ def _first_stage(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
 def _labels(rows: Sequence[ScoreRow], height: float) -> dict[str, tuple[str, float]]:
     """Where each row's name goes: left of the faster half's points, and so far up that it covers no other name.
 
-    ``rows`` are sorted by speed. Above `NAMED` rows only the edge is drawn with names, and all others without.
+    ``rows`` are sorted by speed. Of more than `NAMED` rows the edge has names, where they cover no other.
     """
     gap = 15 / height * (max(row.high for row in rows) - min(row.low for row in rows))
     found: dict[str, tuple[str, float]] = {}
@@ -258,15 +258,19 @@ def _labels(rows: Sequence[ScoreRow], height: float) -> dict[str, tuple[str, flo
     middle = ((rows[0].speed or 1) * (rows[-1].speed or 1)) ** 0.5
     for row in sorted(rows, key=lambda row: row.score):
         side = "left" if len(rows) > 1 and (row.speed or 0) > middle else "right"
-        if len(rows) > NAMED and not row.is_edge:
+        place = row.score + gap / 2
+        if len(rows) > NAMED and (not row.is_edge or _covers(side, place, taken, gap)):
             found[row.reranker] = "none", row.score
             continue
-        place = row.score + gap / 2
-        while any(side == other and abs(place - at) < gap for other, at in taken):
+        while _covers(side, place, taken, gap):
             place += gap / 4
         taken.append((side, place))
         found[row.reranker] = side, place
     return found
+
+
+def _covers(side: str, place: float, taken: Sequence[tuple[str, float]], gap: float) -> bool:
+    return any(side == other and abs(place - at) < gap for other, at in taken)
 
 
 def _thinned(values: Sequence[float], most: int = 200) -> list[tuple[int, float]]:
