@@ -256,10 +256,12 @@ def _labels(rows: Sequence[ScoreRow], height: float) -> dict[str, tuple[str, flo
     found: dict[str, tuple[str, float]] = {}
     taken: list[tuple[str, float]] = []
     middle = ((rows[0].speed or 1) * (rows[-1].speed or 1)) ** 0.5
-    for row in sorted(rows, key=lambda row: row.score):
-        side = "left" if len(rows) > 1 and (row.speed or 0) > middle else "right"
+    crowded = len(rows) > NAMED
+    for row in sorted(rows, key=lambda row: row.score, reverse=crowded):
+        # In a crowd there is more room to the right of the edge.
+        side = "left" if not crowded and len(rows) > 1 and (row.speed or 0) > middle else "right"
         place = row.score + gap / 2
-        if len(rows) > NAMED and (not row.is_edge or _covers(side, place, taken, gap)):
+        if crowded and (not row.is_edge or _covers(side, place, taken, gap)):
             found[row.reranker] = "none", row.score
             continue
         while _covers(side, place, taken, gap):
