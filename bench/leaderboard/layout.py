@@ -16,6 +16,7 @@ from bench.render.page import (
     Bullets,
     Cell,
     Code,
+    Column,
     Group,
     Heading,
     Page,
@@ -231,7 +232,7 @@ def costs_table(section: Section) -> Table:
         "tokens lost", "device", "precision", "model",
     )  # fmt: skip
     return Table(
-        columns=columns(titles, left=(0, 1, 9, 10, 11)),
+        columns=(*columns(titles[:-1], left=(0, 1, 9, 10)), Column(titles[-1], "prose")),
         groups=(rows(map(_cost, section.rows)),),
         caption=f"{section_title(section)}: cost, and what length caps took away",
         stub=2,

@@ -98,7 +98,7 @@ function differences(host, data) {
   }
   function name(query) {
     const id = data.ids[query], text = data.texts[id];
-    return text ? `${id}: ${text}` : id;
+    return text ? `${id}: ${text.length > 120 ? `${text.slice(0, 120)}…` : text}` : id;
   }
   function tell(place) {
     const [difference, query] = order[place];

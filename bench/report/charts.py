@@ -104,9 +104,10 @@ def gains(cells: Sequence[GainCell], width: int) -> Chart:
         for cell in cells
     )  # fmt: skip
     keys = {0: "zero"} | {n: f"p{n}" for n in range(1, 5)} | {-n: f"n{n}" for n in range(1, 5)}
+    flat = max(map(len, columns if across == "task" else names)) * 6.4 < room
     top = alt.Axis(
-        title=None, orient="top", domain=False, ticks=False, labelAngle=0 if room > 90 else -90 if room < 20 else -60,
-        labelLimit=105 if room > 90 else 150, labelPadding=6, labelColor=COLOURS["ink"],
+        title=None, orient="top", domain=False, ticks=False, labelAngle=0 if flat else -90 if room < 20 else -60,
+        labelLimit=150, labelPadding=6, labelColor=COLOURS["ink"],
     )  # fmt: skip
     order = {"task": columns, "name": names}
     base = alt.Chart(data).encode(

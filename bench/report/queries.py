@@ -3,8 +3,9 @@
 Every run of the task is read once, and only what is shown of it is held.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from bench.collections.collection import Collection
 from bench.comparison.agreement import TOP
@@ -13,6 +14,7 @@ from bench.errors import BenchError
 from bench.measures import Judgements, Measure, mean, per_query
 from bench.report.rows import role
 from bench.run import Run
+from bench.statistics import NOISE
 
 LETTERS = 500
 """A document's text is cut to so many characters: a page of hundreds of documents must open at once."""
@@ -90,7 +92,7 @@ def _cut(text: str) -> str:
 
 
 def _chosen(stored: Mapping[str, StoredResult], count: int) -> dict[str, str]:
-    """Query ids and why they are shown: ``changed`` most against the first stage, or ``hard`` for every reranker.
+    """Query ids and why they are shown: ``changed`` most against the first stage by some reranker, or ``hard`` for all.
 
     A query for which even the best order of its candidates scores 0 is not hard but hopeless, and is not shown.
     """
@@ -98,13 +100,23 @@ def _chosen(stored: Mapping[str, StoredResult], count: int) -> dict[str, str]:
     rerankers = [each.result.per_query for each in stored.values() if role(each.result.reranker) == "reranker"]
     first, ceiling = figures.get("first stage"), figures.get("ceiling")
     keys = list(next(iter(stored.values())).result.per_query)
-    changed = {key: max((abs(of[key] - first[key]) for of in rerankers), default=0.0) for key in keys} if first else {}
-    order = sorted((key for key in changed if changed[key] > 0), key=lambda key: (-changed[key], key))
-    found = dict.fromkeys(order[: (count + 1) // 2], "changed")
+    found = dict.fromkeys(_changed(rerankers, first, (count + 1) // 2) if first else (), "changed")
     best = {key: max((of[key] for of in rerankers or [first or {}] if key in of), default=0.0) for key in keys}
     hopeful = (key for key in keys if key not in found and (ceiling is None or ceiling[key] > 0))
     hard = sorted(hopeful, key=lambda key: (best[key] - (ceiling[key] if ceiling else 1.0), key))
     return found | dict.fromkeys(hard[: count - len(found)], "hard")
+
+
+def _changed(rerankers: Sequence[Mapping[str, float]], first: Mapping[str, float], count: int) -> list[str]:
+    """Each reranker's largest gains and losses in turn, until there are enough queries."""
+    orders = []
+    for figures in rerankers:
+        change = {key: figures[key] - first[key] for key in figures}
+        ordered = sorted(change, key=lambda key: (-change[key], key))
+        orders.append([key for key in ordered if change[key] > NOISE])
+        orders.append([key for key in reversed(ordered) if change[key] < -NOISE])
+    found = dict.fromkeys(key for turn in zip_longest(*orders) for key in turn if key is not None)
+    return list(found)[:count]
 
 
 def _view(

@@ -21,13 +21,12 @@ def by_name(output: Path) -> dict[str, made.StoredResult]:
     return {each.result.reranker.name.split()[0]: each for each in made.stored(output)}
 
 
-def test_the_most_changed_come_first_and_then_the_hardest(output: Path):
+def test_each_rerankers_largest_changes_come_first_and_then_the_hardest(output: Path):
     found = task_queries(by_name(output), made.collection("toy"), 4)
-    # The bad reranker takes all of query 0's figure, the good one gives query 8 the most; both changed by most.
     assert [view.why for view in found.queries] == ["changed", "changed", "hard", "hard"]
-    first = by_name(output)["first-stage"].result.per_query
-    changes = [max(abs(figure - first[view.query_id]) for figure in view.figures.values()) for view in found.queries]
-    assert changes[0] == max(changes) == 1.0 and found.queries[0].query_id == made.query(0)
+    # The first stage has query n's document at rank n + 1. The bad one loses most on query 0, whose document was first;
+    # the good one gains most on query 8, whose document was ninth.
+    assert {view.query_id for view in found.queries[:2]} == {made.query(0), made.query(8)}
 
 
 def test_a_query_has_both_orders_with_ranks_grades_and_texts(output: Path):
