@@ -20,7 +20,9 @@ from bench.cli.options import (
     FirstStage,
     Format,
     HttpOptions,
+    Measures,
     Names,
+    OtherSplit,
     Output,
     Queries,
     QueryLength,
@@ -55,6 +57,8 @@ def _suite_command(suite: str, about: str) -> None:
         data: Data = None,
         source: Source = "",
         embedded: Embedded = False,
+        split: OtherSplit = "",
+        measure: Measures = None,
         device: Device = "auto",
         dtype: Dtype = "auto",
         max_query_length: QueryLength = 512,
@@ -67,11 +71,12 @@ def _suite_command(suite: str, about: str) -> None:
         from bench.evaluation.plan import Plan
         from bench.rerankers.base import Options
         from bench.rerankers.http_options import read_options
-        from bench.suites import choose
+        from bench.suites import choose, measured_by, with_split
 
-        _measure(
+        chosen = [with_split(task, split) if split else task for task in choose(suite, names or [], embedded)]
+        measure_all(
             Plan(
-                tasks=choose(suite, names or [], embedded),
+                tasks=[measured_by(task, measure or []) for task in chosen],
                 rerankers=rerankers or (SAMPLES if embedded else DEFAULT),
                 output=output,
                 first_stage=first_stage,
@@ -94,12 +99,14 @@ _suite_command("coir", "Measure CoIR: ten code retrieval tasks.")
 @app.command(help="Measure your own folders in BEIR format.")
 def folder(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH", help="Folders with corpus.jsonl, queries.jsonl and qrels/.")
+        list[Path],
+        typer.Argument(metavar="PATH", help="Folders with corpus.jsonl, queries.jsonl and qrels/, or zips of them."),
     ],
     rerankers: Rerankers = None,
     split: Split = "test",
     analysis: Analysis = "english",
     drop_identical_ids: DropIdenticalIds = False,
+    measure: Measures = None,
     first_stage: FirstStage = "bm25",
     depth: Depth = 100,
     queries: Queries = None,
@@ -116,11 +123,13 @@ def folder(
     from bench.evaluation.plan import Plan
     from bench.rerankers.base import Options
     from bench.rerankers.http_options import read_options
+    from bench.suites import measured_by
     from bench.suites.folder import folder_tasks
 
-    _measure(
+    tasks = folder_tasks(paths, split, analysis, drop_identical_ids)
+    measure_all(
         Plan(
-            tasks=folder_tasks(paths, split, analysis, drop_identical_ids),
+            tasks=[measured_by(task, measure or []) for task in tasks],
             rerankers=rerankers or OFFLINE,
             output=output,
             first_stage=first_stage,
@@ -187,11 +196,13 @@ def sensitivity(
     (say if form == "text" else note)(f"Written to {path}")
 
 
-def _measure(plan: "Plan") -> None:
+def measure_all(*plans: "Plan") -> None:
+    """Run plans that write to one folder, one after the other, and show what they measured."""
     from bench.evaluation.cache import CACHE
     from bench.evaluation.plan import run
     from bench.leaderboard.summary import page
 
-    results = run(plan, Bar())
-    emit(page(results, plan.output / CACHE))
-    say(f"Written to {plan.output}/")
+    for plan in plans:
+        results = run(plan, Bar())
+        emit(page(results, plan.output / CACHE))
+    say(f"Written to {plans[0].output}/")

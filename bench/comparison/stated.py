@@ -145,7 +145,7 @@ def _options(command: str) -> dict[str, str] | None:
         words = shlex.split(command)
     except ValueError:
         return None
-    if words[:3] != ["python", "-m", "bench"] or words[3:4] == [] or words[3] not in (*SUITES, "folder"):
+    if words[:3] != ["python", "-m", "bench"] or words[3:4] == [] or words[3] not in (*SUITES, "folder", "irds"):
         return None
     options: dict[str, str] = {}
     for word, following in zip(words[4:], [*words[5:], ""], strict=True):

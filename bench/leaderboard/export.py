@@ -2,9 +2,10 @@
 
 The CSV is in long form: one line a figure, in full precision, measured and published alike from 0 to 1.
 
-An mteb file is where mteb's own cache looks: ``results/<model>/<revision>/<task>.json``. The revision's name has the
-first stage, since a score over candidates is not the score of ranking the whole corpus, and the reranker's id, since
-one model makes several rerankers: by another prompt, precision or window. The whole protocol comes with the scores.
+An mteb file is where mteb's own cache looks: ``results/<model>/<revision>/<task>.json``, next to the model_meta.json
+that the cache asks for. The revision's name has the first stage, since a score over candidates is not the score of
+ranking the whole corpus, and the reranker's id, since one model makes several rerankers: by another prompt, precision
+or window. The whole protocol comes with the scores.
 """
 
 import csv
@@ -26,7 +27,7 @@ from bench.leaderboard.columns import Column, declared_queries
 from bench.measures import Measure
 from bench.paths import short_hash
 from bench.results import Result
-from bench.suites import find
+from bench.suites import find, undeclared
 
 FIELDS = (
     "block", "suite", "embedded", "column", "kind", "over", "measure", "reranker", "letter", "mark", "score",
@@ -165,8 +166,19 @@ def write_mteb(results: Sequence[Result], output: Path) -> list[Path]:
             raise BenchError(_clash(result, subsets[subset]))
         subsets[subset] = result
     for path, subsets in files.items():
+        write_whole(path.with_name("model_meta.json"), _model_meta(next(iter(subsets.values())), path.parent))
         write_whole(path, _file(subsets))
     return list(files)
+
+
+def _model_meta(result: Result, folder: Path) -> bytes:
+    """What mteb's cache reads of a model before its results: its name, and the revision, which is the folder's name."""
+    from mteb.models.model_meta import ModelMeta
+
+    card = result.reranker
+    known = {"name": _model(result), "revision": folder.name, "n_parameters": card.parameters or None}
+    meta = ModelMeta.create_empty(overwrites=known).to_dict()
+    return (json.dumps(meta, indent=2, ensure_ascii=False, default=str) + "\n").encode(errors="backslashreplace")
 
 
 def _clash(result: Result, other: Result) -> str:
@@ -189,8 +201,9 @@ def _file(subsets: Mapping[str, Result]) -> bytes:
 
 
 def _task_and_subset(result: Result) -> tuple[str, str]:
-    declared = find(result.task)
-    task, _, subset = (declared.mteb if declared else "").partition(":")
+    protocol = result.protocol
+    known = find(result.task) or undeclared(result.task, protocol.split, protocol.identical_ids == "dropped", "")
+    task, _, subset = (known.mteb if known else "").partition(":")
     return task or result.task, subset or "default"
 
 
@@ -256,7 +269,9 @@ def _mteb_scores(result: Result) -> dict[str, Any]:
 
 def _mteb_measure(measure: Measure, result: Result) -> str:
     """A measure in mteb's words; one over the whole list ends at the candidates' depth."""
-    return f"{_NAMES.get(measure.name, measure.name)}_at_{measure.cut or result.protocol.depth}"
+    name = _NAMES.get(measure.name, measure.name)
+    level = "" if measure.level == 1 else f"_rel{measure.level}"
+    return f"{name}{level}_at_{measure.cut or result.protocol.depth}"
 
 
 def _date(results: Iterable[Result]) -> float | None:

@@ -29,7 +29,15 @@ from bench.render.page import (
 from bench.statistics import FEW_QUERIES
 
 TITLE = "Leaderboard of rerankers"
-TITLES = {"beir": "BEIR", "miracl": "MIRACL", "mkqa": "MKQA", "coir": "CoIR", "folder": "Own collections"}
+TITLES = {
+    "beir": "BEIR",
+    "miracl": "MIRACL",
+    "mkqa": "MKQA",
+    "coir": "CoIR",
+    "irds": "ir_datasets",
+    "mteb": "mteb",
+    "folder": "Own collections",
+}
 
 PROTOCOL_FIELDS = {
     "split": "split",
