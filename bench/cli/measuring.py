@@ -18,6 +18,7 @@ from bench.cli.options import (
     Dtype,
     Embedded,
     FirstStage,
+    FirstStages,
     Format,
     HttpOptions,
     Names,
@@ -49,7 +50,7 @@ def _suite_command(suite: str, about: str) -> None:
     def command(
         names: Names = None,
         rerankers: Rerankers = None,
-        first_stage: FirstStage = "bm25",
+        first_stage: FirstStages = None,
         depth: Depth = 100,
         queries: Queries = None,
         data: Data = None,
@@ -74,14 +75,14 @@ def _suite_command(suite: str, about: str) -> None:
                 tasks=choose(suite, names or [], embedded),
                 rerankers=rerankers or (SAMPLES if embedded else DEFAULT),
                 output=output,
-                first_stage=first_stage,
                 depth=depth,
                 queries=queries,
                 data=data,
                 source=source,
                 options=Options(device, dtype, max_query_length, max_doc_length, seed, read_options(http_option or [])),
                 cache_id=cache_id,
-            )
+            ),
+            first_stage,
         )
 
 
@@ -100,7 +101,7 @@ def folder(
     split: Split = "test",
     analysis: Analysis = "english",
     drop_identical_ids: DropIdenticalIds = False,
-    first_stage: FirstStage = "bm25",
+    first_stage: FirstStages = None,
     depth: Depth = 100,
     queries: Queries = None,
     device: Device = "auto",
@@ -123,12 +124,12 @@ def folder(
             tasks=folder_tasks(paths, split, analysis, drop_identical_ids),
             rerankers=rerankers or OFFLINE,
             output=output,
-            first_stage=first_stage,
             depth=depth,
             queries=queries,
             options=Options(device, dtype, max_query_length, max_doc_length, seed, read_options(http_option or [])),
             cache_id=cache_id,
-        )
+        ),
+        first_stage,
     )
 
 
@@ -187,11 +188,11 @@ def sensitivity(
     (say if form == "text" else note)(f"Written to {path}")
 
 
-def _measure(plan: "Plan") -> None:
+def _measure(plan: "Plan", first_stages: list[str] | None) -> None:
     from bench.evaluation.cache import CACHE
-    from bench.evaluation.plan import run
+    from bench.evaluation.plan import run_stages
     from bench.leaderboard.summary import page
 
-    results = run(plan, Bar())
+    results = run_stages(plan, first_stages or [plan.first_stage], Bar())
     emit(page(results, plan.output / CACHE))
     say(f"Written to {plan.output}/")

@@ -8,7 +8,7 @@ are loaded one after the other, since two may not fit in memory.
 import gc
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.collections.load import load
@@ -56,14 +56,33 @@ class Plan:
             )
 
 
-def run(plan: Plan, progress: Progress) -> list[Result]:
+def run_stages(plan: Plan, first_stages: Sequence[str], progress: Progress) -> list[Result]:
+    """Run a plan over several first stages, one after the other; all are checked and opened before the first is run.
+
+    Raises:
+        BenchError: as for `run`.
+    """
+    plans = [replace(plan, first_stage=each) for each in dict.fromkeys(first_stages)]
+    for each in plans:
+        check(each)
+    # A run file may be a pipe, which gives its content once.
+    choices = [opened(each.first_stage) for each in plans]
+    return [result for each, choice in zip(plans, choices, strict=True) for result in run(each, progress, choice)]
+
+
+def run(plan: Plan, progress: Progress, first_stage: str | Run | None = None) -> list[Result]:
     """Measure every reranker on every task; each result is on disk as soon as it is there.
+
+    Args:
+        plan: What to measure.
+        progress: Shows the steps.
+        first_stage: The plan's first stage, opened; None opens it here.
 
     Raises:
         BenchError: for anything the user can mend; results written until then stay.
     """
     names = check(plan)
-    candidates = opened(plan.first_stage)
+    candidates = opened(plan.first_stage) if first_stage is None else first_stage
     results: list[Result] = []
     with score_cache(plan.output) as scores, ExitStack() as collections:
         numbered = [Numbered(progress, number, len(plan.tasks)) for number in range(1, len(plan.tasks) + 1)]
