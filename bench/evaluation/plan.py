@@ -61,14 +61,33 @@ class Plan:
             )
 
 
-def run(plan: Plan, progress: Progress) -> list[Result]:
+def run_all(plans: Sequence[Plan], progress: Progress) -> Iterator[list[Result]]:
+    """Run plans one after the other; all are checked, and their first stages opened, before the first is run.
+
+    Raises:
+        BenchError: as for `run`.
+    """
+    for plan in plans:
+        check(plan)
+    # A run file may be a pipe, which gives its content once.
+    choices = [opened(plan.first_stage) for plan in plans]
+    for plan, choice in zip(plans, choices, strict=True):
+        yield run(plan, progress, choice)
+
+
+def run(plan: Plan, progress: Progress, first_stage: str | Run | None = None) -> list[Result]:
     """Measure every reranker on every task; each result is on disk as soon as it is there.
+
+    Args:
+        plan: What to measure.
+        progress: Shows the steps.
+        first_stage: The plan's first stage, opened; None opens it here.
 
     Raises:
         BenchError: for anything the user can mend; results written until then stay.
     """
     names = check(plan)
-    candidates = opened(plan.first_stage)
+    candidates = opened(plan.first_stage) if first_stage is None else first_stage
     results: list[Result] = []
     with score_cache(plan.output) as scores, ExitStack() as collections:
         numbered = [Numbered(progress, number, len(plan.tasks)) for number in range(1, len(plan.tasks) + 1)]
