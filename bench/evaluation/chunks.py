@@ -78,22 +78,20 @@ def ask(reranker: Reranker, lists: Sequence[CandidateList]) -> Answered:
     return Answered(answers, ended - started, waited=ended - asked, peak_memory_bytes=memory.peak(reranker.card))
 
 
-def chunks(prepared: "PreparedTask", needs: frozenset[str]) -> Iterator[Chunk]:
+def chunks(prepared: "PreparedTask", reranker: Reranker) -> Iterator[Chunk]:
     """Group a task's lists by the length of their texts: a long list alone, many short ones together.
 
     A chunk is scored and cached as a whole, and its borders depend on the lists alone: a command that resumes, or that
     has other workers, batches every list with the same others, and so gives the same scores to the last bit.
-
-    Args:
-        prepared: The task.
-        needs: What the reranker's card asks for in a list.
     """
+    needs = reranker.card.needs
+    most_characters: int = getattr(reranker, "chunk_characters", CHUNK_CHARACTERS)
     chunk: list[CandidateList] = []
     characters = 0
     for query_id in prepared.candidates.rankings:
         chunk.append(_list(prepared, needs, query_id))
         characters += _characters(chunk[-1])
-        if characters >= CHUNK_CHARACTERS or len(chunk) == CHUNK_LISTS:
+        if characters >= most_characters or len(chunk) == CHUNK_LISTS:
             yield _chunk(prepared, needs, chunk)
             chunk, characters = [], 0
     if chunk:

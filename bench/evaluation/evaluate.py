@@ -1,6 +1,7 @@
 """The pipeline: rerank a prepared task's candidates, measure the new order."""
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 
 from bench.console import Advance
@@ -10,7 +11,8 @@ from bench.evaluation.workers import in_process
 from bench.measures import STANDARD, Measure, mean, per_query
 from bench.provenance import provenance
 from bench.rerankers.base import Reranker, Scored
-from bench.results import Cost, Cut, Parallel, Result, check_writable
+from bench.rerankers.generative.parsing import CLASSES
+from bench.results import Cost, Cut, Generation, Parallel, Result, check_writable
 from bench.run import Ranking, Run, rank_by_score, strictly_decreasing
 
 
@@ -35,7 +37,7 @@ def evaluate(
     started = time.perf_counter()
     spent = _Spent()
     found: dict[str, Scored] = {}
-    for answered in (score or in_process(reranker))(chunks(prepared, reranker.card.needs)):
+    for answered in (score or in_process(reranker))(chunks(prepared, reranker)):
         spent.add(answered)
         found |= {answer.query_id: answer for answer in answered.answers}
         if progress:
@@ -44,6 +46,7 @@ def evaluate(
     rankings: dict[str, Ranking] = {
         query_id: rank_by_score(prepared.candidates.ids(query_id), found[query_id].scores)
         for query_id in prepared.candidates.rankings
+        if not found[query_id].failure
     }
     run = strictly_decreasing(Run("_".join(reranker.card.name.split()), rankings))
     figures = _measured(prepared, run)
@@ -64,6 +67,7 @@ def evaluate(
             "kept_lists": spent.cached_lists,
             "kept_in": spent.cached_in,
         },
+        generation=_generation(answers),
     )
     return result, run
 
@@ -90,7 +94,7 @@ class _Spent:
         return Cost(
             seconds=self.seconds,
             harness_seconds=wall_seconds - self.waited,
-            lists=len(answers),
+            lists=sum(not answer.failure for answer in answers),
             documents=sum(len(answer.scores) for answer in answers),
             tokens=sum(answer.tokens for answer in answers),
             # Restored lists took no memory now, and the longest may be among them.
@@ -105,6 +109,27 @@ def _measured(prepared: PreparedTask, run: Run) -> dict[Measure, dict[str, float
     extra = map(Measure.parse, prepared.collection.task.extra_measures)
     measures = list(dict.fromkeys((main, *extra, *STANDARD)))
     return per_query(prepared.judgements, run.orders, measures)
+
+
+def _generation(answers: Sequence[Scored]) -> Generation | None:
+    """What a generative reranker's windows took; None for every other reranker."""
+    counts: Counter[str] = Counter()
+    for answer in answers:
+        counts.update(answer.counts)
+    failed = sum(bool(answer.failure) for answer in answers)
+    if not counts and not failed:
+        return None
+    return Generation(
+        calls=counts["calls"],
+        restored=counts["restored"],
+        unmetered=counts["unmetered"],
+        tokens_in=counts["tokens in"],
+        tokens_out=counts["tokens out"],
+        tokens_thinking=counts["tokens thinking"],
+        seconds=counts["milliseconds"] / 1000,
+        answers={kind: counts[kind] for kind in CLASSES if counts[kind]},
+        failed=failed,
+    )
 
 
 def _cut(answers: Sequence[Scored]) -> Cut:

@@ -17,6 +17,7 @@ from bench.evaluation.workers import Crew, Workers
 from bench.rerankers import calls_server
 from bench.rerankers.base import Options, Reranker, Step
 from bench.rerankers.fusion import Fusion
+from bench.rerankers.generative.answers import answers_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,8 @@ def hired(
     if wanted is None or "texts" not in reranker.card.needs:
         yield None
         return
-    if calls_server(name):
-        note(f"{name} calls a server, so its lists are sent from this process, not from workers.")
+    if calls_server(name) or answers_of(reranker) is not None:
+        note(f"{name} is scored from this process, not by workers: its server does the work, or its answers are kept.")
         yield None
         return
     order = Order(name, _for_workers(options, reranker), reranker.card, packages())
