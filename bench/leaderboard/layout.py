@@ -10,7 +10,7 @@ from bench.leaderboard.columns import Column as TaskColumn
 from bench.leaderboard.columns import headings, stage_of
 from bench.paths import component
 from bench.protocol import Protocol
-from bench.render.numbers import BLANK, count, difference, interval, percent, rate, score, size
+from bench.render.numbers import AT_LEAST, BLANK, at_least, count, difference, interval, percent, rate, score, size
 from bench.render.page import (
     Block,
     Bullets,
@@ -115,6 +115,7 @@ def _section(section: Section) -> Iterator[Block]:
         yield from published_blocks(section.published, section)
     yield details_table(section)
     yield costs_table(section)
+    yield from generated_blocks(section)
     yield protocols_table(section)
     yield Paragraph(f"For all columns: {_shared(section)}.")
 
@@ -145,7 +146,7 @@ def scores_table(section: Section) -> Table:
 
 
 def _score(cell: boards.Cell | None) -> Cell:
-    return Cell(score(cell.score), cell.mark, _letters(cell)) if cell else Cell(BLANK)
+    return Cell(at_least(score(cell.score), cell.failed), cell.mark, _letters(cell)) if cell else Cell(BLANK)
 
 
 def _letters(cell: boards.Cell) -> str:
@@ -265,6 +266,52 @@ def _cost(row: Row) -> tuple[str, ...]:
         ", ".join(cost.devices),
         card.dtype or BLANK,
         f"{card.model}{revision}" or BLANK,
+    )
+
+
+_GENERATED = (
+    "Answers: one a window, each in one class. A window whose answer could not be read keeps its order; scores are "
+    "derived from ranks.",
+    f"Queries without an order: a call failed for good. They count as 0 in every measure, so that figures marked "
+    f"{AT_LEAST} are lower bounds.",
+)
+
+
+def generated_blocks(section: Section) -> Iterator[Block]:
+    """What generative rerankers' calls took, and the classes of their answers; nothing where there are none."""
+    if any(row.cost.generation for row in section.rows):
+        yield _generated(section)
+        yield Bullets(_GENERATED)
+
+
+def _generated(section: Section) -> Table:
+    classes = dict.fromkeys(kind for row in section.rows if row.cost.generation for kind in row.cost.generation.answers)
+    titles = (
+        "", "reranker", "calls", "tokens in", "tokens out", "thinking", "seconds", "money",
+        *(f"answers: {kind}" for kind in classes), "queries without an order",
+    )  # fmt: skip
+    cells = (
+        (
+            row.letter,
+            row.name,
+            count(cost.calls),
+            count(cost.tokens_in) if cost.unmetered < cost.calls else BLANK,
+            count(cost.tokens_out) if cost.unmetered < cost.calls else BLANK,
+            count(cost.tokens_thinking),
+            count(round(cost.seconds)),
+            f"{cost.money:,.2f}" if cost.money else BLANK,
+            *(count(cost.answers.get(kind, 0)) for kind in classes),
+            count(cost.failed),
+        )
+        for row in section.rows
+        if (cost := row.cost.generation)
+    )
+    return Table(
+        columns=columns(titles, left=(0, 1)),
+        groups=(rows(cells),),
+        caption=f"{section_title(section)}: calls, tokens and answers of generative rerankers",
+        stub=2,
+        split=True,
     )
 
 

@@ -68,6 +68,7 @@ def _overview_section(section: Section) -> Drafted:
     yield Links(tuple((each.title, task_name(each)) for each in section.columns if each.protocol))
     yield _limits(section)
     yield layout.costs_table(section)
+    yield from layout.generated_blocks(section)
 
 
 def _best(scored: Sequence[ScoreRow], column: TaskColumn) -> str:
