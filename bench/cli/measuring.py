@@ -1,6 +1,8 @@
 """Commands that rerank: the suites, a folder of the user's own, sensitivity."""
 
 import stat
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,6 +10,7 @@ import typer
 
 from bench.cli.options import (
     MOST,
+    AllowFailures,
     Analysis,
     CacheId,
     Data,
@@ -15,15 +18,18 @@ from bench.cli.options import (
     Device,
     DocLength,
     DropIdenticalIds,
+    DryRun,
     Dtype,
     Embedded,
     FirstStage,
+    FirstStages,
     Format,
     HttpOptions,
     Measures,
     Names,
     OtherSplit,
     Output,
+    Prices,
     Queries,
     QueryLength,
     Rerankers,
@@ -51,7 +57,7 @@ def _suite_command(suite: str, about: str) -> None:
     def command(
         names: Names = None,
         rerankers: Rerankers = None,
-        first_stage: FirstStage = "bm25",
+        first_stage: FirstStages = None,
         depth: Depth = 100,
         queries: Queries = None,
         data: Data = None,
@@ -67,8 +73,12 @@ def _suite_command(suite: str, about: str) -> None:
         seed: Seed = 0,
         output: Output = Path("out"),
         cache_id: CacheId = "",
+        allow_failures: AllowFailures = False,
+        price: Prices = None,
+        dry_run: DryRun = False,
     ) -> None:
         from bench.evaluation.plan import Plan
+        from bench.evaluation.prices import read_prices
         from bench.rerankers.base import Options
         from bench.rerankers.http_options import read_options
         from bench.suites import choose, measured_by, with_split
@@ -79,14 +89,17 @@ def _suite_command(suite: str, about: str) -> None:
                 tasks=[measured_by(task, measure or []) for task in chosen],
                 rerankers=rerankers or (SAMPLES if embedded else DEFAULT),
                 output=output,
-                first_stage=first_stage,
                 depth=depth,
                 queries=queries,
                 data=data,
                 source=source,
                 options=Options(device, dtype, max_query_length, max_doc_length, seed, read_options(http_option or [])),
                 cache_id=cache_id,
-            )
+                allow_failures=allow_failures,
+                prices=read_prices(price or []),
+            ),
+            first_stages=first_stage,
+            dry_run=dry_run,
         )
 
 
@@ -107,7 +120,7 @@ def folder(
     analysis: Analysis = "english",
     drop_identical_ids: DropIdenticalIds = False,
     measure: Measures = None,
-    first_stage: FirstStage = "bm25",
+    first_stage: FirstStages = None,
     depth: Depth = 100,
     queries: Queries = None,
     device: Device = "auto",
@@ -118,9 +131,13 @@ def folder(
     seed: Seed = 0,
     output: Output = Path("out"),
     cache_id: CacheId = "",
+    allow_failures: AllowFailures = False,
+    price: Prices = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Measure rerankers on the user's own folders."""
     from bench.evaluation.plan import Plan
+    from bench.evaluation.prices import read_prices
     from bench.rerankers.base import Options
     from bench.rerankers.http_options import read_options
     from bench.suites import measured_by
@@ -132,12 +149,15 @@ def folder(
             tasks=[measured_by(task, measure or []) for task in tasks],
             rerankers=rerankers or OFFLINE,
             output=output,
-            first_stage=first_stage,
             depth=depth,
             queries=queries,
             options=Options(device, dtype, max_query_length, max_doc_length, seed, read_options(http_option or [])),
             cache_id=cache_id,
-        )
+            allow_failures=allow_failures,
+            prices=read_prices(price or []),
+        ),
+        first_stages=first_stage,
+        dry_run=dry_run,
     )
 
 
@@ -196,13 +216,23 @@ def sensitivity(
     (say if form == "text" else note)(f"Written to {path}")
 
 
-def measure_all(*plans: "Plan") -> None:
-    """Run plans that write to one folder, one after the other, and show what they measured."""
+def measure_all(*plans: "Plan", first_stages: Sequence[str] | None = None, dry_run: bool = False) -> None:
+    """Run plans that write to one folder, one after the other, and show what they measured, or would measure.
+
+    Each is run over its own first stage, or over each of ``first_stages``.
+    """
     from bench.evaluation.cache import CACHE
-    from bench.evaluation.plan import run
+    from bench.evaluation.plan import run_all
+
+    if first_stages:
+        plans = tuple(replace(plan, first_stage=stage) for plan in plans for stage in dict.fromkeys(first_stages))
+    if dry_run:
+        from bench.evaluation import dry_run as dry
+
+        emit(dry.page([each for plan in plans for each in dry.foresee(plan, Bar())]))
+        return
     from bench.leaderboard.summary import page
 
-    for plan in plans:
-        results = run(plan, Bar())
-        emit(page(results, plan.output / CACHE))
+    for results in run_all(plans, Bar()):
+        emit(page(results, plans[0].output / CACHE))
     say(f"Written to {plans[0].output}/")

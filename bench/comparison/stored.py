@@ -125,6 +125,11 @@ def read_stored(place: Path) -> tuple[list[StoredResult], list[str]]:
 
 
 def read_results(places: Iterable[Path]) -> list[Result]:
+    """Every result in some files and folders, as `read_distinct` finds them."""
+    return [one.result for one in read_distinct(places)]
+
+
+def read_distinct(places: Iterable[Path]) -> list[StoredResult]:
     """Every result in some files and folders; a copy of an earlier one is left out, with a note.
 
     Raises:
@@ -139,7 +144,7 @@ def read_results(places: Iterable[Path]) -> list[Result]:
             same.append(one)
         else:
             note(f"{path} is a copy of {first.path} and counts once.")
-    return [one.result for same in found.values() for one in same]
+    return [one for same in found.values() for one in same]
 
 
 def is_copy(one: Result, other: Result) -> bool:

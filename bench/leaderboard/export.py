@@ -26,7 +26,7 @@ from bench.leaderboard.board import Cell, Leaderboard, Row, Section
 from bench.leaderboard.columns import Column, declared_queries
 from bench.measures import Measure
 from bench.paths import short_hash
-from bench.results import Result
+from bench.results import Generation, Result
 from bench.suites import find, undeclared
 
 FIELDS = (
@@ -34,7 +34,8 @@ FIELDS = (
     "interval_low", "interval_high", "first_stage_score", "difference", "difference_low", "difference_high", "ceiling",
     "share_of_ceiling", "judged@10", "differs_from", "queries", "queries_declared", "first_stage", "depth", "protocol",
     "parameters", "family", "model", "revision", "fingerprint", "documents_per_second", "tokens_per_second",
-    "peak_memory_bytes", "documents_cut", "queries_cut", "tokens_lost", "source",
+    "peak_memory_bytes", "documents_cut", "queries_cut", "tokens_lost", "calls", "tokens_in", "tokens_out",
+    "tokens_thinking", "money", "queries_without_order", "source",
 )  # fmt: skip
 
 Value = str | int | float | bool | None
@@ -100,6 +101,17 @@ def _who(row: Row) -> dict[str, Value]:
         "documents_cut": row.cost.documents_cut,
         "queries_cut": row.cost.queries_cut,
         "tokens_lost": row.cost.tokens_lost,
+        **(_generation(row.cost.generation) if row.cost.generation else {}),
+    }
+
+
+def _generation(generation: Generation) -> dict[str, Value]:
+    return {
+        "calls": generation.calls,
+        "tokens_in": generation.tokens_in,
+        "tokens_out": generation.tokens_out,
+        "tokens_thinking": generation.tokens_thinking,
+        "money": generation.money or None,
     }
 
 
@@ -118,6 +130,7 @@ def _figures(cell: Cell, column: Column) -> dict[str, Value]:
         "share_of_ceiling": cell.share,
         "judged@10": cell.judged,
         "differs_from": " ".join(cell.differs),
+        "queries_without_order": cell.failed or None,
     }
 
 
