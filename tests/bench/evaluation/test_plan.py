@@ -8,7 +8,7 @@ import pytest
 
 from bench.console import Advance
 from bench.errors import BenchError
-from bench.evaluation.plan import Plan, run, run_stages
+from bench.evaluation.plan import Plan, over_each, run, run_all
 from bench.evaluation.sensitivity import measure
 from bench.rerankers.base import Options
 from bench.results import read_result, result_paths
@@ -260,7 +260,8 @@ def test_several_first_stages(plan: Callable[..., Plan], tmp_path: Path):
     """By hand: BM25 finds d1 and d2 for q1, and d2 is relevant; the file has it first."""
     file = tmp_path / "mine.trec"
     file.write_text("q1 Q0 d2 1 2 mine\nq1 Q0 d1 2 1 mine\nq2 Q0 d3 1 1 mine\n")
-    results = run_stages(plan("first-stage", "reverse"), ["bm25", str(file), "bm25"], Steps())
+    plans = over_each(plan("first-stage", "reverse"), ["bm25", str(file), "bm25"])
+    results = [result for results in run_all(plans, Steps()) for result in results]
     found = [(each.protocol.first_stage, each.reranker.name, each.task) for each in results]
     tasks, names = ("folder/one", "folder/two"), ("first-stage", "reverse")
     assert found == [(stage, name, task) for stage in ("bm25", "mine") for name in names for task in tasks]
@@ -271,7 +272,7 @@ def test_several_first_stages(plan: Callable[..., Plan], tmp_path: Path):
 def test_every_first_stage_is_opened_before_the_first_is_run(plan: Callable[..., Plan]):
     steps = Steps()
     with pytest.raises(BenchError, match="Cannot read bm52"):
-        run_stages(plan("first-stage"), ["bm25", "bm52"], steps)
+        list(run_all(over_each(plan("first-stage"), ["bm25", "bm52"]), steps))
     assert steps.steps == []
 
 
