@@ -2,6 +2,7 @@
 
 import stat
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -218,19 +219,20 @@ def sensitivity(
 def measure_all(*plans: "Plan", first_stages: Sequence[str] | None = None, dry_run: bool = False) -> None:
     """Run plans that write to one folder, one after the other, and show what they measured, or would measure.
 
-    ``first_stages`` takes the place of each plan's own: a plan is run over each of them.
+    Each is run over its own first stage, or over each of ``first_stages``.
     """
     from bench.evaluation.cache import CACHE
-    from bench.evaluation.plan import over_each, run_all
+    from bench.evaluation.plan import run_all
 
-    chosen = [each for plan in plans for each in over_each(plan, first_stages or [plan.first_stage])]
+    if first_stages:
+        plans = tuple(replace(plan, first_stage=stage) for plan in plans for stage in dict.fromkeys(first_stages))
     if dry_run:
         from bench.evaluation import dry_run as dry
 
-        emit(dry.page([each for plan in chosen for each in dry.foresee(plan, Bar())]))
+        emit(dry.page([each for plan in plans for each in dry.foresee(plan, Bar())]))
         return
     from bench.leaderboard.summary import page
 
-    for results in run_all(chosen, Bar()):
+    for results in run_all(plans, Bar()):
         emit(page(results, plans[0].output / CACHE))
     say(f"Written to {plans[0].output}/")

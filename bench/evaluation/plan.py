@@ -8,7 +8,7 @@ are loaded one after the other, since two may not fit in memory.
 import gc
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.collections.load import load
@@ -59,11 +59,6 @@ class Plan:
                 f"{sample} comes with the package, so that --data and --source do not fit it. Leave them out, or leave "
                 "out --embedded."
             )
-
-
-def over_each(plan: Plan, first_stages: Sequence[str]) -> list[Plan]:
-    """A plan for each of several first stages, each once."""
-    return [replace(plan, first_stage=each) for each in dict.fromkeys(first_stages)]
 
 
 def run_all(plans: Sequence[Plan], progress: Progress) -> Iterator[list[Result]]:
