@@ -32,5 +32,5 @@ def _task(name: str, counts: Counts, *, source_id: str = "", embedded: bool = Fa
 
 TASKS = (
     *(_task(language, Counts(2_681_468, 6_619, 0), source_id="beir/nq") for language in LANGUAGES),
-    *(_task(f"embedded-{language}", Counts(69, 22, 0), embedded=True) for language in LANGUAGES),
+    *(_task(f"embedded-{language}", Counts(183, 22, 0), embedded=True) for language in LANGUAGES),
 )
