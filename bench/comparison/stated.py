@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.evaluation.plan import Plan
-from bench.rerankers.base import Card, Options
+from bench.rerankers.base import NEEDS, Card, Options
 from bench.rerankers.order_only import build
 from bench.rerankers.rows import FAMILIES, ROWS
 from bench.results import Result
@@ -21,7 +21,6 @@ Found = dict[str, tuple[str, str]]
 """What differs: for each key what is stored and what it must be."""
 
 _AT_LEAST_ONE = ("documents", "queries", "depth", "max_query_length", "max_doc_length")
-_NEEDS = {"texts", "grades"}
 _DEPTH = next(each.default for each in fields(Plan) if each.name == "depth")
 
 
@@ -57,8 +56,8 @@ def differing_card(card: Card) -> Found:
     found = {
         f"reranker.{key}": (str(stored[key]), str(value)) for key, value in expected.items() if stored[key] != value
     }
-    if not set(card.needs) <= _NEEDS:
-        found["reranker.needs"] = (str(sorted(card.needs)), f"of {sorted(_NEEDS)}")
+    if not set(card.needs) <= NEEDS:
+        found["reranker.needs"] = (str(sorted(card.needs)), f"of {sorted(NEEDS)}")
     return found
 
 
@@ -112,7 +111,9 @@ def _expected(card: Card) -> dict[str, Any]:
         return {}
     if family == "fusion":
         return _fusion(card, model)
-    expected: dict[str, Any] = {"family": family, "needs": ["texts"]}
+    # A bi-encoder with adapters chooses them by the task.
+    asks_for = {"texts"} | (card.needs & {"task"} if family == "bi-encoder" else set())
+    expected: dict[str, Any] = {"family": family, "needs": sorted(asks_for)}
     if family == "http":
         expected["model"] = model.partition("#")[2]
     else:

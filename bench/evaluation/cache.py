@@ -253,7 +253,8 @@ def chunk_key(card: Card, options: Options, lists: Sequence[CandidateList], cach
 def _list_key(candidates: CandidateList) -> str:
     counts = f"{len(candidates.ids)} {len(candidates.texts)}"
     numbers = repr((candidates.first_stage_scores, candidates.grades))
-    return digest([candidates.query_id, candidates.query, counts, numbers, *candidates.ids, *candidates.texts], _DIGITS)
+    parts = [candidates.query_id, candidates.query, counts, numbers, *candidates.ids, *candidates.texts]
+    return digest([*parts, candidates.task] if candidates.task else parts, _DIGITS)
 
 
 def _checked(line: bytes) -> tuple[str, bytes] | None:

@@ -121,6 +121,7 @@ def _lists(prepared: PreparedTask, reranker: Reranker) -> Iterator[CandidateList
             first_stage_scores=tuple(value for _, value in ranking),
             texts=_texts(prepared.collection, ids) if "texts" in needs else (),
             grades=tuple(grades.get(document_id, 0) for document_id in ids) if "grades" in needs else (),
+            task=prepared.protocol.task if "task" in needs else "",
         )
 
 

@@ -41,6 +41,14 @@ def size(number: int) -> str:
     return f"{number / 10**6:.0f}M" if number >= 10**6 else count(number) if number else BLANK
 
 
+def storage(number: int) -> str:
+    """A number of bytes: ``17.2 GiB``, ``2.8 KiB``."""
+    for exponent, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
+        if number >= 2**exponent:
+            return f"{number / 2**exponent:,.1f} {unit}"
+    return f"{number} bytes"
+
+
 def rate(per_second: float | None) -> str:
     """Units a second: ``1,234``, or ``2.50`` where there are few."""
     if per_second is None:

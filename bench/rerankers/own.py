@@ -21,10 +21,9 @@ from types import ModuleType
 from typing import Any, Protocol, cast
 
 from bench.errors import BenchError
-from bench.rerankers.base import CandidateList, Card, Options, Reranker, Scored
+from bench.rerankers.base import NEEDS, CandidateList, Card, Options, Reranker, Scored
 from bench.rerankers.sources import source_hash
 
-_NEEDS = frozenset({"texts", "grades"})
 _ALIAS = "reranker_of_your_own_"
 """Prefix for a user's module whose name another module has already."""
 
@@ -239,8 +238,10 @@ def _wrapped(name: str, scorer: Any, module: str = "") -> Own:
         own = own() if callable(own) else own
     if not isinstance(card, Card | None):
         raise BenchError(f"{name!r} has a 'card' that is not a bench.rerankers.base.Card.")
-    if card and not (isinstance(card.needs, Set) and card.needs <= _NEEDS):
-        raise BenchError(f"{name!r} has a 'card' with the 'needs' {card.needs!r}: give a frozenset out of {_NEEDS}.")
+    if card and not (isinstance(card.needs, Set) and card.needs <= NEEDS):
+        raise BenchError(
+            f"{name!r} has a 'card' with the 'needs' {card.needs!r}: give a frozenset out of {sorted(NEEDS)}."
+        )
     if own is not None and not (isinstance(own, str) and own):
         raise BenchError(f"{name!r} has a 'fingerprint' that is not a text: {own!r:.60}. Give a str that is not empty.")
     parts = [

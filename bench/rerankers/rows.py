@@ -36,10 +36,6 @@ FAMILIES: Mapping[str, str] = {
 }
 """The families that take any model, as ``family:MODEL``, and what MODEL is for each."""
 
-_OWN_CODE = (
-    "its repository defines the model in Python code of its own, which is never run here, and transformers has no "
-    "implementation of that checkpoint. "
-)
 _NC = "CC-BY-NC-4.0"
 _APACHE = "Apache-2.0"
 
@@ -67,10 +63,10 @@ _TABLE = (
     Row(
         "jina-embeddings-v3",
         "bi-encoder",
-        "jinaai/jina-embeddings-v3",
-        "215a6e121fa0183376388ac6b1ae230326bfeaed",
+        "jinaai/jina-embeddings-v3-hf",
+        "d18862d9a48706220815554fac3ebb4dfa46fc28",
         _NC,
-        refusal=_OWN_CODE + "Its runs can be reranked all the same: give them as --first-stage.",
+        note="the conversion, with its adapters; needs the extra 'adapters'",
     ),
     Row(
         "jina-embeddings-v5-text-small",

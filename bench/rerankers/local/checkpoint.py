@@ -12,7 +12,7 @@ from typing import Any
 from bench.console import note
 from bench.errors import BenchError
 from bench.paths import as_text
-from bench.rerankers.local import staging, translation
+from bench.rerankers.local import adapters, staging, translation
 from bench.rerankers.local.identity import UNWANTED, WANTED, content_hash
 from bench.rerankers.rows import Row
 from reranker.errors import CheckpointError
@@ -186,6 +186,7 @@ def _not_found(row: Row, error: CheckpointError) -> BenchError:
 def _check(folder: Path, model: str) -> None:
     if not (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
         raise BenchError(f"{folder} is no checkpoint: it has neither config.json nor modules.json.")
+    adapters.rule(folder)
     if _own_code(folder):
         raise BenchError(
             f"{model} defines its model in Python code of its own, and code from a model's repository is never run "

@@ -4,6 +4,7 @@ import hashlib
 from itertools import chain
 from pathlib import Path
 
+from bench.rerankers.local import adapters
 from bench.rerankers.local.staging import INDEX, WEIGHTS, weight_files
 from reranker.identity import merged, tensors
 
@@ -38,9 +39,11 @@ def _files(folder: Path) -> list[Path]:
         # Download tools keep notes with times in hidden folders.
         if inside[0] in UNWANTED or any(part.startswith(".") for part in inside) or not path.is_file():
             continue
+        is_adapter = path.name == adapters.WEIGHTS and path.parent != folder
+        is_wanted = path.suffix != ".safetensors" and any(path.match(pattern) for pattern in WANTED)
         if path.name in (WEIGHTS, INDEX):
             files.add(path.parent / WEIGHTS)
-        elif path.suffix != ".safetensors" and any(path.match(pattern) for pattern in WANTED):
+        elif is_adapter or is_wanted:
             files.add(path)
     return sorted(files)
 

@@ -17,14 +17,13 @@ from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
 from bench.errors import BenchError
-from bench.rerankers.local import settings
+from bench.rerankers.local import adapters, settings
 from bench.rerankers.local.settings import MODULES, Clean, Json, only
 from bench.rerankers.local.translation import renamed, renames
 from reranker.schema import read_json, read_model
 from reranker.stored import check_stored
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
-_ADAPTER = "adapter_model.safetensors"
 _VOCABULARIES = ("vocab.txt", "merges.txt", "*.model")
 _TOKENIZER: dict[str, Clean] = {
     "tokenizer_config.json": settings.tokenizer_config,
@@ -32,6 +31,8 @@ _TOKENIZER: dict[str, Clean] = {
     "added_tokens.json": only(dict[str, settings.Count]),
     "vocab.json": only(dict[str, settings.Count]),
 }
+_OWN_TRANSFORMER = "custom_st.Transformer"
+"""The repository's own class by which a list of modules chooses an adapter, which a rule does here."""
 _PYLATE_DENSE = "pylate.models.Dense.Dense"
 """sentence-transformers reads this name itself, without that package."""
 
@@ -87,6 +88,8 @@ def modules(folder: Path) -> list[Module]:
     if not rows:
         raise BenchError(f"{path} names no module: the checkpoint is damaged. Fetch it again.")
     for row in rows:
+        if row["type"] == _OWN_TRANSFORMER and adapters.rule(folder):
+            row["type"] = "sentence_transformers.models.Transformer"
         kind = row["type"].rpartition(".")[2]
         own = row["type"].startswith("sentence_transformers.") and kind in MODULES
         if not own and row["type"] != _PYLATE_DENSE:
@@ -125,6 +128,7 @@ def _stage(folder: Path, target: Path) -> None:
     _check_nothing_is_left_out(folder, rows)
     _rewrite(folder, target, "config_sentence_transformers.json", only(settings.LibraryConfig))
     _rewrite(folder, target, "artifact.metadata", only(settings.Stanford))
+    _stage_adapters(folder, target)
     if not rows:
         _stage_transformer(folder, target)
         return
@@ -144,10 +148,10 @@ def _stage(folder: Path, target: Path) -> None:
 def _stage_transformer(folder: Path, target: Path) -> None:
     if not (folder / "config.json").is_file():
         raise BenchError(f"{folder} has no config.json: it is no checkpoint of a model.")
-    if (folder / _ADAPTER).is_file():
+    if (folder / adapters.WEIGHTS).is_file():
         raise BenchError(
-            f"{folder} has an {_ADAPTER}: its weights are to be read with an adapter (PEFT), which is not done here. "
-            "Merge the adapter into the weights and use that checkpoint."
+            f"{folder} has an {adapters.WEIGHTS}: its weights are to be read with an adapter (PEFT), which is not done "
+            "here. Merge the adapter into the weights and use that checkpoint."
         )
     _rewrite(folder, target, "config.json", settings.model_config)
     _rewrite(folder, target, "sentence_bert_config.json", only(settings.ReaderConfig))
@@ -160,6 +164,15 @@ def _stage_transformer(folder: Path, target: Path) -> None:
     _stage_weights(folder, target)
     if not weight_files(folder):
         raise BenchError(f"{folder} has no {WEIGHTS}: weights are read from safetensors only.")
+
+
+def _stage_adapters(folder: Path, target: Path) -> None:
+    rule = adapters.rule(folder)
+    for name in rule.adapters if rule else ():
+        (target / name).mkdir()
+        _rewrite(folder / name, target / name, adapters.CONFIG, adapters.settings)
+        check_stored([folder / name / adapters.WEIGHTS], BenchError)
+        _link(folder / name / adapters.WEIGHTS, target / name / adapters.WEIGHTS)
 
 
 def _stage_module(folder: Path, target: Path, kind: str, is_root: bool) -> None:

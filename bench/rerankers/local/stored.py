@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from bench.rerankers.local import staging
+from bench.rerankers.local import adapters, staging
 from bench.rerankers.local.checkpoint import architecture, config, modules
 from bench.rerankers.local.settings import UNLIMITED
 from reranker.identity import tensors
@@ -33,12 +33,12 @@ def parameters(folder: Path, with_head: bool) -> int:
     """
     rows = staging.modules(folder)
     places = {folder / row["path"] for row in rows} or {folder}
+    adapting = [folder / name / adapters.WEIGHTS for name in adapters.found(folder)]
     is_shared = bool(config(folder).get("tie_word_embeddings"))
     drops_head = is_language_model(architecture(folder)) and (is_shared or not with_head)
     return sum(
         math.prod(tensor.shape)
-        for place in places
-        for path in staging.weight_files(place)
+        for path in (*adapting, *(path for place in places for path in staging.weight_files(place)))
         for tensor in tensors(path)
         if not (BUFFERS.search(tensor.name) or (drops_head and LANGUAGE_HEAD.match(tensor.name)))
     )
