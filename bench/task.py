@@ -22,7 +22,7 @@ class Task:
     run. ``default`` tasks are run where none is named; those of one ``group`` are reported as their mean as well, and
     the group's name selects all of them. ``extra_measures`` are reported along with ``measure`` and the standard ones.
     ``sample_queries`` is how many queries are measured where the user names no number, so that a sample ends soon; None
-    for all.
+    for all. ``first_stage`` is the one that candidates come from where the user names none.
     """
 
     suite: str
@@ -36,6 +36,7 @@ class Task:
     measure: str = "nDCG@10"
     extra_measures: tuple[str, ...] = ()
     analysis: str = "english"
+    first_stage: str = "bm25"
     group: str = ""
     default: bool = True
     embedded: bool = False

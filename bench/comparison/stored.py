@@ -333,11 +333,11 @@ class Reload:
         for run, sha256 in runs:
             if sha256 == protocol.first_stage_sha256:
                 return run
-        if protocol.first_stage != "bm25":
+        if protocol.first_stage not in (BM25, BM25_ENGLISH):
             return next((run for run, _ in runs if run.name == protocol.first_stage), None)
-        key = self._task(result), protocol.depth
+        key = self._task(result), protocol.first_stage, protocol.depth
         if key not in self._built:
-            self._built[key] = first_stage(self.collection(result), "bm25", protocol.depth)
+            self._built[key] = first_stage(self.collection(result), protocol.first_stage, protocol.depth)
         return self._built[key]
 
     def _runs(self) -> list[tuple[Run, str]]:
