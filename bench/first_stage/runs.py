@@ -24,10 +24,13 @@ from bench.rerankers.base import Options
 from bench.run import Run, read_run, write_run
 from bench.task import Task
 
-
+GIVEN = "given"
+"""The first stage of a reranking task: the candidates that come with its queries."""
 BM25 = "bm25"
 BM25_ENGLISH = "bm25-english"
 """BM25 of the English question, a human translation: the first stage where query and documents share no script."""
+BUILT = (BM25, BM25_ENGLISH, GIVEN)
+"""The first stages that a collection alone decides."""
 
 
 def opened(choice: str) -> str | Run:
@@ -36,7 +39,7 @@ def opened(choice: str) -> str | Run:
     Raises:
         BenchError: naming what can be given, before collections are fetched; or for a run file that cannot be read.
     """
-    if choice in ("", BM25, BM25_ENGLISH) or choice.startswith("dense:"):
+    if choice in ("", *BUILT) or choice.startswith("dense:"):
         return choice
     if not kind(Path(choice)):
         raise BenchError(
@@ -57,8 +60,8 @@ def first_stage(
 
     Args:
         collection: The task's collection.
-        choice: ``bm25``, ``bm25-english``, ``dense:MODEL``, the path of a TREC run file, or a run; empty for the task's
-            own.
+        choice: ``bm25``, ``bm25-english``, ``given``, ``dense:MODEL``, the path of a run file, or a run; empty for the
+            task's own.
         depth: How many documents a query needs.
         progress: Called with the number of documents read since its last call, while a run is built.
         options: On what device and in what precision a dense first stage's model runs.
@@ -68,12 +71,14 @@ def first_stage(
     """
     if isinstance(choice, Run):
         return choice
+    task = collection.task
+    choice = choice or task.first_stage
+    if choice == GIVEN:
+        return _given(collection, depth)
     if choice.startswith("dense:"):
         from bench.first_stage.dense import dense_run
 
         return dense_run(collection, choice.removeprefix("dense:"), depth, progress, options)
-    task = collection.task
-    choice = choice or task.first_stage
     if choice not in (BM25, BM25_ENGLISH):
         return read_run(Path(choice))
     if choice == BM25_ENGLISH and not collection.english:
@@ -84,6 +89,30 @@ def first_stage(
     if task.suite == "folder" or task.embedded:
         return build(collection, depth, progress, choice)
     return _cached(collection, max(depth, BUNDLED_DEPTH), progress, choice)
+
+
+def _given(collection: Collection, depth: int) -> Run:
+    """The candidates that come with the queries, in an order that says nothing of them.
+
+    The sources list relevant documents first, and equal scores keep the candidates' order here: so they are ordered by
+    a hash of query and document. A list longer than ``depth`` would be cut at random, and is refused.
+    """
+    task = collection.task
+    if not collection.given:
+        raise BenchError(f"{task.id} comes without candidates. Use another first stage, such as --first-stage bm25.")
+    longest = max(map(len, collection.given.values()))
+    if longest > depth:
+        raise BenchError(f"{task.id}: a query comes with {longest:,} candidates. Take them all with --depth {longest}.")
+    return Run(
+        GIVEN,
+        {
+            query_id: [
+                (document_id, -float(rank))
+                for rank, document_id in enumerate(sorted(set(ids), key=lambda each: digest([query_id, each])), start=1)
+            ]
+            for query_id, ids in collection.given.items()
+        },
+    )
 
 
 def build(
@@ -157,9 +186,9 @@ def _cached(collection: Collection, depth: int, progress: Advance | None, choice
     from bench.first_stage.bm25 import K1, B
 
     task = collection.task
-    settings = K1, B, depth, collection.documents.texts_hash(), task.drop_identical_ids
-    queries = [] if choice == BM25 else [choice, *collection.english.values()]
-    made = digest([*queries, collection.version, analyser(task.analysis).description, task.text_rule, *map(str, settings)])
+    settings = task.text_rule, K1, B, depth, collection.documents.texts_hash(), task.drop_identical_ids
+    asked = [] if choice == BM25 else [choice, *collection.english.values()]
+    made = digest([*asked, collection.version, analyser(task.analysis).description, *map(str, settings)])
     path = cache_folder() / "runs" / task.suite / f"{task.name}-{made}.trec.gz"
     try:
         if kind(path):
