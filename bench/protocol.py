@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.paths import short_hash
 
+_SHOWN = 12  # digits of a hash in messages and tables
 _VARIES = {"varies": True}
 """Metadata of the fields that may differ between the tasks of one mean."""
 
@@ -63,9 +64,15 @@ class Protocol:
         return {"id": self.id, **asdict(self)}
 
     def differences(self, other: "Protocol") -> list[str]:
-        """The fields in which two protocols differ, each with both values."""
+        """The fields in which two protocols differ, each with both values; of two hashes, the first digits."""
         mine, theirs = asdict(self), asdict(other)
-        return [f"{name}: {mine[name]!r} and {theirs[name]!r}" for name in mine if mine[name] != theirs[name]]
+        return [_difference(name, mine[name], theirs[name]) for name in mine if mine[name] != theirs[name]]
+
+
+def _difference(name: str, mine: object, theirs: object) -> str:
+    if name.endswith("_sha256") and str(mine)[:_SHOWN] != str(theirs)[:_SHOWN]:
+        mine, theirs = str(mine)[:_SHOWN], str(theirs)[:_SHOWN]
+    return f"{name}: {mine!r} and {theirs!r}"
 
 
 def digest(parts: Iterable[str], digits: int = 16) -> str:

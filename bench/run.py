@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from bench.errors import BenchError
 from bench.files import text_lines, write_whole
+from bench.run_formats import Rows, is_json, json_rows, not_a_run, refuse_binary, three_columns
 
 Ranking = list[tuple[str, float]]
 
@@ -62,18 +63,43 @@ class Run:
 
 
 def read_run(path: Path, may_be_empty: bool = False) -> Run:
-    """Read a TREC run file, plain or gzipped.
+    """Read a run file, plain or gzipped: TREC's six columns, or one of the forms of `bench.run_formats`.
 
     Order is by score; equal scores by rank column, then by line, so that nothing depends on document names. A run that
     the harness wrote itself may be empty: BM25 finds nothing where queries and documents share no word.
 
     Raises:
-        BenchError: naming file and line, for a line of fewer than six fields, a rank or score that is not a finite
+        BenchError: naming file and line, for a line of other than these fields, a rank or score that is not a finite
             number, a document that occurs twice for one query, or a file that cannot be read.
     """
-    rows: dict[str, dict[str, tuple[float, float]]] = {}
+    refuse_binary(path)
+    lines = enumerate(text_lines(path), start=1)
+    first = next((pair for pair in lines if pair[1].strip(_BLANKS)), None)
+    if first is None:
+        if may_be_empty:
+            return Run(path.name, {})
+        raise BenchError(f"{path}: the run is empty. A TREC run has lines 'query Q0 document rank score name'.")
+    whole = chain((first,), lines)
+    if is_json(first[1]):
+        name, rows = json_rows("".join(line for _, line in whole), path)
+    elif len(_SPACE.split(first[1].strip(_BLANKS))) == 3:
+        name, rows = three_columns(whole, path)
+    else:
+        name, rows = _trec_rows(whole, path)
+    return Run(
+        name,
+        {
+            query_id: [(document_id, -key[0]) for document_id, key in sorted(ranking.items(), key=lambda item: item[1])]
+            for query_id, ranking in rows.items()
+        },
+    )
+
+
+def _trec_rows(lines: Iterable[tuple[int, str]], path: Path) -> tuple[str, Rows]:
+    """A TREC run's name, and what its rankings are sorted by."""
+    rows: Rows = {}
     name = path.name
-    for number, line in enumerate(text_lines(path), start=1):
+    for number, line in lines:
         if not line.strip(_BLANKS):
             continue
         query_id, document_id, rank, score, name = _fields(line, path, number)
@@ -84,15 +110,7 @@ def read_run(path: Path, may_be_empty: bool = False) -> Run:
                 "Keep one line for each query and document."
             )
         ranking[document_id] = (-score, rank)
-    if not rows and not may_be_empty:
-        raise BenchError(f"{path}: the run is empty. A TREC run has lines 'query Q0 document rank score name'.")
-    return Run(
-        name,
-        {
-            query_id: [(document_id, -key[0]) for document_id, key in sorted(ranking.items(), key=lambda item: item[1])]
-            for query_id, ranking in rows.items()
-        },
-    )
+    return name, rows
 
 
 def text_sha256(lines: Iterable[str]) -> str:
@@ -159,7 +177,8 @@ def _fields(line: str, path: Path, number: int) -> tuple[str, str, float, float,
     fields = _SPACE.split(line.strip(_BLANKS))
     if len(fields) < 6:
         raise BenchError(
-            f"{path}, line {number}: expected 6 fields 'query Q0 document rank score name', found {len(fields)}."
+            f"{path}, line {number}: expected 6 fields 'query Q0 document rank score name', found {len(fields)}. "
+            f"{not_a_run(line)}".rstrip()
         )
     query_id, _, document_id, rank, score, *name = fields
     if not (_is_number(rank) and _is_number(score)):

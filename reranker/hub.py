@@ -88,6 +88,20 @@ def fetch(name: str, revision: str, wanted: Sequence[str], unwanted: Sequence[st
     return Fetched(folder, folder.name)
 
 
+def check(name: str, revision: str, wanted: Sequence[str], unwanted: Sequence[str] = ()) -> None:
+    """See that a hub's model can be had, without fetching its files; the arguments are those of `fetch`.
+
+    Raises:
+        CheckpointError: it is neither in the cache nor on the hub; the message begins with a small letter.
+    """
+    if _cached(name, revision, {"allow_patterns": list(wanted), "ignore_patterns": list(unwanted)}):
+        return
+    try:
+        HfApi().model_info(name, revision=revision or None, timeout=_PATIENCE)
+    except _FAILURES as error:
+        raise CheckpointError(_reason(name, revision, error)) from error
+
+
 def _cached(name: str, revision: str, patterns: _Patterns) -> Path | None:
     """The folder of a revision in the cache; None where it is not there, or known not to be whole."""
     try:

@@ -13,11 +13,15 @@ from contextlib import suppress
 from pathlib import Path
 
 import typer
+from pydantic import ValidationError
 
-from bench.cli import measuring, overview, results  # noqa: F401  (they register their commands)
+from bench.cli import measuring, other_tasks, overview, report, results  # noqa: F401  (they register their commands)
 from bench.cli.options import app
 from bench.console import log_to_stderr, note, note_lines, note_traceback
 from bench.errors import BenchError
+
+_BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+"""How pydantic's errors call a bound, and how messages do."""
 
 
 def main() -> None:
@@ -67,13 +71,27 @@ def _run(arguments: Sequence[str]) -> int:
 def _explain(error: typer.TyperException) -> None:
     """Print what typer would for a mistake on the command line, which it quotes as it is."""
     context = getattr(error, "ctx", None)
-    message = error.format_message()
+    message = _plain(error)
     if message.startswith("Usage: "):  # a command without arguments: its help
         note_lines(message)
         return
     if context is not None:
         note_lines(f"{context.get_usage()}\nTry '{context.command_path} --help' for help.\n")
     note(f"Error: {message}")
+
+
+def _plain(error: typer.TyperException) -> str:
+    """The message of a mistake on the command line, without the words of the library that reads values."""
+    message = error.format_message()
+    if not isinstance(error.__cause__, ValidationError):
+        return message
+    fault = error.__cause__.errors()[0]
+    if fault["type"] == "value_error":
+        return message.replace("Value error, ", "")
+    wanted = {"int_parsing": "an integer", "int_from_float": "an integer", "float_parsing": "a number"}
+    bounds = " and ".join(f"{_BOUNDS[name]} {limit}" for name, limit in fault.get("ctx", {}).items() if name in _BOUNDS)
+    need = wanted.get(fault["type"]) or bounds
+    return message.replace(fault["msg"], f"{fault['input']!r} is not {need}.") if need else message
 
 
 def _program() -> str:

@@ -13,7 +13,7 @@ from bench.render.numbers import count, score
 from bench.render.page import Column, Notes, Page, Table, rows
 
 if TYPE_CHECKING:
-    from bench.first_stage.runs import Manifest
+    from bench.first_stage.manifest import Manifest
     from bench.task import Task
 
 _HINT = "use a wider terminal, or pipe the output into a file"
@@ -23,7 +23,9 @@ app.add_typer(runs, name="runs")
 
 
 @app.command(help="List the tasks.")
-def tasks(suite: Annotated[str | None, typer.Argument(help="beir, miracl, mkqa or coir; all if none.")] = None) -> None:
+def tasks(
+    suite: Annotated[str | None, typer.Argument(help="beir, miracl, mkqa, coir or irds; all if none.")] = None,
+) -> None:
     """List the declared tasks."""
     from bench.suites import declared
 
@@ -39,7 +41,7 @@ def rerankers() -> None:
 @runs.command("list", help="The bundled runs and what they score.")
 def list_runs() -> None:
     """List the bundled runs."""
-    from bench.first_stage.runs import read_manifests
+    from bench.first_stage.manifest import read_manifests
 
     emit(runs_page(read_manifests()))
 
@@ -50,12 +52,16 @@ def build_runs(
     data: Data = None,
     source: Source = "",
     into: Annotated[Path | None, typer.Option(help="Where they go; the package's own folder if not given.")] = None,
+    missing: Annotated[
+        bool, typer.Option("--all", help="All that are missing, each checked against its published figure.")
+    ] = False,
 ) -> None:
     """Build runs by BM25."""
-    from bench.first_stage.maintain import build_bundled
+    from bench.first_stage.maintain import build_bundled, build_missing
     from bench.suites import by_ids
 
-    for line in build_bundled(by_ids(ids), data, source, into, Bar()):
+    builder = build_missing if missing else build_bundled
+    for line in builder(by_ids(ids), data, source, into, Bar()):
         say(line)
 
 
@@ -69,7 +75,7 @@ def check_runs(
 ) -> None:
     """Check the bundled runs."""
     from bench.first_stage.maintain import check_bundled
-    from bench.first_stage.runs import read_manifests
+    from bench.first_stage.manifest import read_manifests
     from bench.suites import by_ids
 
     chosen = by_ids(ids or list(read_manifests()))
@@ -107,7 +113,7 @@ def sources(ids: TaskIds) -> None:
 
 def tasks_page(tasks: "Sequence[Task]") -> Page:
     """Declared tasks with their sizes and whether a BM25 run is bundled; a star marks those run by default."""
-    from bench.first_stage.runs import read_manifests
+    from bench.first_stage.manifest import read_manifests
 
     bundled = read_manifests()
     found = []
@@ -133,7 +139,7 @@ def tasks_page(tasks: "Sequence[Task]") -> Page:
         groups=(rows(found),),
         hint=_HINT,
     )
-    return Page((table, Notes(("* run where no task is named; a group's name stands for all its tasks",))))
+    return Page((table, Notes(("* run where no task is named; a group's name selects all its tasks",))))
 
 
 def rerankers_page() -> Page:
@@ -163,7 +169,8 @@ def runs_page(manifests: "Mapping[str, Manifest]") -> Page:
     for task, row in manifests.items():
         measure = next((name for name in row.figures if name != "R@100"), "R@100")
         figures = (score(row.figures[name]) for name in (measure, "R@100"))
-        found.append((task, measure, *figures, count(row.queries), count(row.documents), row.sha256[:12]))
+        maker = row.origin.by if row.origin else "ours"
+        found.append((task, measure, *figures, count(row.queries), count(row.documents), maker, row.sha256[:12]))
     columns = (
         Column("task", "key"),
         Column("measure", "key"),
@@ -171,6 +178,7 @@ def runs_page(manifests: "Mapping[str, Manifest]") -> Page:
         Column("R@100"),
         Column("queries", drop=1),
         Column("documents", drop=2),
+        Column("made by", "key", drop=4),
         Column("sha256", "key", drop=3),
     )
     return Page((Table(columns, (rows(found),), hint=_HINT), Notes(("figures x 100",))))

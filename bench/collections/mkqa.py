@@ -17,12 +17,13 @@ from pathlib import Path
 import regex
 from pydantic import BaseModel, StrictInt, StrictStr
 
-from bench.collections.beir_folder import ID, read_documents
+from bench.collections.beir_folder import read_documents
 from bench.collections.collection import Collection, Documents, Judge, check_counts
 from bench.errors import BenchError
 from bench.files import kind, text_lines, write_whole
 from bench.measures import Judgements
 from bench.run import Run
+from bench.run_formats import ID
 from bench.task import Counts, Task
 from reranker.schema import parse_json, validate
 

@@ -24,7 +24,7 @@ def remembered(source: str, files: Sequence[Path], compute: Callable[[], str]) -
     unpacked with the old one's size and time of writing is another one.
 
     Args:
-        source: What tells the corpus and its text rule apart from others in the same files.
+        source: What distinguishes the corpus and its text rule from others in the same files.
         files: The files that hold the corpus; with none of them nothing is remembered.
         compute: Takes the hash.
     """

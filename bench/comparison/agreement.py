@@ -10,7 +10,7 @@ TOP = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Flips:
+class Disagreement:
     """How another order's top ten differs from the base's, averaged over the queries that have candidates.
 
     ``replaced`` is the share of the base's top ten that is not in the other's. ``reversed`` is the share of pairs,
@@ -24,7 +24,7 @@ class Flips:
     first: float
 
 
-def flips(base: Run, other: Run) -> Flips:
+def disagreement(base: Run, other: Run) -> Disagreement:
     """Compare the top tens of two runs over the same queries."""
     replaced, swapped, first = [], [], []
     for query_id, ids in base.orders.items():
@@ -39,7 +39,7 @@ def flips(base: Run, other: Run) -> Flips:
         first.append(float(before[:1] != after[:1]))
         if pairs:
             swapped.append(sum(pairs) / len(pairs))
-    return Flips(mean(replaced), mean(swapped), mean(first))
+    return Disagreement(mean(replaced), mean(swapped), mean(first))
 
 
 def mean(values: Iterable[float]) -> float:

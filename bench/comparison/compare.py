@@ -1,7 +1,7 @@
-"""Two rerankers side by side: the difference and how sure it is, how far orders agree, the queries that changed most.
+"""Compares two rerankers: the difference, its uncertainty, how far their orders agree, and the most changed queries.
 
 All differences are B minus A. The p-value is the paired randomisation test's, the interval a t-interval of the
-paired differences (`bench.statistics`); with several tasks the p-value corrected by Holm stands beside it.
+paired differences (`bench.statistics`); with several tasks the p-value corrected by Holm is shown too.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +11,8 @@ from pathlib import Path
 
 from bench import statistics
 from bench.collections.collection import Collection
-from bench.comparison.agreement import TOP, Flips, flips
+from bench.comparison.agreement import TOP, Disagreement, disagreement
+from bench.comparison.raw import raw_answers
 from bench.comparison.stored import Pairing, StoredResult, missing_queries, pair, read_stored
 from bench.errors import BenchError
 from bench.render.numbers import difference, interval, p_value, percent, score
@@ -20,7 +21,7 @@ from bench.results import Result
 from bench.run import Run
 
 LoadCollection = Callable[[Result], Collection | None]
-"""Gives the whole collection that a result was measured on, or None where it is not at hand. It stays the caller's."""
+"""Gives the whole collection that a result was measured on, or None where it is not available. The caller closes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class QueryComparison:
-    """One query under both rerankers: figures in the main measure, 0 to 1, and the first ten documents of each."""
+    """One query under both rerankers: figures in the main measure, 0 to 1, and the first ten documents of each.
+
+    ``raw_a`` and ``raw_b`` are what generative rerankers wrote, a text a window; only for a query that was asked for.
+    """
 
     query_id: str
     text: str
@@ -42,6 +46,8 @@ class QueryComparison:
     b: float
     top_a: tuple[Entry, ...]
     top_b: tuple[Entry, ...]
+    raw_a: tuple[str, ...] = ()
+    raw_b: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,7 @@ class TaskComparison:
 
     ``low`` and ``high`` bound the difference's 95% interval; ``p`` is of the task alone, ``p_holm`` corrected over the
     tasks compared with it. ``wins`` counts the queries on which B is better.
-    ``flips`` says how B's orders differ from A's; None where no runs were looked at.
+    ``disagreement`` is how B's orders differ from A's; None where no runs were compared.
     """
 
     task: str
@@ -66,7 +72,7 @@ class TaskComparison:
     wins: int
     ties: int
     losses: int
-    flips: Flips | None
+    disagreement: Disagreement | None
     changed: tuple[QueryComparison, ...]
 
     @property
@@ -129,11 +135,13 @@ def compare(
             runs = x.run(), y.run()
             chosen = _chosen(x.result, values, query, changes)
             changed = _queries(x, y, runs, chosen, load_collection) if chosen else []
-            task = replace(task, flips=flips(*runs), changed=tuple(changed))
+            if query is not None:
+                changed = [_with_raw(each, (x, y), runs) for each in changed]
+            task = replace(task, disagreement=disagreement(*runs), changed=tuple(changed))
         tasks.append(task)
     if query is not None and not any(task.changed for task in tasks):
         raise BenchError(f"No task of {a} and {b} has a query {query!r}.")
-    only_a, only_b = (tuple(kept.label for kept in side) for side in (pairing.only_a, pairing.only_b))
+    only_a, only_b = (tuple(stored.label for stored in side) for side in (pairing.only_a, pairing.only_b))
     return Comparison(tuple(tasks), only_a, only_b, query)
 
 
@@ -158,17 +166,17 @@ def _compared(
         wins=int((values > 0).sum()),
         ties=int((values == 0).sum()),
         losses=int((values < 0).sum()),
-        flips=None,
+        disagreement=None,
         changed=(),
     )
 
 
 def _paired(a: Path, b: Path) -> Pairing:
     """Read both places and put their results together; everything that is wrong is one error."""
-    (kept_a, problems_a), (kept_b, problems_b) = read_stored(a), read_stored(b)
+    (stored_a, problems_a), (stored_b, problems_b) = read_stored(a), read_stored(b)
     if problems_a or problems_b:
         raise BenchError("\n".join(problems_a + problems_b))
-    pairing = pair(kept_a, kept_b, _name(kept_a, kept_b))
+    pairing = pair(stored_a, stored_b, _name(stored_a, stored_b))
     problems = list(pairing.clashes)
     for x, y in pairing.pairs:
         problems += filter(None, (missing_queries(x, y), missing_queries(y, x)))
@@ -176,8 +184,8 @@ def _paired(a: Path, b: Path) -> Pairing:
         raise BenchError("\n".join(problems))
     if not pairing.pairs:
         raise BenchError(
-            f"{a} and {b} have nothing in common. A holds {', '.join(kept.label for kept in kept_a)}; "
-            f"B holds {', '.join(kept.label for kept in kept_b)}."
+            f"{a} and {b} have nothing in common. A holds {', '.join(stored.label for stored in stored_a)}; "
+            f"B holds {', '.join(stored.label for stored in stored_b)}."
         )
     return pairing
 
@@ -185,10 +193,10 @@ def _paired(a: Path, b: Path) -> Pairing:
 def _name(a: Sequence[StoredResult], b: Sequence[StoredResult]) -> Callable[[StoredResult], tuple[str, ...]]:
     """What results of two sides must share, beside their protocol, to belong together."""
     if len(a) == len(b) == 1:
-        return lambda kept: ()
-    if all(len({kept.result.reranker.name for kept in side}) == 1 for side in (a, b)):
-        return lambda kept: (kept.result.task,)
-    return lambda kept: kept.task_and_reranker
+        return lambda stored: ()
+    if all(len({stored.result.reranker.name for stored in side}) == 1 for side in (a, b)):
+        return lambda stored: (stored.result.task,)
+    return lambda stored: stored.task_and_reranker
 
 
 def _chosen(result: Result, values: statistics.Array, query: str | None, changes: int) -> list[str]:
@@ -228,6 +236,13 @@ def _queries(
     ]
 
 
+def _with_raw(
+    query: QueryComparison, kept: tuple[StoredResult, StoredResult], runs: tuple[Run, Run]
+) -> QueryComparison:
+    raw_a, raw_b = (raw_answers(*each, query.query_id) for each in zip(kept, runs, strict=True))
+    return replace(query, raw_a=raw_a, raw_b=raw_b)
+
+
 def _tops(run: Run, chosen: Sequence[str]) -> dict[str, list[str]]:
     return {key: run.ids(key)[:TOP] for key in chosen}
 
@@ -254,7 +269,9 @@ def page(comparison: Comparison) -> Page:
         f"{name}: {', '.join(sorted(rerankers))}"
         for name, rerankers in (("A", {task.reranker_a for task in tasks}), ("B", {task.reranker_b for task in tasks}))
     ]
-    notes = [_agreement(label, task.flips) for label, task in zip(labels, tasks, strict=True) if task.flips]
+    notes = [
+        _agreement(label, task.disagreement) for label, task in zip(labels, tasks, strict=True) if task.disagreement
+    ]
     few = [label for label, task in zip(labels, tasks, strict=True) if task.is_small]
     if few:
         few_queries = f"Few queries (fewer than {statistics.FEW_QUERIES}), so that intervals are wide"
@@ -269,7 +286,7 @@ def page(comparison: Comparison) -> Page:
     return Page(tuple(blocks))
 
 
-def _agreement(label: str, found: Flips) -> str:
+def _agreement(label: str, found: Disagreement) -> str:
     """A line such as ``beir/scifact: B replaces 1.0% of A's top ten, …``."""
     return (
         f"{label}: B replaces {percent(found.replaced)} of A's top ten, reverses {percent(found.reversed)} of the "
@@ -326,9 +343,13 @@ def _query(task: TaskComparison, query: QueryComparison, whole: bool) -> Iterato
         Column(title(f"{side}: {reranker}"), "prose" if whole else "line")
         for side, reranker in (("A", task.reranker_a), ("B", task.reranker_b))
     ]
-    # Whole texts are easier to tell apart with a line between them.
+    # A line between whole texts makes them easier to distinguish.
     groups = [rows([rank]) for rank in ranks] if whole else [rows(ranks)]
     yield Table((Column("rank"), *sides), tuple(groups))
+    for side, raw in (("A", query.raw_a), ("B", query.raw_b)):
+        if raw:
+            windows = (f"window {number} {text}" for number, text in enumerate(raw, start=1))
+            yield Notes((f"{side} wrote:", *windows))
 
 
 def _cell(entry: Entry | None) -> Cell:

@@ -1,8 +1,8 @@
 """How often the 95% interval of `bench.statistics` holds the true figure: by simulation on real per-query figures.
 
-``python -m bench.comparison.coverage RESULT…`` takes results of one protocol. The queries they were measured on stand
-for all queries there are, so that the true figure is known. A trial draws some of them with replacement and asks
-whether its interval holds the true mean: of each reranker's figures, and of each two rerankers' differences. The
+``python -m bench.comparison.coverage RESULT…`` takes results of one protocol. The queries they were measured on
+are taken as all queries there are, so that the true figure is known. A trial draws some of them with replacement and
+asks whether its interval holds the true mean: of each reranker's figures, and of each two rerankers' differences. The
 percentile bootstrap, which most tools print, and the plain t-interval are simulated on the same draws.
 """
 

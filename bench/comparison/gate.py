@@ -1,4 +1,4 @@
-"""The gate: new results against kept ones, ending in an exit status that CI understands.
+"""The gate: compares new results with a baseline and gives an exit status for CI.
 
 A task has regressed when its figure fell by at least the minimum effect and the paired randomisation test, two-sided,
 is significant after Holm's correction over all comparisons of the command: alpha bounds the chance that a command
@@ -10,7 +10,7 @@ data, so its results must be exactly equal. How often the gate errs is measured 
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -31,7 +31,7 @@ _NAMED = 10  # problems that the page names; the others are counted, and are in 
 _COLUMNS = (
     Column("task", "name"),
     Column("reranker", "name"),
-    *map(Column, ("kept", "new", "change")),
+    *map(Column, ("old", "new", "change")),
     Column("95% interval", drop=2),
     Column("p, Holm", drop=1),
     Column("verdict"),
@@ -62,15 +62,17 @@ class Rules:
 
     def check(self) -> None:
         """Raise a BenchError for numbers that make no sense."""
-        if not (math.isfinite(self.min_drop) and self.min_drop >= 0 and 0 < self.alpha < 1):
-            raise BenchError(f"--min-drop {self.min_drop} must be 0 or more and --alpha {self.alpha} between 0 and 1.")
+        if not (math.isfinite(self.min_drop) and self.min_drop >= 0):
+            raise BenchError(f"--min-drop is {self.min_drop:g}. Give a number of points, 0 or more.")
+        if not 0 < self.alpha < 1:
+            raise BenchError(f"--alpha is {self.alpha:g}. Give a number between 0 and 1.")
         if self.max_drop is not None and not (math.isfinite(self.max_drop) and self.max_drop > 0):
-            raise BenchError(f"--max-drop {self.max_drop} must be above 0.")
+            raise BenchError(f"--max-drop is {self.max_drop:g}. Give a number of points above 0.")
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One task under one reranker, kept and new; figures 0 to 1.
+    """One task under one reranker, baseline and new; figures 0 to 1.
 
     ``low`` and ``high`` bound the difference's 95% interval, None where no query changed; ``p`` is corrected
     by Holm, None where results must be exactly equal. ``why`` is the verdict's reason in words.
@@ -106,7 +108,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the gate found. ``problems`` are the comparisons that could not be made, ``new`` what has no kept result."""
+    """What the gate found. ``problems`` prevented a comparison; ``new`` names the results without a baseline."""
 
     lines: tuple[Line, ...]
     problems: tuple[str, ...]
@@ -157,11 +159,11 @@ def gate(
     resamples: int = statistics.RESAMPLES,
     seed: int = 0,
 ) -> Report:
-    """Compare every kept result with the new one of the same task, reranker and protocol.
+    """Compare every baseline result with the new one of the same task, reranker and protocol.
 
     Args:
-        baseline: The kept results: a folder or one result.json. Each must have its counterpart.
-        candidate: The new ones; what has no kept counterpart is only listed.
+        baseline: The baseline results: a folder or one result.json. Each must have its counterpart.
+        candidate: The new ones; those without a baseline are only listed.
         min_drop: See `Rules`, as for the three that follow.
         alpha: See `Rules`.
         max_drop: See `Rules`.
@@ -175,9 +177,9 @@ def gate(
     """
     rules = Rules(min_drop, alpha, max_drop, strict)
     rules.check()
-    (kept, problems), (new, new_problems) = read_stored(baseline), read_stored(candidate)
+    (old, problems), (new, new_problems) = read_stored(baseline), read_stored(candidate)
     problems += new_problems
-    pairing = pair(kept, new, lambda one: one.task_and_reranker)
+    pairing = pair(old, new, lambda one: one.task_and_reranker)
     problems += pairing.clashes
     problems += [f"{candidate} has no result for {one.label}, which {one.path} has." for one in pairing.only_a]
     comparable = []
@@ -187,13 +189,24 @@ def gate(
         problems += wrong
         if not wrong:
             comparable.append((before, after))
-    lines = _exact_lines(comparable) + _tested_lines(comparable, rules, resamples, seed)
-    lines.sort(key=lambda line: (line.task, line.reranker))
+    lines = sorted(verdict_lines(comparable, rules, resamples, seed), key=lambda line: (line.task, line.reranker))
     return Report(tuple(lines), tuple(problems), tuple(one.label for one in pairing.only_b), rules)
 
 
+def verdict_lines(
+    pairs: Sequence[tuple[StoredResult, StoredResult]],
+    rules: Rules,
+    resamples: int = statistics.RESAMPLES,
+    seed: int = 0,
+) -> list[Line]:
+    """A line for each pair of one protocol and the same queries, kept and new; p-values are corrected over all."""
+    exact = iter(_exact_lines(pairs))
+    tested = iter(_tested_lines(pairs, rules, resamples, seed))
+    return [next(exact if _is_exact(before) else tested) for before, _ in pairs]
+
+
 def decide(difference: float, p: float, rules: Rules) -> Verdict:
-    """The rule: ``difference`` is new less kept, in points, ``p`` corrected; rises are judged as falls are."""
+    """The rule: ``difference`` is new less baseline, in points, ``p`` corrected; rises are judged as falls are."""
     noise = 100 * statistics.NOISE
     if rules.max_drop is not None and -difference >= rules.max_drop - noise:
         return Verdict.REGRESSED
@@ -274,9 +287,9 @@ def write_junit(report: Report, path: Path) -> None:
 def _foreign_runs(*sides: StoredResult) -> list[str]:
     """What is wrong with the runs that results were measured on: missing, damaged, or others."""
     wrong = []
-    for kept in sides:
+    for stored in sides:
         try:
-            kept.check_run()
+            stored.check_run()
         except BenchError as error:
             wrong.append(str(error))
     return wrong
@@ -326,8 +339,8 @@ def _tested_lines(
     return lines
 
 
-def _is_exact(kept: StoredResult) -> bool:
-    return kept.result.reranker.family == EXACT_FAMILY
+def _is_exact(stored: StoredResult) -> bool:
+    return stored.result.reranker.family == EXACT_FAMILY
 
 
 def _different(before: Result, after: Result) -> list[str]:

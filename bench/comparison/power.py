@@ -1,13 +1,12 @@
-"""How often the gate raises a false alarm, and how small a drop it finds: by simulation on real per-query figures.
+"""Simulates the gate on real per-query figures: its false alarm rate and the drops it detects.
 
 ``python -m bench.comparison.power RESULT…`` takes results of one protocol and simulates, for each two of them, a gate
 over tasks of 50, 300 and 1,400 queries. A trial draws queries with replacement from those the two rerankers were
-measured on. A coin for each query decides which of its two figures is the kept one and which the new one: kept and new
-are then two systems that differ as much as the two real ones do, query by query, and are equally good. An alarm is
-false.
+measured on. A random choice for each query makes one of its two figures the baseline and the other new: the two
+simulated systems then differ query by query as much as the real ones do, and are equally good. Any alarm is false.
 
-For a drop of D points the new figures are then degraded as a worse reranker degrades them, on some queries and to
-figures that occur: a share of the queries, at random, each have their figure replaced by one drawn from the task's own
+For a drop of D points the new figures are then degraded as a worse reranker would, on some queries and to figures
+that occur: a share of the queries, at random, each have their figure replaced by one drawn from the task's own
 figures below it. The share is chosen so that the mean falls by D points; where even all queries would not bring the
 mean down so far, no rate is given. The gate's own rule decides (`bench.comparison.gate.decide`), with `TASKS` tasks
 corrected by Holm of which one has dropped, or none.
@@ -81,14 +80,14 @@ def _verdicts(points: Array, p_values: Array, setting: Setting) -> list[Verdict]
 
 
 def _simulated(a: Array, b: Array, queries: int, share: float, setting: Setting) -> Array:
-    """Differences, new less kept, of all trials' tasks: (queries, trials x tasks); each trial's first is degraded."""
+    """New less baseline in all trials' tasks: (queries, trials x tasks); each trial's first task is degraded."""
     rng = np.random.default_rng(setting.seed)
     shape = (queries, setting.trials * setting.tasks)
     drawn, swapped = rng.integers(0, len(a), size=shape), rng.random(shape) < 0.5
-    kept, new = np.where(swapped, b[drawn], a[drawn]), np.where(swapped, a[drawn], b[drawn])
+    baseline, new = np.where(swapped, b[drawn], a[drawn]), np.where(swapped, a[drawn], b[drawn])
     first = slice(None, None, setting.tasks)
     new[:, first] = _degraded(new[:, first], np.concatenate([a, b]), share, rng)
-    return statistics.without_noise(new - kept)
+    return statistics.without_noise(new - baseline)
 
 
 def _degraded(figures: Array, pool: Array, share: float, rng: np.random.Generator) -> Array:
@@ -136,15 +135,15 @@ def per_query_figures(places: Sequence[Path]) -> dict[Path, Array]:
     """
     read = [read_stored(place) for place in places]
     problems = [problem for _, of_place in read for problem in of_place]
-    kept = [one for of_place, _ in read for one in of_place]
-    if problems or len(kept) < 2:
+    results = [one for of_place, _ in read for one in of_place]
+    if problems or len(results) < 2:
         raise BenchError("\n".join(problems) or "Give two or more results of one protocol.")
-    for one in kept:
-        different = kept[0].result.protocol.differences(one.result.protocol)
+    for one in results:
+        different = results[0].result.protocol.differences(one.result.protocol)
         if different:
-            raise BenchError(f"{kept[0].path} and {one.path} were measured differently: {'; '.join(different)}.")
-    queries = sorted(kept[0].result.per_query)
-    return {one.path: np.array([one.result.per_query[query_id] for query_id in queries]) for one in kept}
+            raise BenchError(f"{results[0].path} and {one.path} were measured differently: {'; '.join(different)}.")
+    queries = sorted(results[0].result.per_query)
+    return {one.path: np.array([one.result.per_query[query_id] for query_id in queries]) for one in results}
 
 
 def main(arguments: Sequence[str] | None = None, console: Console | None = None) -> int:

@@ -5,18 +5,18 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bench.collections.beir_folder import load_folder
+from bench.collections.beir_folder import load_folder, place_of
 from bench.collections.collection import Collection
 from bench.collections.load import load
 from bench.console import note
 from bench.errors import BenchError
 from bench.files import files_below, kind, text_lines
-from bench.first_stage.runs import first_stage
-from bench.measures import mean
+from bench.first_stage.runs import GIVEN, first_stage
+from bench.measures import STANDARD, mean
 from bench.results import Result, read_result, result_paths
 from bench.run import Run, read_run, text_sha256
 from bench.statistics import NOISE
-from bench.suites import SUITES, find
+from bench.suites import OTHERS, SUITES, find, measured_by, undeclared
 from bench.suites.folder import folder_task
 from bench.task import Task
 
@@ -66,8 +66,8 @@ class StoredResult:
         """
         if self.stored_sha256() != self.result.run_sha256:
             raise BenchError(
-                f"{self.run_path} is not the run that {self.path.name} beside it was measured on: its sha256 differs. "
-                "Restore it or measure again."
+                f"{self.run_path} is not the run that {self.path.name} in its folder was measured on: "
+                "its sha256 differs. Restore it or measure again."
             )
 
     def stored_run(self) -> Run:
@@ -106,7 +106,7 @@ def read_stored(place: Path) -> tuple[list[StoredResult], list[str]]:
         paths = result_paths([place])
     except BenchError as error:
         return [], [str(error)]
-    kept: dict[Hashable, StoredResult] = {}
+    found: dict[Hashable, StoredResult] = {}
     problems: list[str] = []
     for path in paths:
         try:
@@ -115,31 +115,36 @@ def read_stored(place: Path) -> tuple[list[StoredResult], list[str]]:
             problems.append(str(error))
             continue
         key = (*one.task_and_reranker, one.identity, one.result.protocol.id)
-        if key not in kept:
-            kept[key] = one
-        elif not is_copy(kept[key].result, one.result):
+        if key not in found:
+            found[key] = one
+        elif not is_copy(found[key].result, one.result):
             problems.append(
-                f"{path}: it is the same task, reranker and protocol as {kept[key].path}: keep one of them."
+                f"{path}: it is the same task, reranker and protocol as {found[key].path}: keep one of them."
             )
-    return list(kept.values()), problems
+    return list(found.values()), problems
 
 
 def read_results(places: Iterable[Path]) -> list[Result]:
+    """Every result in some files and folders, as `read_distinct` finds them."""
+    return [one.result for one in read_distinct(places)]
+
+
+def read_distinct(places: Iterable[Path]) -> list[StoredResult]:
     """Every result in some files and folders; a copy of an earlier one is left out, with a note.
 
     Raises:
         BenchError: for a place or result that is missing or damaged.
     """
-    kept: dict[Hashable, list[StoredResult]] = {}
+    found: dict[Hashable, list[StoredResult]] = {}
     for path in result_paths(places):
         one = StoredResult(path, read_sound(path))
-        same = kept.setdefault((*one.task_and_reranker, one.result.protocol.id), [])
+        same = found.setdefault((*one.task_and_reranker, one.result.protocol.id), [])
         first = next((other for other in same if is_copy(other.result, one.result)), None)
         if first is None:
             same.append(one)
         else:
             note(f"{path} is a copy of {first.path} and counts once.")
-    return [one.result for same in kept.values() for one in same]
+    return [one for same in found.values() for one in same]
 
 
 def is_copy(one: Result, other: Result) -> bool:
@@ -174,26 +179,26 @@ def pair(a: Sequence[StoredResult], b: Sequence[StoredResult], name: Callable[[S
     identity, or else with the only one of the same fingerprint that is not another's counterpart.
     """
     pairing = Pairing()
-    named = [_grouped(side, lambda kept: (name(kept), kept.result.protocol.id)) for side in (a, b)]
+    named = [_grouped(side, lambda stored: (name(stored), stored.result.protocol.id)) for side in (a, b)]
     partners: set[Path] = set()
-    for kept in a:
-        key = name(kept), kept.result.protocol.id
+    for stored in a:
+        key = name(stored), stored.result.protocol.id
         here, there = (side.get(key, []) for side in named)
-        rivals = [other for other in b if name(other) == name(kept)]
-        chosen = there if len(here) == len(there) == 1 else _counterparts(kept, here, there)
+        rivals = [other for other in b if name(other) == name(stored)]
+        chosen = there if len(here) == len(there) == 1 else _counterparts(stored, here, there)
         if len(chosen) == 1:
-            pairing.pairs.append((kept, chosen[0]))
+            pairing.pairs.append((stored, chosen[0]))
             partners.add(chosen[0].path)
         elif there:
-            pairing.clashes.append(_ambiguous(kept, there))
+            pairing.clashes.append(_ambiguous(stored, there))
         elif rivals:
-            pairing.clashes.append(_clash(kept, rivals))
+            pairing.clashes.append(_clash(stored, rivals))
         else:
-            pairing.only_a.append(kept)
+            pairing.only_a.append(stored)
     for key, there in named[1].items():
-        spare = [kept for kept in there if kept.path not in partners]
+        spare = [stored for stored in there if stored.path not in partners]
         # What another protocol's partner was looked for among is named in its clash.
-        if key in named[0] or not any(name(kept) == key[0] for kept in a):
+        if key in named[0] or not any(name(stored) == key[0] for stored in a):
             pairing.only_b.extend(spare)
     return pairing
 
@@ -202,36 +207,36 @@ def _grouped(
     side: Sequence[StoredResult], key: Callable[[StoredResult], tuple[Hashable, str]]
 ) -> dict[tuple[Hashable, str], list[StoredResult]]:
     groups: dict[tuple[Hashable, str], list[StoredResult]] = {}
-    for kept in side:
-        groups.setdefault(key(kept), []).append(kept)
+    for stored in side:
+        groups.setdefault(key(stored), []).append(stored)
     return groups
 
 
 def _counterparts(
-    kept: StoredResult, here: Sequence[StoredResult], there: Sequence[StoredResult]
+    stored: StoredResult, here: Sequence[StoredResult], there: Sequence[StoredResult]
 ) -> list[StoredResult]:
     """The results of the other side that one of several results of a name may be paired with; none is paired twice."""
-    exact = [each for each in there if each.identity == kept.identity]
+    exact = [each for each in there if each.identity == stored.identity]
     ours, theirs = ({each.identity for each in side} for side in (here, there))
-    rivals = [identity for identity in ours - theirs if identity[0] == kept.identity[0]]
-    spare = [each for each in there if each.identity[0] == kept.identity[0] and each.identity not in ours]
+    rivals = [identity for identity in ours - theirs if identity[0] == stored.identity[0]]
+    spare = [each for each in there if each.identity[0] == stored.identity[0] and each.identity not in ours]
     return exact or (spare if len(rivals) == 1 else [])
 
 
-def _ambiguous(kept: StoredResult, there: Sequence[StoredResult]) -> str:
+def _ambiguous(stored: StoredResult, there: Sequence[StoredResult]) -> str:
     return (
-        f"{kept.path} has no certain counterpart: {len(there)} results are called the same, {there[0].path} is the "
+        f"{stored.path} has no certain counterpart: {len(there)} results are called the same, {there[0].path} is the "
         "first. Compare folders that hold one of them."
     )
 
 
-def missing_queries(kept: StoredResult, other: StoredResult) -> str:
+def missing_queries(stored: StoredResult, other: StoredResult) -> str:
     """Which of one result's queries another lacks, in words; empty where it has them all."""
-    missing = sorted(kept.result.per_query.keys() - other.result.per_query.keys())
+    missing = sorted(stored.result.per_query.keys() - other.result.per_query.keys())
     if not missing:
         return ""
     named = ", ".join(map(repr, missing[:5])) + (", …" if len(missing) > 5 else "")
-    return f"{other.path} lacks {len(missing)} of the queries of {kept.path}: {named}."
+    return f"{other.path} lacks {len(missing)} of the queries of {stored.path}: {named}."
 
 
 def _faults(result: Result) -> list[str]:
@@ -255,12 +260,12 @@ def _is_share(figure: float) -> bool:
     return -NOISE <= figure <= 1 + NOISE
 
 
-def _clash(kept: StoredResult, rivals: Sequence[StoredResult]) -> str:
+def _clash(stored: StoredResult, rivals: Sequence[StoredResult]) -> str:
     """The fields in which a result's protocol differs from that of the nearest candidate partner."""
-    mine = kept.result.protocol
+    mine = stored.result.protocol
     nearest = min(rivals, key=lambda rival: len(mine.differences(rival.result.protocol)))
     differences = "; ".join(mine.differences(nearest.result.protocol))
-    return f"{kept.path} and {nearest.path} were measured under different protocols: {differences}."
+    return f"{stored.path} and {nearest.path} were measured under different protocols: {differences}."
 
 
 def data_places(given: Sequence[str]) -> Mapping[str, Path]:
@@ -272,7 +277,7 @@ def data_places(given: Sequence[str]) -> Mapping[str, Path]:
     places: dict[str, Path] = {}
     for text in given:
         head, equals, folder = text.partition("=")
-        keyed = equals and head.partition("/")[0] in (*SUITES, "folder")
+        keyed = equals and head.partition("/")[0] in (*SUITES, *OTHERS)
         key, place = (head, folder) if keyed else ("", text)
         if key in places:
             raise BenchError(
@@ -333,11 +338,11 @@ class Reload:
         for run, sha256 in runs:
             if sha256 == protocol.first_stage_sha256:
                 return run
-        if protocol.first_stage != "bm25":
+        if protocol.first_stage not in ("bm25", GIVEN):
             return next((run for run, _ in runs if run.name == protocol.first_stage), None)
         key = self._task(result), protocol.depth
         if key not in self._built:
-            self._built[key] = first_stage(self.collection(result), "bm25", protocol.depth)
+            self._built[key] = first_stage(self.collection(result), protocol.first_stage, protocol.depth)
         return self._built[key]
 
     def _runs(self) -> list[tuple[Run, str]]:
@@ -357,21 +362,30 @@ class Reload:
         return self.data.get(suite, self.data.get(""))
 
     def _task(self, result: Result) -> Task:
+        """The result's task, measured as the result was."""
+        task = self._named(result)
+        if task.measure == result.protocol.measure:
+            return task
+        extra = [name for name in result.measures if name not in (result.protocol.measure, *map(str, STANDARD))]
+        return measured_by(replace(task, extra_measures=()), [result.protocol.measure, *extra])
+
+    def _named(self, result: Result) -> Task:
         declared = find(result.task)
-        if declared:
-            return declared
+        analysis, drop = str(result.provenance.get("analysis", "english")), result.protocol.identical_ids == "dropped"
+        found_there = declared or undeclared(result.task, result.protocol.split, drop, analysis)
+        if found_there:
+            return found_there
         suite, _, name = result.task.partition("/")
         if suite != "folder" or name in ("", ".", "..") or "/" in name:
             raise BenchError(f"Task {result.task!r} is not known to this version.")
         folder = self._folder(result, name)
         try:
-            found = folder is not None and folder.is_dir()
+            found = folder is not None and folder.exists()
         except OSError as error:
             raise BenchError(f"Cannot read {folder}: {error.strerror or error}.") from error
         if folder is None or not found:
             raise BenchError(f"The folder of {result.task} is not at {folder}. Say where it is with --data PARENT.")
-        analysis = str(result.provenance.get("analysis", "english"))
-        task = folder_task(folder, result.protocol.split, analysis, result.protocol.identical_ids == "dropped")
+        task = folder_task(folder, result.protocol.split, analysis, drop)
         # A folder given for this task is the task's, whatever the folder is called.
         return replace(task, name=name) if result.task in self.data else task
 
@@ -381,5 +395,5 @@ class Reload:
         if result.task in self.data:
             return self.data[result.task]
         if parent is not None:
-            return parent / name
+            return place_of(parent, name)
         return Path(source) if source else None

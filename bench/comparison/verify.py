@@ -1,4 +1,4 @@
-"""Verification: what a result says, held against what its stored run, the data and this version's tables give.
+"""Verification: checks a result against its stored run, the data and this version's tables.
 
 The pipeline itself runs once more, with a reranker that answers from the stored run; what it gives is compared with
 what the file says. Candidates are compared with the first stage's, where that is BM25, built again, or a run file that
@@ -30,9 +30,11 @@ from bench.statistics import NOISE
 from reranker.schema import read_json
 
 LoadFirstStage = Callable[[Result], Run | None]
-"""Gives the whole first-stage run that a result's candidates were taken from, or None where it is not at hand."""
+"""Gives the whole first-stage run that a result's candidates were taken from, or None where it is not available."""
 
 _OF_FIRST_STAGE = {"protocol.first_stage", "protocol.first_stage_sha256", "candidates.first_stage"}
+_OF_ALL_CANDIDATES = {"candidates.ceiling", "candidates.recall"}
+"""What a run that lacks failed queries does not tell."""
 
 SHOWN = 20  # differences printed for one file; a wrong run differs in every query
 
@@ -103,16 +105,16 @@ def verify(
         for path in result_paths([place]):
             verification.paths.append(path)
             try:
-                kept = StoredResult(path, read_result(path))
-                found = _stated(kept, place) | _copy(kept, first)
+                stored = StoredResult(path, read_result(path))
+                found = _stated(stored, place) | _copy(stored, first)
                 verification.differences += [Difference(path, key, *pair) for key, pair in found.items()]
-                if not stated.bounds(kept.result):
-                    _verify(kept, load_collection, load_first_stage, verification)
+                if not stated.bounds(stored.result):
+                    _verify(stored, load_collection, load_first_stage, verification)
             except BenchError as error:
                 verification.unchecked.append(Unchecked(path, str(error)))
         for run in orphan_runs(place):
             verification.paths.append(run)
-            verification.unchecked.append(Unchecked(run, f"{run} has no result.json beside it."))
+            verification.unchecked.append(Unchecked(run, f"{run} has no result.json in its folder."))
     return verification
 
 
@@ -135,22 +137,22 @@ def page(verification: Verification) -> Page:
     return Page((Notes((*lines, counts), whole=True),))
 
 
-def _stated(kept: StoredResult, place: Path) -> Found:
+def _stated(stored: StoredResult, place: Path) -> Found:
     """What a result says wrong of all that needs no data."""
-    content = read_json(kept.path, BenchError)  # once more: readers drop what they do not know
+    content = read_json(stored.path, BenchError)  # once more: readers drop what they do not know
     return {
-        **stated.misplaced(kept.path, place, kept.result),
-        **stated.unknown_keys(content, kept.result),
-        **stated.bounds(kept.result),
-        **stated.differing_card(kept.result.reranker),
-        **stated.differing_command(kept.result),
+        **stated.misplaced(stored.path, place, stored.result),
+        **stated.unknown_keys(content, stored.result),
+        **stated.bounds(stored.result),
+        **stated.differing_card(stored.result.reranker),
+        **stated.differing_command(stored.result),
     }
 
 
-def _copy(kept: StoredResult, first: dict[Path, Path]) -> Found:
+def _copy(stored: StoredResult, first: dict[Path, Path]) -> Found:
     """Whether the same place holds one result, known by the folder that it belongs into, once more."""
-    other = first.setdefault(kept.result.folder, kept.path)
-    return {} if other == kept.path else {"copy": ("a second result", f"one, {other}")}
+    other = first.setdefault(stored.result.folder, stored.path)
+    return {} if other == stored.path else {"copy": ("a second result", f"one, {other}")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,21 +164,24 @@ class _Replay:
 
     def score(self, lists: Sequence[CandidateList]) -> Iterator[Scored]:
         for candidates in lists:
-            scores = dict(self.run.rankings.get(candidates.query_id, []))
+            if candidates.query_id not in self.run.rankings:
+                yield Scored(candidates.query_id, (), failure="the run has no order for it")
+                continue
+            scores = dict(self.run.rankings[candidates.query_id])
             yield Scored(candidates.query_id, tuple(scores[document_id] for document_id in candidates.ids))
 
 
 def _verify(
-    kept: StoredResult,
+    stored: StoredResult,
     load_collection: LoadCollection,
     load_first_stage: LoadFirstStage | None,
     verification: Verification,
 ) -> None:
     """Check one result against its run and the data; what is found is added to ``verification`` as it is found."""
-    result, stored_hash, run = kept.result, kept.stored_sha256(), kept.stored_run()
+    result, stored_hash, run = stored.result, stored.stored_sha256(), stored.stored_run()
 
     def record(found: Found) -> bool:
-        verification.differences.extend(Difference(kept.path, key, *pair) for key, pair in found.items())
+        verification.differences.extend(Difference(stored.path, key, *pair) for key, pair in found.items())
         return bool(found)
 
     wrong = record(_unequal({"run_sha256": result.run_sha256}, {"run_sha256": stored_hash}))
@@ -185,9 +190,10 @@ def _verify(
         raise BenchError(f"the collection of {result.task} is not available: no figure can be recomputed without it.")
     first_stage = load_first_stage(result) if load_first_stage else None
     if first_stage is None:
-        verification.unchecked.append(Unchecked(kept.path, _without_first_stage(result)))
+        verification.unchecked.append(Unchecked(stored.path, _without_first_stage(result)))
     settled = played = _prepared(collection, first_stage or run, result)
-    if record(_candidates(run, settled.candidates)):
+    failed = result.generation.failed if result.generation else 0
+    if record(_candidates(run, settled.candidates, failed)):
         wrong, played = True, _prepared(collection, run, result)
     again, reordered = evaluate(played, _Replay(replace(result.reranker, needs=frozenset()), run))
     wrong |= record(_orders(run, reordered))
@@ -200,8 +206,9 @@ def _verify(
     library = figures.pop("protocol.measure_library", None)
     if library:
         reason = f"it was measured by {library[0]}, here is {library[1]}: install that."
-        verification.unchecked.append(Unchecked(kept.path, reason))
-    record({key: pair for key, pair in figures.items() if first_stage is not None or key not in _OF_FIRST_STAGE})
+        verification.unchecked.append(Unchecked(stored.path, reason))
+    beyond = () if first_stage is not None else (*_OF_FIRST_STAGE, *(_OF_ALL_CANDIDATES if failed else ()))
+    record({key: pair for key, pair in figures.items() if key not in beyond})
 
 
 def _without_first_stage(result: Result) -> str:
@@ -230,9 +237,16 @@ def _prepared(collection: Collection, first_stage: Run, result: Result) -> Prepa
     return prepare(collection, first_stage, protocol.depth, options, queries)
 
 
-def _candidates(run: Run, candidates: Run) -> Found:
-    """The queries whose documents in the run are not exactly the first stage's candidates."""
+def _candidates(run: Run, candidates: Run, failed: int) -> Found:
+    """The queries whose documents in the run are not exactly the first stage's candidates.
+
+    As many queries as the result says ``failed`` have none in the run.
+    """
     found: Found = {}
+    absent = candidates.rankings.keys() - run.rankings.keys()
+    if len(absent) == failed:
+        present = {key: ranking for key, ranking in candidates.rankings.items() if key not in absent}
+        candidates = replace(candidates, rankings=present)
     for query_id in dict.fromkeys([*candidates.rankings, *run.rankings]):
         ranked, given = (set(side.ids(query_id)) for side in (run, candidates))
         if ranked != given:
@@ -249,7 +263,7 @@ def _others(documents: set[str]) -> str:
 
 
 def _orders(run: Run, reordered: Run) -> Found:
-    """The queries whose documents stand in another order than scores, and then the first stage, say."""
+    """The queries whose documents are not ordered by score, and then by the first stage."""
     found: Found = {}
     for query_id, again in reordered.orders.items():
         stored = run.ids(query_id)

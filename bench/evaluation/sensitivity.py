@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from bench.comparison.agreement import TOP, Flips, flips, mean
+from bench.comparison.agreement import TOP, Disagreement, disagreement, mean
 from bench.console import Progress, note
 from bench.errors import BenchError
 from bench.evaluation.cache import score_cache, scorer
@@ -38,13 +38,13 @@ Scoring = Callable[[Reranker], ScoreLists | None]
 class Variant:
     """The task's main measure with one thing varied.
 
-    ``distractor`` is the share of queries, among those that got one, in whose top ten the distractor stands.
+    ``distractor`` is the share of queries, among those that got one, whose top ten contains it.
     """
 
     group: str
     name: str
     figure: float
-    flips: Flips
+    disagreement: Disagreement
     per_query: Mapping[str, float]
     distractor: float | None = None
 
@@ -64,7 +64,7 @@ class Spread:
     min: float
     max: float
     query_std: float
-    flips: Flips
+    disagreement: Disagreement
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def measure(plan: Plan, orders: int, progress: Progress) -> tuple[Sensitivity, P
 def study(
     prepared: PreparedTask, reranker: Reranker, orders: int, seed: int, scoring: Scoring, progress: Progress
 ) -> tuple[Result, Sensitivity]:
-    """Measure one prepared task in every variation; gives the base's result beside what was found.
+    """Measure one prepared task in every variation; returns the base's result and the sensitivity.
 
     ``scoring`` says how a reranker's lists get their scores, as in `bench.evaluation.evaluate.evaluate`.
     """
@@ -125,7 +125,12 @@ def study(
         result, run = _evaluated(each.name, each.prepared, each.reranker, scoring, progress)
         variants.append(
             Variant(
-                each.group, each.name, result.main, flips(base_run, run), result.per_query, _seen(each.distractors, run)
+                each.group,
+                each.name,
+                result.main,
+                disagreement(base_run, run),
+                result.per_query,
+                _seen(each.distractors, run),
             )
         )
     found = Sensitivity(
@@ -173,7 +178,7 @@ def _evaluated(
 
 
 def _seen(distractors: Mapping[str, str], run: Run) -> float | None:
-    """The share of distractors that stand in a top ten."""
+    """The share of distractors in a top ten."""
     if not distractors:
         return None
     return mean(float(distractor in run.ids(query_id)[:TOP]) for query_id, distractor in distractors.items())
@@ -197,10 +202,10 @@ def _spread(group: str, members: Sequence[Variant]) -> Spread:
         min=min(figures),
         max=max(figures),
         query_std=mean(map(statistics.stdev, of_query)),
-        flips=Flips(
-            mean(variant.flips.replaced for variant in members),
-            mean(variant.flips.reversed for variant in members),
-            mean(variant.flips.first for variant in members),
+        disagreement=Disagreement(
+            mean(variant.disagreement.replaced for variant in members),
+            mean(variant.disagreement.reversed for variant in members),
+            mean(variant.disagreement.first for variant in members),
         ),
     )
 
@@ -239,14 +244,21 @@ def _captions(found: Sensitivity) -> tuple[str, ...]:
 def _variant_cells(variant: Variant, base: float) -> list[str]:
     seen = "" if variant.distractor is None else percent(variant.distractor)
     change = difference(variant.figure - base)
-    return [variant.name, score(variant.figure), change, "", "", "", *_flip_cells(variant.flips), seen]
+    return [variant.name, score(variant.figure), change, "", "", "", *_disagreement_cells(variant.disagreement), seen]
 
 
 def _spread_cells(spread: Spread, base: float) -> list[str]:
     figures = map(score, (spread.std, spread.min, spread.max))
     name = f"{spread.variants} {spread.group}s, mean"
-    return [name, score(spread.mean), difference(spread.mean - base), *figures, *_flip_cells(spread.flips), ""]
+    return [
+        name,
+        score(spread.mean),
+        difference(spread.mean - base),
+        *figures,
+        *_disagreement_cells(spread.disagreement),
+        "",
+    ]
 
 
-def _flip_cells(of: Flips) -> list[str]:
+def _disagreement_cells(of: Disagreement) -> list[str]:
     return [percent(of.replaced), percent(of.reversed), percent(of.first)]

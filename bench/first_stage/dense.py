@@ -1,7 +1,8 @@
 """A dense first stage: every document's embedding against every query's, by any sentence-transformers model.
 
-For tasks where words are blind, such as questions in one language over passages in another. The search is exact: all
-documents are embedded block by block and the best of each query are kept, so memory does not grow with the corpus.
+For tasks where words are blind, such as questions in one language over passages in another. The search is exact: the
+best documents are found block by block, without an approximate index. The embeddings of a large corpus are stored in
+the cache folder in half precision, where a killed command resumes and the next one finds them.
 """
 
 from collections.abc import Iterator
@@ -14,6 +15,11 @@ from numpy.typing import NDArray
 from bench.collections.collection import Collection
 from bench.console import Advance, note
 from bench.errors import BenchError
+from bench.files import cache_folder
+from bench.first_stage.search import Best
+from bench.first_stage.vectors import Store
+from bench.lock import locked
+from bench.protocol import digest
 from bench.rerankers import FAMILIES, ROWS, load
 from bench.rerankers.base import Options
 from bench.run import Ranking, Run
@@ -22,7 +28,12 @@ if TYPE_CHECKING:
     from bench.rerankers.bi_encoder import BiEncoder
 
 _FAMILY = "bi-encoder"
-_BLOCK = 256  # documents embedded at once, and between two calls of ``progress``
+_BLOCK = 1024  # documents embedded and stored at once, and between two calls of ``progress``
+_STORED = 10_000  # embeddings of fewer documents stay in memory, in full precision
+_CELLS = 1 << 25  # cosines held at once
+_LAYOUT = "embeddings 1"
+
+Matrix = NDArray[np.float32] | NDArray[np.float16]
 
 
 def dense_run(
@@ -39,43 +50,83 @@ def dense_run(
 
     Raises:
         BenchError: where the model cannot be loaded, is no bi-encoder, or gives an embedding that is not a number or
-            nothing but zeros.
+            nothing but zeros; or where the embeddings cannot be stored.
     """
     encoder = _encoder(model, options or Options())
-    zeros = 0
     query_ids = list(collection.queries)
-    queries = _embedded(encoder, "query", list(collection.queries.items()))  # (queries, dimensions)
+    queries = _embedded(encoder, "query", list(collection.queries.items()), collection.task.id)  # (queries, dimensions)
     _check_zeros(encoder, "queries", _zeros(queries), len(query_ids))
+    large = len(collection.documents) >= _STORED
+    matrix = (_stored if large else _held)(collection, encoder, queries.shape[1], progress)
     # One more than asked: the query's own document may be among them, and is dropped before the cut.
-    kept = depth + 1 if collection.task.drop_identical_ids else depth
-    ids: list[str] = []
-    best, places = np.empty((len(query_ids), 0), np.float32), np.empty((len(query_ids), 0), np.int64)
-    for block in _blocks(iter(collection.documents)):
-        documents = _embedded(encoder, "document", block)  # (block, dimensions)
-        zeros += _zeros(documents)
-        numbers = np.broadcast_to(np.arange(len(ids), len(ids) + len(block)), (len(query_ids), len(block)))
-        cosines = _cosines(queries, documents)
-        best, places = _keep(np.hstack([best, cosines]), np.hstack([places, numbers]), kept)
-        ids += [document_id for document_id, _ in block]
-        if progress:
-            progress(len(block))
-    _check_zeros(encoder, "documents", zeros, len(ids))
     drop = collection.task.drop_identical_ids
+    places, cosines = _search(encoder, queries, matrix, depth + 1 if drop else depth)
+    ids = _ids(collection, places)
     rankings: dict[str, Ranking] = {}
     for row, query_id in enumerate(query_ids):
-        ranking = [(ids[place], score) for place, score in zip(places[row].tolist(), best[row].tolist(), strict=True)]
+        ranking = [
+            (ids[place], score) for place, score in zip(places[row].tolist(), cosines[row].tolist(), strict=True)
+        ]
         rankings[query_id] = [pair for pair in ranking if not (drop and pair[0] == query_id)][:depth]
     name = encoder.card.name.removeprefix(f"{_FAMILY}:").replace("/", "_")
     return Run("_".join(f"dense:{name}".split()), rankings)
 
 
-def _embedded(encoder: "BiEncoder", kind: str, texts: list[tuple[str, str]]) -> NDArray[np.float32]:
-    """Embed queries or documents, given with their ids.
+def _held(collection: Collection, encoder: "BiEncoder", dimensions: int, progress: Advance | None) -> Matrix:
+    """The documents' embeddings in memory, shape (documents, dimensions)."""
+    found = [np.empty((0, dimensions), np.float32)]
+    for block in _blocks(iter(collection.documents)):
+        found.append(_embedded(encoder, "document", block, collection.task.id))
+        if progress:
+            progress(len(block))
+    return np.concatenate(found)
+
+
+def _stored(collection: Collection, encoder: "BiEncoder", dimensions: int, progress: Advance | None) -> Matrix:
+    """The documents' embeddings on disk, shape (documents, dimensions); those that an earlier command stored stay."""
+    task, count = collection.task, len(collection.documents)
+    made = digest([_LAYOUT, collection.documents.texts_hash(), encoder.card.fingerprint, encoder.variant(task.id)])
+    folder = cache_folder() / "embeddings" / task.suite / f"{task.name}-{made}"
+    with locked(folder):
+        store = Store(folder, dimensions)
+        store.tell(task.id, encoder.card.name, count)
+        store.check_room(count)
+        if progress and store.rows:
+            progress(store.rows, restored=True)
+        for block in _blocks(islice(collection.documents, store.rows, None)):
+            store.append(_embedded(encoder, "document", block, task.id))
+            if progress:
+                progress(len(block))
+    return store.matrix()
+
+
+def _search(
+    encoder: "BiEncoder", queries: NDArray[np.float32], matrix: Matrix, kept: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The best documents' places in the corpus and their cosines, each of shape (queries, kept), best first."""
+    best, zeros = Best(len(queries), kept), 0
+    step = max(1, _CELLS // max(1, len(queries)))
+    for start in range(0, len(matrix), step):
+        block = matrix[start : start + step].astype(np.float32)
+        zeros += _zeros(block)
+        best.add(_cosines(queries, block), start)
+    _check_zeros(encoder, "documents", zeros, len(matrix))
+    return best.places(), best.scores()
+
+
+def _ids(collection: Collection, places: NDArray[np.int64]) -> dict[int, str]:
+    """The ids of the documents at some places of the corpus, by place; a large corpus' ids would fill the memory."""
+    wanted = set(np.unique(places).tolist())
+    return {place: document_id for place, (document_id, _) in enumerate(collection.documents) if place in wanted}
+
+
+def _embedded(encoder: "BiEncoder", kind: str, texts: list[tuple[str, str]], task: str) -> NDArray[np.float32]:
+    """Embed a task's queries or documents, given with their ids.
 
     Raises:
         BenchError: for an embedding that is not finite, which has no place in an order.
     """
-    vectors = encoder.embed([text for _, text in texts], is_query=kind == "query")
+    vectors = encoder.embed([text for _, text in texts], kind == "query", task)
     finite = np.isfinite(vectors).all(axis=1)
     if not finite.all():
         name = texts[int(np.argmin(finite))][0]
@@ -125,14 +176,6 @@ def _cosines(queries: NDArray[np.float32], documents: NDArray[np.float32]) -> ND
     must have equal scores.
     """
     return (queries.astype(np.float64) @ documents.T.astype(np.float64)).astype(np.float32)
-
-
-def _keep(
-    scores: NDArray[np.float32], places: NDArray[np.int64], kept: int
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """The best columns of each row, shape (queries, kept); a stable sort keeps the corpus' order among equals."""
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :kept]
-    return np.take_along_axis(scores, order, axis=1), np.take_along_axis(places, order, axis=1)
 
 
 def _blocks(documents: Iterator[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:

@@ -1,53 +1,31 @@
 """Where a task's candidates come from: a bundled run, one built on the spot, or a file.
 
-Bundled runs are in ``bundled/``, with a manifest that says how each was made and what it scores; ``python -m bench
-runs build`` makes them again, byte for byte.
+Bundled runs are in ``bundled/``, with a manifest that says who made each, how, and what it scores (`manifest.py`);
+``python -m bench runs build`` makes our own again, byte for byte.
 """
 
-import json
 import stat
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 from bench.collections.collection import Collection
 from bench.console import Advance, note
 from bench.errors import BenchError
 from bench.files import cache_folder, kind, text_lines, write_whole
-from bench.lock import locked
-from bench.measures import Measure, mean, per_query
+from bench.first_stage.manifest import (
+    BUNDLED_DEPTH,
+    Manifest,
+    Origin,
+    bundled_path,
+    read_manifests,
+    relevant_hash,
+)
 from bench.protocol import digest
 from bench.rerankers.base import Options
 from bench.run import Run, read_run, write_run
 from bench.task import Task
-from reranker.schema import read_model
 
-BUNDLED = Path(__file__).parent / "bundled"
-BUNDLED_DEPTH = 100
-_PATIENCE = 60.0  # seconds; another command holds the folder for as long as it takes to write one run
-
-
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """How a bundled run was made, and what it scores.
-
-    ``sha256`` is of the TREC text, unpacked; ``data`` the collection's version; figures are 0 to 1. ``texts`` is the
-    hash of the corpus that the run was made from, None where it is not known.
-    """
-
-    sha256: str
-    data: str
-    documents: int
-    queries: int
-    depth: int
-    analysis: str
-    k1: float
-    b: float
-    text_rule: str
-    identical_ids: str
-    libraries: str
-    figures: dict[str, float]
-    texts: str | None = None
+GIVEN = "given"
+"""The first stage of a reranking task: the candidates that come with its queries."""
 
 
 def opened(choice: str) -> str | Run:
@@ -56,7 +34,7 @@ def opened(choice: str) -> str | Run:
     Raises:
         BenchError: naming what can be given, before collections are fetched; or for a run file that cannot be read.
     """
-    if choice == "bm25" or choice.startswith("dense:"):
+    if choice in ("bm25", GIVEN) or choice.startswith("dense:"):
         return choice
     if not kind(Path(choice)):
         raise BenchError(
@@ -76,7 +54,7 @@ def first_stage(
 
     Args:
         collection: The task's collection.
-        choice: ``bm25``, ``dense:MODEL``, the path of a TREC run file, or a run.
+        choice: ``bm25``, ``given``, ``dense:MODEL``, the path of a run file, or a run.
         depth: How many documents a query needs.
         progress: Called with the number of documents read since its last call, while a run is built.
         options: On what device and in what precision a dense first stage's model runs.
@@ -86,6 +64,8 @@ def first_stage(
     """
     if isinstance(choice, Run):
         return choice
+    if choice == GIVEN:
+        return _given(collection, depth)
     if choice.startswith("dense:"):
         from bench.first_stage.dense import dense_run
 
@@ -99,6 +79,30 @@ def first_stage(
     if task.suite == "folder" or task.embedded:
         return build(collection, depth, progress)
     return _cached(collection, max(depth, BUNDLED_DEPTH), progress)
+
+
+def _given(collection: Collection, depth: int) -> Run:
+    """The candidates that come with the queries, in an order that says nothing of them.
+
+    The sources list relevant documents first, and equal scores keep the candidates' order here: so they are ordered by
+    a hash of query and document. A list longer than ``depth`` would be cut at random, and is refused.
+    """
+    task = collection.task
+    if not collection.given:
+        raise BenchError(f"{task.id} comes without candidates. Use another first stage, such as --first-stage bm25.")
+    longest = max(map(len, collection.given.values()))
+    if longest > depth:
+        raise BenchError(f"{task.id}: a query comes with {longest:,} candidates. Take them all with --depth {longest}.")
+    return Run(
+        GIVEN,
+        {
+            query_id: [
+                (document_id, -float(rank))
+                for rank, document_id in enumerate(sorted(set(ids), key=lambda each: digest([query_id, each])), start=1)
+            ]
+            for query_id, ids in collection.given.items()
+        },
+    )
 
 
 def build(collection: Collection, depth: int = BUNDLED_DEPTH, progress: Advance | None = None) -> Run:
@@ -118,56 +122,11 @@ def build(collection: Collection, depth: int = BUNDLED_DEPTH, progress: Advance 
     return Run("bm25", rankings)
 
 
-def describe(collection: Collection, run: Run, depth: int) -> Manifest:
-    """The manifest row of a BM25 run."""
-    from bench.first_stage.analysis import analyser
-    from bench.first_stage.bm25 import K1, B
-
-    task = collection.task
-    measures = [Measure.parse(name) for name in (task.measure, "R@100", *task.extra_measures)]
-    figures = per_query(collection.judged(run), run.orders, measures)
-    return Manifest(
-        sha256=run.sha256,
-        data=collection.version,
-        documents=len(collection.documents),
-        queries=len(collection.queries),
-        depth=depth,
-        analysis=analyser(task.analysis).description,
-        k1=K1,
-        b=B,
-        text_rule=task.text_rule,
-        identical_ids="dropped" if task.drop_identical_ids else "kept",
-        libraries=f"numpy {version('numpy')}",
-        figures={str(measure): round(mean(of_query), 6) for measure, of_query in figures.items()},
-        texts=collection.documents.texts_hash(),
-    )
-
-
-def read_manifests(folder: Path = BUNDLED) -> dict[str, Manifest]:
-    """The manifest's rows by task id; empty where there is no manifest."""
-    path = folder / "manifest.json"
-    return read_model(path, dict[str, Manifest], BenchError) if kind(path) else {}
-
-
-def write_bundled(task: Task, run: Run, manifest: Manifest, folder: Path = BUNDLED) -> Path:
-    """Write a run and its manifest row in the bundled runs' form; gives the run's path."""
-    path = bundled_path(task, folder)
-    # Another command may add its own row meanwhile: reading the rows and writing them is one step.
-    with locked(folder, _PATIENCE):
-        write_run(run, path)
-        rows = {name: asdict(row) for name, row in (read_manifests(folder) | {task.id: manifest}).items()}
-        write_whole(folder / "manifest.json", (json.dumps(rows, indent=1, sort_keys=True) + "\n").encode())
-    return path
-
-
-def bundled_path(task: Task, folder: Path = BUNDLED) -> Path:
-    """The path of a task's bundled run."""
-    return folder / task.suite / f"{task.name}.trec.gz"
-
-
 def _made_from(manifest: Manifest, collection: Collection) -> bool:
     """Whether a bundled run is of exactly these queries, judgements and texts; what is worth knowing is said."""
     task = collection.task
+    if manifest.origin is not None:
+        return _fits(manifest.origin, collection)
     if manifest.data != collection.version:
         return False
     if manifest.texts is None:
@@ -179,6 +138,22 @@ def _made_from(manifest: Manifest, collection: Collection) -> bool:
             "from these."
         )
         return False
+    return True
+
+
+def _fits(origin: Origin, collection: Collection) -> bool:
+    """Whether others' run is of these queries, and all its candidates are in this corpus."""
+    task = collection.task
+    found = read_run(bundled_path(task)).orders
+    lacking = collection.documents.lacking(list(dict.fromkeys(each for ids in found.values() for each in ids)))
+    if lacking or origin.relevant != relevant_hash(collection.queries, collection.judgements):
+        what = f"ranks document {lacking[0]!r}, which the corpus lacks" if lacking else "is of other judgements"
+        note(f"Note: {task.id}: the bundled run by {origin.by} {what}; BM25 is built from {collection.source}.")
+        return False
+    note(
+        f"Note: {task.id}: candidates from the bundled run by {origin.by} ({origin.source}). Its makers published no "
+        "hash of the corpus, so the texts could not be checked against it."
+    )
     return True
 
 

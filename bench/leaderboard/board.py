@@ -1,4 +1,4 @@
-"""The leaderboard: results side by side, rerankers by tasks, one protocol a column.
+"""The leaderboard: a table of rerankers by tasks, one protocol a column.
 
 `bench.leaderboard.columns` says which results share a column; here rows are put together and compared, and
 `bench.leaderboard.layout` makes a page of them.
@@ -13,7 +13,7 @@ from bench.leaderboard.columns import Column, Key, Table, arrange, row_names, sp
 from bench.protocol import Protocol
 from bench.render.page import Mark
 from bench.rerankers.base import Card
-from bench.results import Result
+from bench.results import Generation, Result, total
 from bench.suites import SUITES, find, tasks
 
 Interval = tuple[float, float]
@@ -25,7 +25,7 @@ class Cell:
 
     ``gain`` is the difference to the first stage; its interval is known where the first stage was measured as a
     reranker too. ``share`` is the part reached of the candidates' ceiling. ``differs`` holds the letters of the rows
-    from which it differs significantly.
+    from which it differs significantly. ``failed`` queries count as 0 because a call failed for good.
     """
 
     score: float
@@ -36,11 +36,15 @@ class Cell:
     judged: float | None
     differs: tuple[str, ...]
     mark: Mark
+    failed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a row's reranking took over all its tasks here, and what length caps took away."""
+    """What a row's reranking took over all its tasks here, and what length caps took away.
+
+    ``generation`` is a generative reranker's, None for all others.
+    """
 
     devices: tuple[str, ...]
     documents: int
@@ -50,6 +54,7 @@ class Cost:
     documents_cut: int
     queries_cut: int
     tokens_lost: int
+    generation: Generation | None = None
 
     @property
     def documents_per_second(self) -> float | None:
@@ -64,7 +69,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One reranker; ``cells`` stand beside the section's columns, None being a hole.
+    """One reranker; ``cells`` has one entry for each of the section's columns, None where there is no result.
 
     A row that does not compete (it has seen the judgements) has no letter and no marks.
     """
@@ -79,7 +84,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A suite's table, its own figures above and published ones apart below; ``embedded`` for its sample's."""
+    """A suite's table, measured figures above and published ones below; ``embedded`` for its sample's."""
 
     suite: str
     embedded: bool
@@ -102,17 +107,17 @@ def build(
     mixed: bool = False,
     figures: Sequence[published.Published] = (),
 ) -> Leaderboard:
-    """Put results side by side.
+    """Arrange results in tables.
 
     Args:
         results: What was measured, in any order.
         first_stage: Only results over this one: ``bm25``, ``bm25@100``, or a protocol's whole label.
         mixed: Show a task's protocols in columns of their own where it has several.
-        figures: Published ones; those that concern the tasks shown stand in a block of their own.
+        figures: Published ones; those for the tasks shown are in a separate block.
 
     Raises:
         BenchError: where a task has several protocols and they are not asked for, naming the fields that differ; where
-            no result is left; where one reranker stands twice in a column.
+            no result is left; where one reranker has two results in a column.
     """
     chosen = [result for result in results if not first_stage or first_stage in _names_of(result.protocol)]
     if not chosen:
@@ -217,6 +222,7 @@ def _cells(column: Column, table: Table, keys: Sequence[Key], letters: Mapping[K
             judged=_judged(column, table, key),
             differs=differs.get(key, ()),
             mark=best.get(key, ""),
+            failed=table.failed(column, key),
         )
         for key, score in scores.items()
     }
@@ -283,11 +289,12 @@ def _cost(results: Sequence[Result]) -> Cost:
         documents_cut=sum(result.cut.documents for result in results),
         queries_cut=sum(result.cut.queries for result in results),
         tokens_lost=sum(result.cut.tokens for result in results),
+        generation=total(result.generation for result in results),
     )
 
 
 def _publishable(suite: str, columns: Sequence[Column]) -> dict[str, str]:
-    """The columns that a published figure may stand under, and their measures.
+    """The columns that a published figure may be in, and their measures.
 
     Published figures are over all of a task's queries, so a column of fewer has none. A published mean is over a
     suite's default tasks, so it is shown only where ours is over exactly these.

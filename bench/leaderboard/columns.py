@@ -1,4 +1,4 @@
-"""The columns of a leaderboard: which results stand under each other, and what a mean is over.
+"""The columns of a leaderboard: which results share a column, and what each mean averages.
 
 A column is one task's figures under one protocol, or the mean of several tasks'. Groups of tasks (cqadupstack's
 forums) count once in their suite's mean, as BEIR counts them. A mean is taken over the tasks that every row has, and
@@ -36,11 +36,11 @@ class Column:
     """One task's figures, or the weighted mean of several tasks'.
 
     ``parts`` maps the protocol ids of the tasks it is made of to their weights, which add up to 1. ``over`` names what
-    a mean is over, ``without`` what it leaves out because some row lacks it. ``label`` tells columns of different
-    protocols apart, and is empty where there is one. Figures of the candidates are 0 to 1; ``protocol`` is a task's.
-    ``queries`` says over how many queries a task was measured, ``fewest_queries`` is how many the part with the fewest
-    has. A column is ``partial`` where that is not all of the task's, in any of its parts. ``without_candidates`` counts
-    the queries that score 0 because they have none.
+    a mean is over, ``without`` what it leaves out because some row lacks it. ``label`` distinguishes columns of
+    different protocols, and is empty where there is one. Figures of the candidates are 0 to 1; ``protocol`` is a
+    task's. ``queries`` says over how many queries a task was measured, ``fewest_queries`` is how many the part with the
+    fewest has. A column is ``partial`` where that is not all of the task's, in any of its parts. ``without_candidates``
+    counts the queries that score 0 because they have none.
     """
 
     name: str
@@ -77,9 +77,9 @@ class Table:
             known = self.at.setdefault(place, result)
             if not is_copy(known, result):
                 raise BenchError(
-                    f"{result.reranker.name} stands twice on {result.task} under the protocol {result.protocol.label}, "
-                    f"with different figures: {100 * known.main:.2f} and {100 * result.main:.2f}. Give one folder that "
-                    "holds one of them."
+                    f"{result.reranker.name} has two results on {result.task} under the protocol "
+                    f"{result.protocol.label}, with different figures: {100 * known.main:.2f} and "
+                    f"{100 * result.main:.2f}. Give one folder that holds one of them."
                 )
             self.protocols[result.protocol.id] = result.protocol
 
@@ -97,6 +97,11 @@ class Table:
         if any((part, key) not in self.at for part in column.parts):
             return None
         return sum(weight * self.at[part, key].main for part, weight in column.parts.items())
+
+    def failed(self, column: Column, key: Key) -> int:
+        """Over the column's tasks, the row's queries that count as 0 because a call failed for good."""
+        generations = (self.at[part, key].generation for part in column.parts if (part, key) in self.at)
+        return sum(each.failed for each in generations if each)
 
     def values(self, column: Column, key: Key) -> list[statistics.Array]:
         """A row's per-query values, one array a part, scaled so that the mean of their means is the column's figure."""
@@ -128,7 +133,7 @@ def arrange(suite: str, table: Table) -> list[Column]:
     means = []
     for members in _conditions(table, parts):
         if not _are_different_tasks(table, members):
-            continue  # one task twice, over other data or texts: neither may stand for it in a mean
+            continue  # one task twice, over other data or texts: neither may represent it in a mean
         groups, mean = _means(table, members, declared, labels[members[0]])
         means += mean
         for group in groups:
@@ -184,15 +189,15 @@ def headings(columns: Sequence[Column]) -> list[tuple[str, ...]]:
 
 
 def row_names(cards: Mapping[Key, Card]) -> dict[Key, str]:
-    """A name for each row; where rerankers share one, with what tells them apart."""
+    """A name for each row; where rerankers share one, with what distinguishes them."""
     names: dict[Key, str] = {}
     for name, keys in split(cards, lambda key: key[0]).items():
-        apart = _apart([cards[key] for key in keys])
-        names |= {key: f"{name} ({text})" if text else name for key, text in zip(keys, apart, strict=True)}
+        differences = _distinguishing([cards[key] for key in keys])
+        names |= {key: f"{name} ({text})" if text else name for key, text in zip(keys, differences, strict=True)}
     return {key: names[key] for key in cards}
 
 
-def _apart(namesakes: Sequence[Card]) -> list[str]:
+def _distinguishing(namesakes: Sequence[Card]) -> list[str]:
     """The settings in which rerankers of one name differ, and the fingerprints' beginnings where that is not enough."""
     if len(namesakes) == 1:
         return [""]
@@ -216,7 +221,7 @@ def declared_queries(protocol: Protocol) -> int | None:
 
 
 def _key(result: Result) -> Key:
-    """The row that a result stands in."""
+    """The row of a result."""
     card = result.reranker
     return card.name, " ".join((card.fingerprint, card.device, card.dtype, str(sorted(card.settings.items()))))
 

@@ -1,4 +1,4 @@
-"""The paper's tables beside our own figures: what was published, what was measured, and under which protocol.
+"""The paper's tables compared with our own figures: what was published, what was measured, and under which protocol.
 
 The paper is that of jina-reranker-v3, https://arxiv.org/abs/2509.25085, in its fourth version: tables 2 (the suites'
 means), 3 (BEIR) and 4 (MIRACL).
@@ -54,7 +54,7 @@ class Reproduction:
 
     @property
     def table(self) -> str:
-        """The paper's table that the figure stands in."""
+        """The paper's table that contains the figure."""
         return self.figure.source.removeprefix(PAPER).strip()
 
     @property
@@ -69,7 +69,7 @@ def paper(results: Sequence[Result]) -> list[Reproduction]:
 
 
 def page(rows: Sequence[Reproduction]) -> Page:
-    """What was measured beside what was published; then how to measure the rest; then what cannot be."""
+    """What was measured and what was published; then how to measure the rest; then what cannot be."""
     return Page(tuple(_blocks(rows)))
 
 
@@ -110,7 +110,7 @@ def _all(groups: Iterable[Sequence[str]]) -> list[str]:
 
 def _obstacle(printed: str, name: str) -> str:
     if printed in _OTHER_ORDERS:
-        return "the candidates would stand in another order than the first stage's"
+        return "it reranks the candidates in another order than the first stage's"
     if name not in ROWS:
         return "there is no such row among the rerankers"
     return ROWS[name].refusal

@@ -86,7 +86,7 @@ def read(path: Path) -> tuple[Published, ...]:
             figure = _figure(record, place, path.stem)
             key = (figure.task, figure.reranker, figure.measure, figure.first_stage, figure.source)
             if key in figures:
-                raise BenchError(f"{place}: {figure.reranker} on {figure.task} stands twice for {figure.source}.")
+                raise BenchError(f"{place}: {figure.reranker} on {figure.task} is given twice for {figure.source}.")
             figures[key] = figure
     return tuple(figures.values())
 

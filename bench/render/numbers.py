@@ -2,11 +2,17 @@
 
 BLANK = "–"
 """A figure that was not measured or cannot be known."""
+AT_LEAST = "≥"
 
 
 def score(figure: float) -> str:
     """A figure from 0 to 1 in points: 0.6194 is ``61.94``."""
     return f"{100 * figure:.2f}"
+
+
+def at_least(figure: str, failed: int) -> str:
+    """A figure, marked as a lower bound where ``failed`` queries count as 0 only because a call failed."""
+    return f"{AT_LEAST}{figure}" if failed else figure
 
 
 def difference(figure: float) -> str:
@@ -39,6 +45,14 @@ def size(number: int) -> str:
     if number >= 10**9:
         return f"{number / 10**9:.2f}B"
     return f"{number / 10**6:.0f}M" if number >= 10**6 else count(number) if number else BLANK
+
+
+def storage(number: int) -> str:
+    """A number of bytes: ``17.2 GiB``, ``2.8 KiB``."""
+    for exponent, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
+        if number >= 2**exponent:
+            return f"{number / 2**exponent:,.1f} {unit}"
+    return f"{number} bytes"
 
 
 def rate(per_second: float | None) -> str:

@@ -10,8 +10,8 @@ from typing import Protocol
 class CandidateList:
     """One query's candidates, in the first stage's order: the unit of reranking.
 
-    ``texts`` and ``grades``, one for each of ``ids``, are filled only if the reranker's card asks for them: order-only
-    rerankers cost no reading, and only the oracle sees judgements.
+    ``texts`` and ``grades``, one for each of ``ids``, and ``task``, the task's id, are filled only if the reranker's
+    card asks for them: order-only rerankers cost no reading, and only the oracle sees judgements.
     """
 
     query_id: str
@@ -20,6 +20,11 @@ class CandidateList:
     first_stage_scores: tuple[float, ...]
     texts: tuple[str, ...] = ()
     grades: tuple[int, ...] = ()
+    task: str = ""
+
+
+NEEDS = frozenset({"texts", "grades", "task"})
+"""The fields of a list that a reranker may ask for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +32,8 @@ class Scored:
     """A reranker's answer for one list: a finite score for each candidate, in the candidates' order; higher is better.
 
     ``tokens`` is how many the model read; ``documents_cut``, ``tokens_lost`` and ``queries_cut`` count what its caps
-    removed.
+    removed. ``counts`` are a generative reranker's (`bench.rerankers.generative.ranker`). A list that got no order has
+    no scores, and ``failure`` says why.
     """
 
     query_id: str
@@ -36,6 +42,8 @@ class Scored:
     documents_cut: int = 0
     tokens_lost: int = 0
     queries_cut: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
+    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +51,8 @@ class Card:
     """A reranker's identity, as stored in a result.
 
     ``fingerprint`` changes with anything that can change a score: weights, tokeniser, prompt, precision, settings.
-    ``needs`` names the fields that a list must have, out of ``"texts"`` and ``"grades"``. ``listwise``: a document's
-    score depends on the others in its list.
+    ``needs`` names the fields that a list must have, out of `NEEDS`. ``listwise``: a document's score depends on the
+    others in its list.
     """
 
     name: str

@@ -4,17 +4,20 @@ Sentence-BERT, Reimers and Gurevych 2019, https://arxiv.org/abs/1908.10084, thro
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bench.errors import BenchError
-from bench.rerankers.base import Card, Lazy, Options, Reranker
-from bench.rerankers.local import checkpoint, loading, stored
+from bench.rerankers.base import CandidateList, Card, Lazy, Options, Reranker, Scored
+from bench.rerankers.local import adapters, checkpoint, loading, lora, stored
+from bench.rerankers.local.adapters import Rule, Sides
 from bench.rerankers.local.batching import Encoder, Vectors
-from bench.rerankers.local.embedding import Apart
+from bench.rerankers.local.embedding import Cache, EmbeddingReranker
 from bench.rerankers.local.truncation import Cutter
 from bench.rerankers.rows import Row
 from reranker.prompt import well_formed
@@ -25,17 +28,24 @@ if TYPE_CHECKING:
 CACHE_BYTES = 256 * 1024**2
 
 
-class BiEncoder(Apart):
+class BiEncoder(EmbeddingReranker):
     """Cosine of a sentence-transformers model's embeddings, with the prompts that the model itself defines."""
 
     def __init__(self, card: Card, model: "SentenceTransformer", cutter: Cutter, options: Options) -> None:
         super().__init__(card, cutter, Encoder(model), options, CACHE_BYTES)
         self._model = model
 
-    def embed(self, texts: Sequence[str], is_query: bool) -> Vectors:
-        """Unit vectors of at least one text, shape (texts, dimensions), each text cut to the model's own window."""
+    def embed(self, texts: Sequence[str], is_query: bool, task: str = "") -> Vectors:
+        """Unit vectors of at least one text, shape (texts, dimensions), each text cut to the model's own window.
+
+        ``task`` is the id of the task that the texts are of; only a model with adapters embeds by it.
+        """
         with loading.running(self.card.name):
             return np.stack(self._embed([well_formed(text) for text in texts], is_query))
+
+    def variant(self, task: str) -> str:
+        """What of a task decides how its documents are embedded; "" where none of it does."""
+        return ""
 
     def _embed(self, texts: Sequence[str], is_query: bool) -> Sequence[Vectors]:
         """Unit vectors, shape (dimensions,), float32; zeros stay zeros."""
@@ -51,6 +61,40 @@ class BiEncoder(Apart):
         return own or self._model.max_seq_length
 
 
+class Adapted(BiEncoder):
+    """A bi-encoder with adapters: the task decides which of them embeds queries and documents, after which prompts."""
+
+    def __init__(self, card: Card, model: "SentenceTransformer", cutter: Cutter, options: Options, rule: Rule) -> None:
+        super().__init__(card, model, cutter, options)
+        self._rule = rule
+        self._caches: dict[Sides, Cache] = {}
+        self._choose("")
+
+    def embed(self, texts: Sequence[str], is_query: bool, task: str = "") -> Vectors:
+        self._choose(task)
+        return super().embed(texts, is_query)
+
+    def score(self, lists: Sequence[CandidateList]) -> Iterator[Scored]:
+        for task, some in groupby(lists, key=lambda each: each.task):
+            self._choose(task)
+            yield from super().score(list(some))
+
+    def variant(self, task: str) -> str:
+        return repr(self._rule.sides(task))
+
+    def _choose(self, task: str) -> None:
+        self._sides = self._rule.sides(task)
+        query, document = self._sides
+        self._model.prompts = {"query": query.prompt, "document": document.prompt}
+        self._cache = self._caches.setdefault(self._sides, Cache(CACHE_BYTES))
+
+    def _embed(self, texts: Sequence[str], is_query: bool) -> Sequence[Vectors]:
+        query, document = self._sides
+        reader: Any = self._model[0]
+        reader.auto_model.set_adapter((query if is_query else document).adapter)
+        return super()._embed(texts, is_query)
+
+
 def build(row: Row, options: Options) -> Reranker:
     """A sentence-transformers model.
 
@@ -60,20 +104,30 @@ def build(row: Row, options: Options) -> Reranker:
     files = checkpoint.find(row)
     _check_kind(files.folder, row.model)
     kind = "a sentence-transformers model"
+    rule = adapters.rule(files.folder)
+    if rule:
+        lora.check_installed(row.model)
 
     def settings(folder: Path) -> loading.Settings:
-        return {"similarity": "cosine", "window": stored.window(folder)}
+        stated: loading.Settings = {"similarity": "cosine", "window": stored.window(folder)}
+        return {**stated, "adapters": str(rule)} if rule else stated
 
-    card = loading.card(row, files, options, kind, settings)
+    card = loading.card(row, files, options, kind, settings, prompt=repr(rule) if rule else "")
+    if rule:
+        card = replace(card, needs=frozenset({"texts", "task"}))
 
     def load() -> Reranker:
         from sentence_transformers import SentenceTransformer
 
         with loading.loading(files, kind) as folder:
             model = SentenceTransformer(str(folder), **loading.arguments(options, folder))
+            if rule:
+                lora.attach(model[0].auto_model, folder, rule.adapters)
         if model.tokenizer is None:
             raise BenchError(f"{row.model} does not read text.")
-        return loading.tried(BiEncoder(card, model, Cutter(model.tokenizer, row.model), options))
+        cutter = Cutter(model.tokenizer, row.model)
+        made = Adapted(card, model, cutter, options, rule) if rule else BiEncoder(card, model, cutter, options)
+        return loading.tried(made)
 
     return Lazy(card, load)
 

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from bench.evaluation.answers import checked
+from bench.rerankers.answers import checked
 from bench.rerankers.base import CandidateList, Card, Reranker, Scored
 
 K = 60

@@ -1,42 +1,29 @@
-"""Rerankers behind the ``/rerank`` call that Jina and Cohere made common: hosted ones, and servers of one's own.
+"""Rerankers behind the ``/rerank`` API of Jina and Cohere: hosted services and your own servers.
 
 A call is ``POST {"model", "query", "documents", "top_n"}``, its answer ``{"results": [{"index", "relevance_score"}]}``;
-so speak Jina, Cohere, vLLM and infinity. Voyage says ``top_k`` and ``data``; Text Embeddings Inference takes ``texts``
-and gives a bare list with ``score``. Which texts are cut to what length is the server's affair and is not counted.
+Jina, Cohere, vLLM and infinity use this form. Voyage uses ``top_k`` and ``data``; Text Embeddings Inference takes
+``texts`` and returns a bare list with ``score``. The server decides how texts are truncated; this is not counted.
 
-A key comes from the environment, is sent to the host it is for, and appears in no message, card or file. How a call is
-made is in `bench.rerankers.http_call`, what an answer may hold in `bench.rerankers.http_answer`.
+A key comes from the environment, is sent to its own host only, and appears in no message, card or file. Calls are made
+in `bench.rerankers.http_call`, hosts and keys looked up in `bench.rerankers.http_host`, and answers parsed in
+`bench.rerankers.http_answer`.
 """
 
 import hashlib
 import json
-import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote
-
-import httpx
 
 from bench.console import note
 from bench.errors import BenchError
 from bench.rerankers.base import CandidateList, Card, Options, Reranker, Scored
 from bench.rerankers.http_answer import read_answer
-from bench.rerankers.http_call import Answer, Caller, Patience, Post, is_host, text_of
+from bench.rerankers.http_call import Answer, Caller, Patience, Post, text_of
+from bench.rerankers.http_host import Host, keep_from_results, read_host, read_key
 from bench.rerankers.rows import Row
 from reranker.prompt import well_formed
-
-
-@dataclass(frozen=True, slots=True)
-class Host:
-    """What is particular about a hosted service: where its key lies, and how it names the number of answers."""
-
-    keys: tuple[str, ...]
-    count: str = "top_n"
-    fields: tuple[tuple[str, bool], ...] = ()
-
 
 HOSTS: Mapping[str, Host] = {
     "api.jina.ai": Host(("JINA_API_KEY",), fields=(("return_documents", False),)),
@@ -46,10 +33,8 @@ HOSTS: Mapping[str, Host] = {
 OWN_SERVER = Host(("RERANK_API_KEY",))
 
 PATIENCE = Patience()
-_SECRET = 8
-"""Characters from which a key is taken for a secret."""
 TEI_BATCH = 32
-"""Texts that Text Embeddings Inference takes in a call unless told otherwise; it scores each by itself."""
+"""Texts a call that Text Embeddings Inference accepts by default; it scores each separately."""
 _TOO_MANY = re.compile(
     r"batch|too many|number of (documents|texts|inputs)|at most \d+ (documents|texts|inputs|items)", re.IGNORECASE
 )
@@ -59,7 +44,7 @@ class Http:
     """A reranking server; a list is one call, or several where the server takes fewer documents at once."""
 
     cacheable = False
-    """A server does not say which weights it holds, so its scores are not kept from one command to the next."""
+    """A server does not say which weights it holds, so its scores are not cached between commands."""
 
     def __init__(self, card: Card, caller: Caller, host: Host, options: Mapping[str, Any]) -> None:
         self.card = card
@@ -87,7 +72,7 @@ class Http:
                 yield Scored(candidates.query_id, tuple(scores), tokens=tokens)
 
     def _scores(self, post: Post, query: str, texts: list[str]) -> tuple[list[float], int]:
-        """The texts' scores, and the tokens that the server says it read."""
+        """The texts' scores, and the number of tokens read, as the server reports it."""
         while True:
             size = self._part(len(texts))
             scores: list[float] = []
@@ -96,7 +81,7 @@ class Http:
                 part = texts[start : start + size]
                 answer = post(self._body(query, part))
                 if self._learns(answer, len(part)):
-                    break  # and the whole list again, since all its parts must be of one size
+                    break  # the whole list is sent again, since all its parts must have one size
                 more, read = read_answer(self._content(answer), len(part), self._where, self._caller.shown)
                 scores += more
                 tokens += read
@@ -104,7 +89,7 @@ class Http:
                 return scores, tokens
 
     def _part(self, documents: int) -> int:
-        """How many of a list's documents are sent in a call.
+        """The number of a list's documents that one call sends.
 
         All, or the largest power of two that has not been refused: how a list is divided then depends on the server's
         limit alone, and not on which lists came before it.
@@ -112,7 +97,7 @@ class Http:
         return max(1, documents) if documents < self._refused else 1 << (self._refused - 1).bit_length() - 1
 
     def _learns(self, answer: Answer, documents: int) -> bool:
-        """Whether an answer refuses the dialect or the number of documents, but not what will be sent next."""
+        """Whether an answer refuses the request's form or size, so that another form or size should be tried."""
         said = text_of(answer.content)
         if not self._is_tei and answer.status == 422 and "missing" in said and "texts" in said:
             self._is_tei = True
@@ -150,13 +135,13 @@ def build(row: Row, options: Options) -> Reranker:
     """Prepare to call a server; nothing is sent yet.
 
     Raises:
-        BenchError: for a URL that is none or carries a secret, a hosted service whose key is not in the environment,
+        BenchError: for an invalid URL or one with a secret, a hosted service whose key is not in the environment,
             or a key, proxy or certificate file that cannot be used.
     """
     url, _, model = row.model.partition("#")
-    host = _host(url, model)
-    key = _key(host, httpx.URL(url).host)
-    _keep_from_results(key, [row.model, *(value for _, value in options.http_options), *sys.argv[1:]])
+    host = read_host(url, model, HOSTS, OWN_SERVER)
+    key = read_key(host, url, is_own=host is OWN_SERVER)
+    keep_from_results(key, [row.model, *(value for _, value in options.http_options), *sys.argv[1:]])
     fields = {name: json.loads(value) for name, value in options.http_options}
     settings: dict[str, str | float] = {"url": url, "timeout": PATIENCE.timeout, "lengths": "the server's own"}
     card = Card(
@@ -173,55 +158,6 @@ def build(row: Row, options: Options) -> Reranker:
 
 
 def _fingerprint(url: str, model: str, options: Sequence[tuple[str, str]]) -> str:
-    """Where a server is and what it is asked for; which weights it holds, it does not say."""
+    """A hash of the URL, model and options; the server does not say which weights it has."""
     asked = f" {json.dumps(options)}" if options else ""
     return hashlib.sha256(f"http 1 {url} {model}{asked}".encode()).hexdigest()
-
-
-def _keep_from_results(key: str, written: Sequence[str]) -> None:
-    """Refuse a key in what is written into results: URL, model, options, the command itself.
-
-    A short key (``EMPTY``, ``token``) is part of any text, and no secret.
-    """
-    if len(key) >= _SECRET and any(key in unquote(text) for text in written):
-        raise BenchError(
-            "The key in the environment is also on the command line or in the URL, which are written into results. "
-            "Leave it out there: it is sent in the header Authorization."
-        )
-
-
-def _host(url: str, model: str) -> Host:
-    """Whose server a URL is of. Messages do not repeat what may be a secret."""
-    try:
-        parsed = httpx.URL(url)
-    except (httpx.InvalidURL, UnicodeError):
-        raise BenchError("The reranker's URL cannot be read. Write it as http://host:port/rerank#MODEL.") from None
-    if parsed.userinfo or parsed.query or "?" in model:
-        raise BenchError(
-            f"The URL of {parsed.host} must carry neither a password nor a query string, since it is written into "
-            f"results. A key is taken from {' or '.join(OWN_SERVER.keys)} in the environment."
-        )
-    if parsed.scheme not in ("http", "https") or not parsed.host or not is_host(parsed):
-        raise BenchError("The reranker's URL is no URL of a server. Write it as http://host:port/rerank#MODEL.")
-    host = HOSTS.get(parsed.host, OWN_SERVER)
-    if host is not OWN_SERVER and parsed.scheme != "https":
-        raise BenchError(f"{parsed.host} is called by https only, so that its key is not sent in the open.")
-    return host
-
-
-def _key(host: Host, name: str) -> str:
-    """The key for a host, from the environment; "" for a server of one's own without one.
-
-    Raises:
-        BenchError: where a hosted service has none, or it holds what no header can carry.
-    """
-    for variable in host.keys:
-        # What a file's last line leaves behind is no part of a key.
-        key = os.environ.get(variable, "").strip()
-        if key and not (key.isascii() and key.isprintable()):
-            raise BenchError(f"{variable} has a character that no key has: a control character or one beyond ASCII.")
-        if key:
-            return key
-    if host is not OWN_SERVER:
-        raise BenchError(f"{name} wants a key: set {' or '.join(host.keys)} in the environment.")
-    return ""

@@ -1,4 +1,4 @@
-"""What the answer of a reranking server may hold."""
+"""Parses the answer of a reranking server."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -13,7 +13,7 @@ Count = Annotated[int, Field(ge=0, le=2**53)]
 
 
 class _Row(BaseModel):
-    """One document's score; ``index`` is its place in the request."""
+    """One document's score; ``index`` is its position in the request."""
 
     model_config = ConfigDict(strict=True)
     index: Count
@@ -21,7 +21,7 @@ class _Row(BaseModel):
 
 
 class _Usage(BaseModel):
-    """What a call is charged for."""
+    """The tokens that a call is charged for."""
 
     model_config = ConfigDict(strict=True)
     total_tokens: Count | None = None
@@ -34,7 +34,7 @@ def read_answer(content: bytes, count: int, where: str, shown: Callable[[str], s
         content: The answer.
         count: How many documents were sent.
         where: The answer's name in messages.
-        shown: Makes a foreign text harmless for a message.
+        shown: Makes the server's text safe to show in a message.
 
     Raises:
         BenchError: where the answer is not JSON with exactly one finite score for each document.
@@ -51,10 +51,10 @@ def _read(content: bytes, count: int, where: str) -> tuple[list[float], int]:
     is_object = isinstance(answer, dict)
     rows = answer.get("results", answer.get("data")) if is_object else answer
     if not isinstance(rows, list):
-        raise BenchError(f"{where} holds no list of results.")
+        raise BenchError(f"{where} has no list of results.")
     if len(rows) != count:
         # Before each is looked at: an answer of 64 MiB has room for millions.
-        raise BenchError(f"{where} holds {len(rows):,} scores for {count} documents.")
+        raise BenchError(f"{where} has {len(rows):,} scores for {count} documents.")
     scores: dict[int, float] = {}
     for row in validate(rows, list[_Row], where, BenchError):
         if row.index >= count or row.index in scores:

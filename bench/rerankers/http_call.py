@@ -1,7 +1,7 @@
-"""One call to a server: within a time and a size, made again only where that can help, and without its key in messages.
+"""One call to a server: limited in time and size, transient failures retried, and no key in messages.
 
-The time limit holds for the whole call. A limit for each read, which is what HTTP libraries offer, never ends a server
-that sends a byte now and then. So calls run in an event loop of their own, where all that waits can be cancelled.
+The time limit is for the whole call. The limit for each read that HTTP libraries offer never ends for a server that
+sends a byte now and then. So calls run in a separate event loop, where all waiting can be cancelled.
 """
 
 import os
@@ -28,18 +28,22 @@ from bench.rerankers.redaction import Redaction
 
 BUSY = frozenset({408, 429, 500, 502, 503, 504})
 _PASSING = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
-"""TLS errors of a connection that broke; all others are about certificates and versions, and stay."""
+"""TLS errors of broken connections, which are transient; all others concern certificates and versions."""
 _SHOWN = 300
-"""Characters of a foreign text in a message."""
+"""The most characters of a server's text in a message."""
 _TOKEN = 12
-"""Characters from which a proxy's user may be a token."""
+"""A proxy user name of this length may be a token."""
+
+
+class CallFailed(BenchError):
+    """One call brought no answer that can be used; the next call may."""
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long and how large an answer may be, and how often and after which waits a call is made again.
+    """Limits on time and size of an answer, and the number of attempts with the waits between them.
 
-    Times are in seconds, sizes in bytes, unpacked.
+    Times are in seconds, sizes in bytes, unpacked. ``busy`` are the statuses after which it is made again.
     """
 
     timeout: float = 60
@@ -47,6 +51,7 @@ class Patience:
     first_wait: float = 1
     longest_wait: float = 120
     largest_answer: int = 64 * 1024**2
+    busy: frozenset[int] = BUSY
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +63,14 @@ class Answer:
 
 
 Post = Callable[[Mapping[str, Any]], Answer]
-"""Sends a JSON body; gives any answer but one that says the server is busy."""
+"""Sends a JSON body; returns any answer except that the server is busy."""
 
 
 class Caller:
     """Calls one URL with one key."""
 
     def __init__(self, url: str, key: str, patience: Patience) -> None:
-        """Settle proxy and certificates; nothing is sent yet.
+        """Choose proxy and certificates; nothing is sent yet.
 
         Raises:
             BenchError: for a proxy or a certificate file in the environment that cannot be used.
@@ -84,7 +89,7 @@ class Caller:
 
     @contextmanager
     def session(self) -> Iterator[Post]:
-        """Calls that share their connections, for as long as the context is open."""
+        """Calls that share connections until the context ends."""
         client = httpx.AsyncClient(
             headers=self._headers, proxy=self._proxy, verify=self._tls, trust_env=False, timeout=None
         )
@@ -92,7 +97,7 @@ class Caller:
             yield lambda body: portal.call(self._post, client, body)
 
     def shown(self, text: str) -> str:
-        """The start of a foreign text, harmless for a message and a terminal: without the key, on one line."""
+        """The start of a server's text, safe for a message and a terminal: without the key, on one line."""
         text = terminal(self._redact(text))
         return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
@@ -101,7 +106,7 @@ class Caller:
         return f"HTTP status {answer.status} ({self.shown(text_of(answer.content))})"
 
     async def _post(self, client: httpx.AsyncClient, body: Mapping[str, Any]) -> Answer:
-        """Make one call, again and again while the server is only busy or out of reach."""
+        """Make one call, and retry it while the server is busy or unreachable."""
         patience = self._patience
         for attempt in range(1, patience.attempts + 1):
             wait = patience.first_wait * 2 ** (attempt - 1)
@@ -116,15 +121,15 @@ class Caller:
                     # Not chained, here and elsewhere: the libraries' own messages may quote the key.
                     raise BenchError(f"{reason} from {self.where}. {_advice(error)}") from None
             else:
-                if answer.status not in BUSY:
+                if answer.status not in patience.busy:
                     return answer
                 reason = self.refusal(answer)
                 wait = max(wait, asked)
             if wait > patience.longest_wait:
-                raise BenchError(f"{reason} from {self.where}; the server asks to wait {wait:.0f} s. Try again then.")
+                raise CallFailed(f"{reason} from {self.where}; the server asks to wait {wait:.0f} s. Try again then.")
             if attempt < patience.attempts:
                 await anyio.sleep(wait)
-        raise BenchError(
+        raise CallFailed(
             f"{reason} from {self.where}, {patience.attempts} times, with {patience.timeout:g} s for each answer. "
             "Check that the server is up, or try again later."
         )
@@ -146,7 +151,7 @@ class Caller:
         """The body, unpacked here and not by the HTTP library, which does so without a limit."""
         packing = response.headers.get("Content-Encoding", "").strip().lower()
         if packing not in ("", "identity", "gzip", "x-gzip", "deflate"):
-            raise BenchError(f"the answer from {self.where} has an unknown encoding, {self.shown(packing)!r}.")
+            raise CallFailed(f"the answer from {self.where} has an unknown encoding, {self.shown(packing)!r}.")
         unpacker = None if packing in ("", "identity") else zlib.decompressobj(zlib.MAX_WBITS | 32)
         limit = self._patience.largest_answer
         content = bytearray()
@@ -156,24 +161,24 @@ class Caller:
             try:
                 content += unpacker.decompress(chunk, limit + 1 - len(content)) if unpacker else chunk
             except zlib.error as error:
-                raise BenchError(f"the answer from {self.where} is damaged: {error}.") from None
+                raise CallFailed(f"the answer from {self.where} is damaged: {error}.") from None
             if max(len(content), received) > limit:
-                raise BenchError(f"the answer from {self.where} is larger than {limit:,} bytes.")
+                raise CallFailed(f"the answer from {self.where} is larger than {limit:,} bytes.")
             if unpacker and unpacker.eof:
                 break
         if unpacker and content and not unpacker.eof:
-            raise BenchError(f"the answer from {self.where} is damaged: it ends too early.")
+            raise CallFailed(f"the answer from {self.where} is damaged: it ends too early.")
         return bytes(content)
 
     def _failure(self, error: Exception) -> str:
-        """Why a call brought no answer: the library's name for it, and the system's words."""
+        """Why a call failed: the library's error class, and the system's message."""
         last = list(_causes(error))[-1]
         words = last.strerror if isinstance(last, OSError) and last.strerror else str(last)
         return f"{type(error).__name__} ({self.shown(words)})"
 
 
 def text_of(content: bytes) -> str:
-    """The start of an answer, to be shown; whatever character set a header names, it is read as UTF-8."""
+    """The start of an answer as text; read as UTF-8 whatever character set a header names."""
     return content[:16_000].decode("utf-8", "replace")
 
 
@@ -225,7 +230,7 @@ def _certificates() -> ssl.SSLContext:
 
 
 def is_host(url: httpx.URL) -> bool:
-    """Whether a URL's host can be looked up (``a..b`` cannot), on a port that there is."""
+    """Whether a URL's host name and port are valid (``a..b`` is not)."""
     host = url.raw_host.decode("ascii")
     try:
         host.encode("idna")
@@ -235,7 +240,7 @@ def is_host(url: httpx.URL) -> bool:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An error and what it came from, the first cause last; of several (one an address) the first is followed."""
+    """An error and its causes, the first cause last; of a group (one error an address) the first is followed."""
     found: BaseException | None = error
     while found is not None:
         if isinstance(found, BaseExceptionGroup):
@@ -245,7 +250,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _stays(error: httpx.TransportError) -> bool:
-    """Whether a failure would be the same the next time."""
+    """Whether a failure is permanent, so that a retry cannot help."""
     if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
         return True
     if isinstance(error, httpx.ProxyError):

@@ -1,4 +1,4 @@
-"""Fields that the user adds to each request of an HTTP reranker: ``--http-option key=value``."""
+"""Fields that the user adds to each request of a reranking server or chat endpoint: ``--http-option key=value``."""
 
 import json
 from collections.abc import Sequence
@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from bench.errors import BenchError
 from reranker.schema import parse_json
 
-OURS = frozenset({"model", "query", "documents", "texts", "top_n", "top_k"})
+OURS = frozenset({"model", "query", "documents", "texts", "top_n", "top_k", "messages", "stream"})
 """Fields that the harness fills in itself."""
 _SECRETS = frozenset({"key", "apikey", "token", "accesstoken", "auth", "authorization", "bearer", "password", "secret"})
-"""What a field for a key is called, in lower case, without what joins words."""
+"""Names of fields for keys, in lower case, without separators."""
 
 
 def read_options(given: Sequence[str]) -> tuple[tuple[str, str], ...]:

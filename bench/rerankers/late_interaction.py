@@ -15,7 +15,7 @@ from bench.errors import BenchError
 from bench.rerankers.base import Card, Lazy, Options, Reranker
 from bench.rerankers.local import checkpoint, loading, stored
 from bench.rerankers.local.batching import Encoder, Vectors
-from bench.rerankers.local.embedding import Apart
+from bench.rerankers.local.embedding import EmbeddingReranker
 from bench.rerankers.local.truncation import Cutter
 from bench.rerankers.rows import Row
 
@@ -26,7 +26,7 @@ CACHE_BYTES = 1024**3
 STANFORD = "HF_ColBERT"
 
 
-class LateInteraction(Apart):
+class LateInteraction(EmbeddingReranker):
     """MaxSim over a ColBERT model's token embeddings, unit vectors of the tokens that take part, in float32."""
 
     def __init__(self, card: Card, model: "MultiVectorEncoder", cutter: Cutter, options: Options) -> None:

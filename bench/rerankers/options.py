@@ -15,7 +15,7 @@ def check_options(options: Options) -> None:
         BenchError: for an unknown precision, or a device that this machine does not have.
     """
     if options.dtype not in ("auto", *PRECISIONS):
-        raise BenchError(f"There is no precision {options.dtype!r}. Use auto, {', '.join(PRECISIONS)}.")
+        raise BenchError(f"Unknown precision {options.dtype!r}. Choose auto, {', '.join(PRECISIONS)}.")
     if options.device not in ("auto", "cpu"):
         _check_accelerator(options.device)
 

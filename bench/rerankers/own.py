@@ -1,9 +1,9 @@
-"""Rerankers of the user's own: a class named ``module:Class``, or one that an installed package announces.
+"""Loads users' rerankers: a class named ``module:Class``, or one that an installed package announces.
 
 Such a class needs one method, ``score(lists)`` of :class:`bench.rerankers.base.Reranker`. Its constructor is called
 with the command line's ``Options`` if it takes an argument, else with nothing. A class may have a ``card``; without
-one, a card is made from its name. It may have a ``fingerprint``, a text or a method that gives one, which must change
-with anything that its source files do not show and that can change a score: weights, settings, a service.
+one, a card is made from its name. It may have a ``fingerprint``, a string or a method that returns one, which must
+change with everything outside its source files that can change a score: weights, settings, a service.
 """
 
 import hashlib
@@ -21,19 +21,18 @@ from types import ModuleType
 from typing import Any, Protocol, cast
 
 from bench.errors import BenchError
-from bench.rerankers.base import CandidateList, Card, Options, Reranker, Scored
+from bench.rerankers.base import NEEDS, CandidateList, Card, Options, Reranker, Scored
 from bench.rerankers.sources import source_hash
 
-_NEEDS = frozenset({"texts", "grades"})
 _ALIAS = "reranker_of_your_own_"
-"""Put before the name of a user's module that another module has already."""
+"""Prefix for a user's module whose name another module has already."""
 
 _added: list[str] = []
-"""The folders of users' modules that imports look in last because of this module."""
+"""Folders of users' modules that this module appended to ``sys.path``."""
 
 
 class Scorer(Protocol):
-    """What a user's class must offer."""
+    """The interface that a user's class must have."""
 
     def score(self, lists: Sequence[CandidateList]) -> Iterator[Scored]:
         """As :meth:`bench.rerankers.base.Reranker.score`."""
@@ -44,8 +43,8 @@ class Scorer(Protocol):
 class Own:
     """A user's object as the harness sees it.
 
-    ``cacheable`` says that it has a fingerprint of its own. Without one nobody can tell whether the next command meets
-    the same model, since a class may load any file.
+    ``cacheable`` says that the class declares a fingerprint. Without one the next command may load another model
+    unnoticed, since a class may read any file.
     """
 
     scorer: Scorer
@@ -96,9 +95,9 @@ def from_module(name: str, options: Options) -> Reranker:
 
 @contextmanager
 def out_of_sight() -> Iterator[None]:
-    """Let no import look in the folder of a user's modules while a reranker of ours is imported and loaded.
+    """Hide the folder of users' modules from imports while a built-in reranker is imported and loaded.
 
-    Libraries look for optional packages, such as ``kernels``; a file of that name in the folder is none.
+    Libraries look for optional packages, such as ``kernels``; a user's file of that name is not one.
     """
     hidden = [place for place in _added if place in sys.path]
     sys.path[:] = [place for place in sys.path if place not in hidden]
@@ -147,15 +146,25 @@ def _class_of(name: str) -> type:
         fix = (
             f"Another module is called {outermost!r} too, so {file.name} cannot import itself by that name: rename it."
         )
+    _check_found(name, outermost, file)
     with _failures(f"Cannot load the reranker {name!r}", fix):
-        found: object = _load_beside(module_name, file) if file else import_module(module_name)
+        found: object = _load_as_alias(module_name, file) if file else import_module(module_name)
         for part in class_name.split("."):
             found = getattr(found, part)
     return _checked_class(name, found)
 
 
+def _check_found(name: str, outermost: str, file: Path | None) -> None:
+    """Refuse a module that nothing has, before an import says so in Python's words."""
+    if outermost.isidentifier() and file is None and outermost not in sys.modules and find_spec(outermost) is None:
+        raise BenchError(
+            f"Cannot load the reranker {name!r}: neither the current folder nor an installed package has a module "
+            f"{outermost!r}. Check the name, or run the command in the folder that contains {outermost}.py."
+        )
+
+
 def _file_behind(outermost: str) -> Path | None:
-    """The current folder's file of a module or package whose name another module has, which an import would give.
+    """The current folder's file of a module or package, if an import of that name would give another module.
 
     The current folder is the last place where imports look, so that no file in it takes the place of a library.
     """
@@ -169,15 +178,15 @@ def _file_behind(outermost: str) -> Path | None:
     return None
 
 
-def _load_beside(module_name: str, file: Path) -> ModuleType:
-    """Load a file whose name is taken beside the module that has it, under an alias that nobody else imports."""
+def _load_as_alias(module_name: str, file: Path) -> ModuleType:
+    """Load a file whose name another module has already, under an alias that nothing else imports."""
     outermost, _, inner = module_name.partition(".")
     alias = _load_as(_ALIAS + outermost, file)
     return import_module(f"{alias}.{inner}") if inner else sys.modules[alias]
 
 
 def _is_taken(name: str, file: Path) -> bool:
-    """Whether an import of a name gives another module than a file."""
+    """Whether importing a name gives another module than this file."""
     if name in sys.modules:
         origin = getattr(sys.modules[name], "__file__", None)
     else:
@@ -229,8 +238,10 @@ def _wrapped(name: str, scorer: Any, module: str = "") -> Own:
         own = own() if callable(own) else own
     if not isinstance(card, Card | None):
         raise BenchError(f"{name!r} has a 'card' that is not a bench.rerankers.base.Card.")
-    if card and not (isinstance(card.needs, Set) and card.needs <= _NEEDS):
-        raise BenchError(f"{name!r} has a 'card' with the 'needs' {card.needs!r}: give a frozenset out of {_NEEDS}.")
+    if card and not (isinstance(card.needs, Set) and card.needs <= NEEDS):
+        raise BenchError(
+            f"{name!r} has a 'card' with the 'needs' {card.needs!r}: give a frozenset out of {sorted(NEEDS)}."
+        )
     if own is not None and not (isinstance(own, str) and own):
         raise BenchError(f"{name!r} has a 'fingerprint' that is not a text: {own!r:.60}. Give a str that is not empty.")
     parts = [
@@ -265,7 +276,7 @@ def _source(name: str, kind: type, module: str, optional: bool) -> str:
     if source is None:
         if optional:
             return ""
-        raise BenchError(f"{name!r} has no source file to tell its versions apart by. Give the class a 'card'.")
+        raise BenchError(f"{name!r} has no source file from which to identify its version. Give the class a 'card'.")
     try:
         home = kind.__module__.removeprefix(_ALIAS)
         made = f"{source_hash(Path(source), home)} {kind.__qualname__}"

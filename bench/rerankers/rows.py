@@ -32,14 +32,12 @@ FAMILIES: Mapping[str, str] = {
     "late-interaction": "hub id or folder of a ColBERT model",
     "bi-encoder": "hub id or folder of a sentence-transformers model",
     "fusion": "NAME: reciprocal rank fusion of the first stage and any reranker",
+    "generative": "hub id or folder of an instruct model that writes the order, then #STRATEGY if not sliding",
+    "chat": "URL of an OpenAI-compatible endpoint, then #MODEL, and #STRATEGY if not sliding",
     "http": "URL of a /rerank call, with #MODEL at its end where the server holds several",
 }
 """The families that take any model, as ``family:MODEL``, and what MODEL is for each."""
 
-_OWN_CODE = (
-    "its repository defines the model in Python code of its own, which is never run here, and transformers has no "
-    "implementation of that checkpoint. "
-)
 _NC = "CC-BY-NC-4.0"
 _APACHE = "Apache-2.0"
 
@@ -67,10 +65,10 @@ _TABLE = (
     Row(
         "jina-embeddings-v3",
         "bi-encoder",
-        "jinaai/jina-embeddings-v3",
-        "215a6e121fa0183376388ac6b1ae230326bfeaed",
+        "jinaai/jina-embeddings-v3-hf",
+        "d18862d9a48706220815554fac3ebb4dfa46fc28",
         _NC,
-        refusal=_OWN_CODE + "Its runs can be reranked all the same: give them as --first-stage.",
+        note="the conversion, with its adapters; needs the extra 'adapters'",
     ),
     Row(
         "jina-embeddings-v5-text-small",
@@ -99,14 +97,14 @@ _TABLE = (
         "jinaai/jina-reranker-v2-base-multilingual",
         "126747772a932960028d9f4dc93bd5d9c4869be4",
         _NC,
-        refusal=_OWN_CODE + "Serve it, and rerank over http.",
+        note="an XLM-RoBERTa under other names; a pair beyond 1,024 tokens is cut, not scored in pieces",
     ),
     Row(
         "gte-multilingual-reranker-base",
         "cross-encoder",
-        "Alibaba-NLP/gte-multilingual-reranker-base",
+        "alibaba-nlp-community/gte-multilingual-reranker-base",
         licence=_APACHE,
-        refusal=_OWN_CODE + "Serve it, as Text Embeddings Inference does, and rerank over http.",
+        note="Alibaba-NLP's weights under a config that transformers reads",
     ),
     *(
         Row(f"ettin-reranker-{size}-v1", "cross-encoder", f"cross-encoder/ettin-reranker-{size}-v1", revision, _APACHE)
@@ -154,7 +152,6 @@ _TABLE = (
         "jinaai/jina-colbert-v2",
         "4cf816e5e2b03167b132a3c847a9ecd48ba708e1",
         _NC,
-        refusal=_OWN_CODE + "'late-interaction:MODEL' takes any other ColBERT model.",
     ),
     Row(
         "GTE-ModernColBERT-v1",
@@ -163,6 +160,75 @@ _TABLE = (
         "c1647d10d6edc6f70837f42f0a978f2df53f51dd",
         _APACHE,
     ),
+    Row(
+        "RankZephyr",
+        "generative",
+        "castorini/rank_zephyr_7b_v1_full#sliding,prompt=rank-zephyr",
+        "10b62a79ad8d07bb2403785b7d5e716504e66767",
+        "MIT",
+        note="window 20, stride 10",
+    ),
+    Row(
+        "RankVicuna",
+        "generative",
+        "castorini/rank_vicuna_7b_v1#sliding,prompt=rank-vicuna",
+        licence="Llama-2",
+        note="window 20, stride 10; its weights must be safetensors",
+    ),
+    Row(
+        "FirstMistral",
+        "generative",
+        "castorini/first_mistral#first,prompt=first-mistral",
+        "e4e0b865d5487c8e020e58ddf33e3ad6d4a5597a",
+        "MIT",
+        note="reads the letters' logits at the first token: one forward a window",
+    ),
+    Row(
+        "ReasonRank-7B",
+        "generative",
+        "liuwenhan/reasonrank-7B#sliding,prompt=reason-rank",
+        "ca65b1a287688185664abc8d72b1ab98fa002a87",
+        "MIT",
+        note="thinks for up to 3,072 tokens a window; passages of 100 tokens, as its BEIR script has them",
+    ),
+    Row(
+        "ReasonRank-32B",
+        "generative",
+        "liuwenhan/reasonrank-32B#sliding,prompt=reason-rank",
+        licence="MIT",
+        note="as ReasonRank-7B",
+    ),
+    Row(
+        "Rank-K-32B",
+        "generative",
+        "hltcoe/Rank-K-32B#sliding,prompt=rank-k",
+        note="thinks for up to 4,000 tokens a window; greedy here, where its own script samples at 0.7",
+    ),
+    Row(
+        "Qwen3-8B-listwise",
+        "generative",
+        "Qwen/Qwen3-8B",
+        licence=_APACHE,
+        note="zero-shot; 'generative:MODEL' takes any other instruct model",
+    ),
+    Row(
+        "RankQwen3-8B",
+        "generative",
+        refusal="its weights are not published (arXiv 2510.22733 has its figures alone). Use Qwen3-8B-listwise.",
+    ),
+    Row(
+        "LiT5-Distill-large",
+        "generative",
+        refusal="it reads each passage in an encoder of its own (fusion in the decoder), which no class of "
+        "transformers does.",
+    ),
+    Row(
+        "ListT5-3B",
+        "generative",
+        refusal="it reads each passage in an encoder of its own (fusion in the decoder), which no class of "
+        "transformers does.",
+    ),
+    Row("gpt-4o-mini", "chat", "https://api.openai.com/v1#gpt-4o-mini", note="zero-shot; key in OPENAI_API_KEY"),
     Row("jina-api", "http", "https://api.jina.ai/v1/rerank#jina-reranker-v3", note="key in JINA_API_KEY"),
     Row("cohere-api", "http", "https://api.cohere.com/v2/rerank#rerank-v3.5", note="key in COHERE_API_KEY"),
     Row("voyage-api", "http", "https://api.voyageai.com/v1/rerank#rerank-2.5", note="key in VOYAGE_API_KEY"),

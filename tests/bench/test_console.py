@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from bench import cli, console
 from bench.escape import shell_word, terminal
 
-KEPT = Path(__file__).parents[2] / "results" / "embedded"
+STORED = Path(__file__).parents[2] / "results" / "embedded"
 EVIL = "a\x1b]0;title\x07\x9b31m\u202eb\x7f"
 """A window's title, red, writing from right to left; as an argument, a file's name, a reranker's, a task's."""
 ACTS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -80,7 +80,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Results, collections and files whose names and contents act on a terminal."""
     place = tmp_path_factory.mktemp("evil")
     for name in ("one", "two"):
-        shutil.copytree(KEPT, place / EVIL / name)
+        shutil.copytree(STORED, place / EVIL / name)
         for path in (place / EVIL / name).rglob("result.json"):
             content = json.loads(path.read_text(encoding="utf-8"))
             content["reranker"]["name"] += EVIL

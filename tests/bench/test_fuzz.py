@@ -12,13 +12,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench.collections.beir_folder import FolderDocuments, read_judgements, read_queries
+from bench.collections.beir_folder import FolderDocuments, read_queries
 from bench.collections.collection import Collection
+from bench.collections.judgements import read_judgements
 from bench.collections.mkqa import read_questions
 from bench.errors import BenchError
 from bench.evaluation.evaluate import evaluate
 from bench.evaluation.prepare import prepare
-from bench.first_stage.runs import read_manifests
+from bench.first_stage.manifest import read_manifests
 from bench.measures import STANDARD, per_query
 from bench.rerankers import load
 from bench.rerankers.base import Options

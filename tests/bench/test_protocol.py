@@ -31,7 +31,7 @@ PROTOCOL = Protocol(
 
 
 def test_the_id_is_the_same_in_every_process_and_version():
-    # Kept results carry it: where this fails, every result that anybody has is orphaned.
+    # Stored results carry it: where this fails, every result that anybody has is orphaned.
     assert PROTOCOL.id == "e4c79728"
     assert PROTOCOL.label == "bm25@100-e4c79728"
 
@@ -41,7 +41,17 @@ def test_the_id_changes_with_each_field(field: str):
     value = getattr(PROTOCOL, field)
     changed = replace(PROTOCOL, **{field: value + 1 if isinstance(value, int) else f"{value}2"})
     assert changed.id != PROTOCOL.id
-    assert PROTOCOL.differences(changed) == [f"{field}: {value!r} and {getattr(changed, field)!r}"]
+    assert [text.partition(":")[0] for text in PROTOCOL.differences(changed)] == [field]
+
+
+def test_differences_give_both_values_and_only_the_first_digits_of_hashes():
+    others = replace(PROTOCOL, depth=50, first_stage_sha256="1" * 64)
+    hashes = "first_stage_sha256: '000000000000' and '111111111111'"
+    assert PROTOCOL.differences(others) == [hashes, "depth: 100 and 50"]
+    twin = "0" * 63 + "1"
+    assert PROTOCOL.differences(replace(PROTOCOL, first_stage_sha256=twin)) == [
+        f"first_stage_sha256: {'0' * 64!r} and {twin!r}"
+    ]
 
 
 SHARED = {"first_stage", "depth", "candidate_order", "max_query_length", "max_doc_length", "measure"}

@@ -1,4 +1,4 @@
-"""The results kept in this repository: each is where its contents say, and any TREC tool gives its figures."""
+"""The results stored in this repository: each is where its contents say, and any TREC tool gives its figures."""
 
 import gzip
 from pathlib import Path
@@ -13,7 +13,7 @@ from bench.run import read_run
 from bench.suites import find
 
 ROOT = Path(__file__).resolve().parents[2] / "results"
-KEPT = [(kind, path) for kind in ("embedded", "collections") for path in result_paths([ROOT / kind])]
+STORED = [(kind, path) for kind in ("embedded", "collections") for path in result_paths([ROOT / kind])]
 TREC_NAMES = {"nDCG": "ndcg_cut", "P": "P", "R": "recall", "Success": "success", "MAP": "map"}
 
 
@@ -57,19 +57,19 @@ def check_figures(path: Path, judgements: dict[str, dict[str, int]]) -> None:
 
 
 def test_there_are_results():
-    assert {kind for kind, _ in KEPT} == {"embedded", "collections"}
+    assert {kind for kind, _ in STORED} == {"embedded", "collections"}
 
 
 @pytest.mark.parametrize("kind", ["embedded", "collections"])
 def test_every_result_is_where_its_contents_say(kind: str):
-    for each, path in KEPT:
+    for each, path in STORED:
         if each == kind:
             assert path == ROOT / kind / read_result(path).folder / "result.json"
 
 
 @pytest.mark.parametrize("kind", ["embedded", "collections"])
 def test_no_two_scores_of_a_run_are_equal_in_single_precision(kind: str):
-    for each, path in KEPT:
+    for each, path in STORED:
         if each == kind:
             fields = gzip.decompress(path.with_name("run.trec.gz").read_bytes()).split()
             singles = np.array(fields[4::6], float).astype(np.float32)
@@ -79,7 +79,7 @@ def test_no_two_scores_of_a_run_are_equal_in_single_precision(kind: str):
 
 def test_trec_eval_gives_the_figures_of_the_embedded_tasks():
     by_task: dict[str, list[Path]] = {}
-    for kind, path in KEPT:
+    for kind, path in STORED:
         if kind == "embedded":
             by_task.setdefault(read_result(path).task, []).append(path)
     for name, paths in by_task.items():

@@ -27,7 +27,7 @@ from tests.bench.evaluation.test_plan import Steps
 from tests.conftest import Call
 
 ROOT = Path(__file__).resolve().parents[2]
-KEPT = ROOT / "results" / "embedded" / "beir" / "embedded-claims"
+STORED = ROOT / "results" / "embedded" / "beir" / "embedded-claims"
 
 Content = dict[str, Any]
 Edit = Callable[[Content], object]
@@ -44,9 +44,9 @@ def told(found: Verification) -> list[str]:
 
 @pytest.fixture(scope="module")
 def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three rerankers' kept results on one task: a known model's, a seeded order's, and the judgements' own."""
+    """Three rerankers' stored results on one task: a known model's, a seeded order's, and the judgements' own."""
     place = tmp_path_factory.mktemp("honest") / "out"
-    for path in result_paths([KEPT]):
+    for path in result_paths([STORED]):
         result = read_result(path)
         if result.reranker.name in ("embedded", "random", "oracle"):
             write_result(result, read_run(path.with_name("run.trec.gz")), place)
@@ -104,7 +104,7 @@ def leaves(content: Content, above: tuple[str, ...] = ()) -> Iterator[tuple[tupl
 
 
 def all_leaves() -> list[tuple[str, ...]]:
-    path = next(path for path in result_paths([KEPT]) if read_result(path).reranker.name == "embedded")
+    path = next(path for path in result_paths([STORED]) if read_result(path).reranker.name == "embedded")
     return [keys for keys, _ in leaves(json.loads(path.read_text(encoding="utf-8")))]
 
 
@@ -247,7 +247,7 @@ def test_judged_documents_over_a_renamed_first_stage(tmp_path: Path) -> None:
 
 
 def kept_embedded() -> Path:
-    return next(path for path in result_paths([KEPT]) if read_result(path).reranker.name == "embedded")
+    return next(path for path in result_paths([STORED]) if read_result(path).reranker.name == "embedded")
 
 
 CARDS: dict[str, tuple[str, Edit]] = {
@@ -280,20 +280,22 @@ def test_a_changed_card(place: Path, case: str) -> None:
 @pytest.mark.parametrize("card", ["a known row's revision", "a fusion's family", "a named family's model"])
 def test_a_card_against_its_name(place: Path, card: str) -> None:
     path = result_of(place)
-    kept = read_result(path)
+    original = read_result(path)
     forged = {
         "a known row's revision": replace(
-            kept.reranker,
+            original.reranker,
             name="bge-reranker-v2-m3",
             family="cross-encoder",
             model="BAAI/bge-reranker-v2-m3",
             revision="1",
         ),
-        "a fusion's family": replace(kept.reranker, name="fusion:oracle", family="core", needs=frozenset({"grades"})),
-        "a named family's model": replace(kept.reranker, name="core:mine", model="yours"),
+        "a fusion's family": replace(
+            original.reranker, name="fusion:oracle", family="core", needs=frozenset({"grades"})
+        ),
+        "a named family's model": replace(original.reranker, name="core:mine", model="yours"),
     }[card]
     stored = read_run(path.with_name("run.trec.gz"))
-    write_result(replace(kept, reranker=forged), Run(forged.name, stored.rankings), place)
+    write_result(replace(original, reranker=forged), Run(forged.name, stored.rankings), place)
     assert any(key.startswith("reranker.") for key in told(verified(place)))
 
 
@@ -323,7 +325,7 @@ def rankings_of(path: Path) -> dict[str, list[tuple[str, float]]]:
 
 
 def rewrite(path: Path, rankings: dict[str, list[tuple[str, float]]], name: str = "embedded") -> None:
-    """Another run beside a result, with the result's hash made to fit."""
+    """Another run in a result's folder, with the result's hash made to fit."""
     changed_run = Run(name, rankings)
     write_run(changed_run, path.with_name("run.trec.gz"))
     edit(path, put("run_sha256", value=changed_run.sha256))
@@ -332,10 +334,10 @@ def rewrite(path: Path, rankings: dict[str, list[tuple[str, float]]], name: str 
 def test_the_run_of_an_order_is_the_order(place: Path) -> None:
     # All figures follow from the run; only running `random` again shows that it never gave these scores.
     path = result_of(place, "random")
-    kept = read_result(path)
+    original = read_result(path)
     rankings = {key: [(each, score / 2) for each, score in ranking] for key, ranking in rankings_of(path).items()}
     rewrite(path, rankings, "random")
-    assert kept.per_query == read_result(path).per_query
+    assert original.per_query == read_result(path).per_query
     assert told(verified(place)) == ["scores of random"]
 
 
@@ -442,7 +444,7 @@ def moved(place: Path) -> None:
 
 FOLDERS: dict[str, Callable[[Path], object]] = {
     "a copy in another task's folder": other_task,
-    "a copy beside it": lambda place: copy_to(place, "beir", "embedded-claims", "bm25", "copy"),
+    "a copy in the same suite": lambda place: copy_to(place, "beir", "embedded-claims", "bm25", "copy"),
     "a copy below": lambda place: shutil.copytree(place / "beir", place / "backup" / "beir"),
     "moved": moved,
     "no run": lambda place: result_of(place).with_name("run.trec.gz").unlink(),

@@ -10,13 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from bench.collections.beir_folder import load_folder, read_judgements, read_queries
+from bench.collections.beir_folder import load_folder, read_queries
 from bench.collections.collection import Collection
-from bench.first_stage.runs import BUNDLED, bundled_path, read_manifests
+from bench.collections.judgements import read_judgements
+from bench.first_stage.manifest import BUNDLED, bundled_path, read_manifests
 from bench.results import read_result, result_paths
 from bench.run import read_run
 from bench.suites import choose, find
 from bench.task import Counts
+from tests.scripts import compare_bm25
+from tests.scripts.bundle_public_runs import bundle
 
 pytestmark = pytest.mark.realdata
 
@@ -184,3 +187,28 @@ def test_declared_counts_are_checked_on_real_data(bench: Call, shared_data: Path
     assert answer.returncode == 2
     expected = astuple(SIZES[name])[2]
     assert f"{expected + 1:,} judgements (expected {expected:,})" in answer.stderr
+
+
+# Anserini's BM25 flat, https://github.com/castorini/pyserini pyserini/2cr/beir.yaml @02c4e7fa: nDCG@10 and R@100
+PUBLIC_RUNS = {"beir/trec-covid": (59.47, 10.91), "beir/webis-touche2020": (44.22, 58.22)}
+
+
+@pytest.mark.parametrize("task_id", PUBLIC_RUNS)
+def test_public_runs_are_bundled_again_byte_for_byte(shared_data: Path, tmp_path: Path, task_id: str):
+    row = bundle(task_id, tmp_path, shared_data)
+    task = find(task_id)
+    assert row == read_manifests()[task_id]
+    assert bundled_path(task, tmp_path).read_bytes() == bundled_path(task).read_bytes()
+    assert tuple(round(100 * row.figures[name], 2) for name in ("nDCG@10", "R@100")) == PUBLIC_RUNS[task_id]
+
+
+def test_the_table_against_published_bm25_is_what_the_script_prints(shared_data: Path):
+    page = (Path(__file__).parents[2] / "results" / "first_stage.md").read_text()
+    ours, by_their_ties = (compare_bm25.figures("nfcorpus", ties=ties) for ties in ("ours", "trec_eval"))
+    table, by_query = page.split("## Against published BM25")[1].split("query, by")
+    for figures, row in ((ours, "| ours |"), (by_their_ties, "| ours, by trec\\_eval's ties |")):
+        ndcg, recall = (100 * sum(each.values()) / len(each) for each in figures)
+        assert f"{row} {ndcg:.2f} / {recall:.2f} |" in table
+    theirs = compare_bm25.pyserini("nfcorpus")
+    same = sum(abs(theirs[query] - figure) <= 0.00005 for query, figure in by_their_ties[0].items())
+    assert f"| nfcorpus | 323 | {same} |" in by_query

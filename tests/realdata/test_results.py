@@ -1,4 +1,4 @@
-"""Kept results on real collections have the figures that any TREC tool computes from their runs."""
+"""Stored results on real collections have the figures that any TREC tool computes from their runs."""
 
 from pathlib import Path
 

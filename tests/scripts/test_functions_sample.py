@@ -119,7 +119,7 @@ def test_first_sentence(docstring: str, sentence: str) -> None:
 def test_the_sample() -> None:
     (task,) = choose("coir", [], embedded=True)
     loaded = load(task)
-    # Kept results and the bundled run hold for this data alone.
+    # Stored results and the bundled run hold for this data alone.
     assert (loaded.version, loaded.documents.texts_hash()) == ("d5e90b542ef446ba", "e94553aecb884c7d")
     name = "networkx.algorithms.dag.topological_generations"
     assert loaded.queries[name] == "Stratifies a DAG into generations."

@@ -16,6 +16,8 @@ _ARABIC_MARKS = dict.fromkeys("ـ\u064b\u064c\u064d\u064e\u064f\u0650\u0651\u065
 _DIGITS = {chr(ord(zero) + digit): str(digit) for zero in "٠۰०০౦๐" for digit in range(10)}
 
 _ARABIC = str.maketrans(_DIGITS | _ARABIC_MARKS)
+# ArabicNormalizer: alef, yeh and teh marbuta as their plain forms
+_ARABIC_LETTERS = str.maketrans(dict.fromkeys("آأإ", "ا") | {"ى": "ي", "ة": "ه"})
 # ArabicNormalizer and PersianNormalizer unify the same letters, with Arabic yeh and kaf for the Persian ones; here the
 # Persian ones stay, since Snowball's Persian stemmer expects them.
 _PERSIAN = str.maketrans(
@@ -40,6 +42,11 @@ _ODD_WIDTH = regex.compile(r"[\uff01-\uff5e\uff65-\uff9f]+")
 def fold_arabic(text: str) -> str:
     """Lower-case, drop tatweel and harakat, make digits ASCII."""
     return text.lower().translate(_ARABIC)
+
+
+def normalise_arabic(token: str) -> str:
+    """Spell an Arabic token as Lucene's ArabicNormalizer does, marks having gone before."""
+    return token.translate(_ARABIC_LETTERS)
 
 
 def fold_persian(text: str) -> str:

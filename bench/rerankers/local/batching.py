@@ -1,10 +1,10 @@
-"""Batches in which no text's company can change what the text becomes, not even in its last bits.
+"""Batches of fixed shape, so that a text's embedding does not depend on the texts in its batch, to the last bit.
 
 Padding and the number of rows decide which kernels run and in which order they add, so a text's embedding would differ
-by some 1e-7 with the texts beside it; and a command that was killed and takes up again, with some texts' embeddings
-kept and others not, would not give the same scores. So the shape of a text's batch depends on the text's own length:
-padded to the next of a few widths, and filled up to a fixed number of rows. Within a fixed shape a row's result
-depends neither on its place nor on the other rows.
+by some 1e-7 with the other texts in its batch; and an interrupted command that resumes, with some texts already scored,
+would give other scores. So the shape of a text's batch depends on the text's length alone: padded to the next of a few
+widths, and filled up to a fixed number of rows. Within a fixed shape a row's result depends neither on its position nor
+on the other rows.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sentence_transformers import MultiVectorEncoder, SentenceTransformer
 
 Vectors = NDArray[np.float32]
-"""What a text became: shape (dimensions,) or (tokens, dimensions)."""
+"""A text's embedding: shape (dimensions,) or (tokens, dimensions)."""
 
 QUERY_PROMPTS = ("query",)
 DOCUMENT_PROMPTS = ("document", "passage", "corpus")
@@ -39,7 +39,7 @@ class Budget:
 
 
 CPU, ACCELERATOR = Budget(1024, 16), Budget(4096, 256)
-"""A CPU gains little from larger batches, and loses by rows that only fill up (`results/speed.md`)."""
+"""A CPU gains little from larger batches, and loses by rows that only fill up."""
 
 _AT_ONCE = 64
 """Texts given to the library in one call, where the number of them decides nothing."""
@@ -49,9 +49,9 @@ Part = TypeVar("Part", Sequence[str], Sequence[int])
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Of a batch: so many rows, padded to ``width`` tokens; 0 for a single row as long as it is.
+    """A batch's shape: ``rows`` texts, padded to ``width`` tokens; width 0 is a single row without padding.
 
-    ``full`` batches have no padding at all. They stand apart, since attention runs other kernels without a mask.
+    ``full`` batches have no padding. They are separate, since attention runs other kernels without a mask.
     """
 
     rows: int
@@ -77,17 +77,17 @@ def shape(length: int, budget: Budget, limit: int | None) -> Shape:
 
 
 class Encoder:
-    """Encodes texts by a sentence-transformers model, each as if it were the only one."""
+    """Encodes texts with a sentence-transformers model, each independently of the others."""
 
     def __init__(self, model: "SentenceTransformer | MultiVectorEncoder") -> None:
-        # The two kinds declare their methods apart, with the same arguments.
+        # The two kinds declare the same methods, but share no base class.
         self._model: Any = model
         self._reader = model[0]
         self._budget = CPU if model.device.type == "cpu" else ACCELERATOR
         threads.tokenise_in_turn(model)
 
     def encode(self, texts: Sequence[str], is_query: bool, limit: int | None) -> list[Vectors]:
-        """What the model makes of each text, in float32; it reads at most ``limit`` tokens, None for any number."""
+        """Each text's embedding in float32; the model reads at most ``limit`` tokens, None for any number."""
         batches = list(self._batches(texts, is_query, limit))
 
         def encoded(batch: tuple[Shape, Sequence[int]]) -> list[Vectors]:
@@ -138,7 +138,7 @@ class Encoder:
             **({} if batch_shape.full else {"processing_kwargs": {"text": padding}}),
             **self._side(is_query),
         )
-        # Copies, so that a kept vector does not keep its whole batch.
+        # Copies, so that a cached vector does not hold its whole batch in memory.
         return [np.array(vector, dtype=np.float32) for vector in encoded[: len(texts)]]
 
     def prompt(self, is_query: bool) -> str | None:
@@ -148,7 +148,7 @@ class Encoder:
         return next((prompts[name] for name in names if name in prompts), None)
 
     def _side(self, is_query: bool) -> dict[str, str | None]:
-        """By what the model tells queries and documents apart."""
+        """The arguments that say whether texts are queries or documents."""
         return {"prompt": self.prompt(is_query), "task": "query" if is_query else "document"}
 
 

@@ -1,4 +1,4 @@
-"""Where a model's files are: a folder, an installed package, or the hub; and whether they may be used.
+"""Locates a model's files (folder, installed package or hub) and refuses unsafe ones.
 
 Files come as safetensors and JSON only. A repository that defines its model in Python code of its own is refused, and
 so are weights that exist as pickles alone.
@@ -12,13 +12,14 @@ from typing import Any
 from bench.console import note
 from bench.errors import BenchError
 from bench.paths import as_text
-from bench.rerankers.local import staging
+from bench.rerankers.local import adapters, staging, translation
 from bench.rerankers.local.identity import UNWANTED, WANTED, content_hash
 from bench.rerankers.rows import Row
 from reranker.errors import CheckpointError
 from reranker.packages import PACKAGE, named_folder
 from reranker.schema import read_model
 
+_LEFT_OUT = [f"{name}/*" for name in UNWANTED]
 _PICKLE = "pytorch_model*.bin"
 """The one pickle that the libraries would read where there is no safetensors file."""
 
@@ -41,10 +42,10 @@ class Checkpoint:
 
 
 def find(row: Row) -> Checkpoint:
-    """The files of a row's model, fit for a library to load.
+    """The files of a row's model, checked and safe to load.
 
     Raises:
-        BenchError: where they are nowhere to be found (saying what was tried), or may not be used.
+        BenchError: where they are not found (saying what was tried), or must not be used.
     """
     found = locate(row)
     _check(found.folder, row.model)
@@ -52,10 +53,10 @@ def find(row: Row) -> Checkpoint:
 
 
 def locate(row: Row) -> Checkpoint:
-    """The files of a row's model, not looked into.
+    """The files of a row's model, unchecked.
 
     Raises:
-        BenchError: where they are nowhere to be found.
+        BenchError: where they are not found.
     """
     if row.model.startswith(PACKAGE):
         return _in_package(row.model)
@@ -64,11 +65,11 @@ def locate(row: Row) -> Checkpoint:
 
 
 def check(row: Row) -> None:
-    """Refuse a row whose model cannot be there, without asking the hub or reading weights.
+    """Refuse a row whose model is not available, without fetching or reading weights.
 
     Raises:
-        BenchError: for a folder or package without a usable checkpoint, a name that is no hub id, or, where the hub
-            may not be asked, a model that its local cache does not hold.
+        BenchError: for a folder or package without a usable checkpoint, a name that is no hub id, or a model that is
+            neither in the hub's local cache nor on the hub.
     """
     from huggingface_hub import constants
     from huggingface_hub.errors import HFValidationError
@@ -82,6 +83,12 @@ def check(row: Row) -> None:
         validate_repo_id(row.model)
     except HFValidationError as error:
         raise BenchError(_no_name(row.model)) from error
+    from reranker import hub
+
+    try:
+        hub.check(row.model, row.revision, WANTED, _LEFT_OUT)
+    except CheckpointError as error:
+        raise _not_found(row, error) from error
 
 
 def _no_name(model: str) -> str:
@@ -89,7 +96,7 @@ def _no_name(model: str) -> str:
 
 
 def shown(model: str) -> str:
-    """A model as tables and results name it: a folder by its own name, since its place says nothing to others."""
+    """A model's name in tables and results: of a folder its last part, since the path means nothing elsewhere."""
     place = folder(model)
     if place is None:
         return model
@@ -107,7 +114,7 @@ def folder(model: str) -> Path | None:
 
 
 def config(folder: Path, name: str = "config.json") -> dict[str, Any]:
-    """The settings of a model, from a JSON file beside its weights; empty where there is no such file.
+    """The settings of a model, from a JSON file in its folder; empty where there is no such file.
 
     Raises:
         BenchError: where the file is not a JSON object.
@@ -139,7 +146,7 @@ def architecture(folder: Path) -> str:
 
 def model_type(folder: Path) -> str:
     """What transformers calls the kind of model, such as ``bert``, or ""."""
-    return str(config(staging.reader(folder)).get("model_type") or "")
+    return str(translation.translated(config(staging.reader(folder))).get("model_type") or "")
 
 
 def _in_package(model: str) -> Checkpoint:
@@ -156,25 +163,30 @@ def _in_package(model: str) -> Checkpoint:
 
 
 def _on_hub(row: Row) -> Checkpoint:
-    """Take the hub's files, from its local cache where that will do."""
-    # The hub's library is slow to import, and most models are not on it.
+    """The hub's files, from its local cache where possible."""
+    # The hub's library is slow to import, and local models do not need it.
     from reranker.hub import fetch
 
     try:
-        fetched = fetch(row.model, row.revision, WANTED, [f"{name}/*" for name in UNWANTED])
+        fetched = fetch(row.model, row.revision, WANTED, _LEFT_OUT)
     except CheckpointError as error:
-        raise BenchError(
-            f"The model {row.model!r} is not available: there is no such folder, {error}. The hub's local cache does "
-            f"not have the whole model either. Connect once to fetch it, or use a folder: '{row.family}:FOLDER'."
-        ) from error
+        raise _not_found(row, error) from error
     if fetched.doubt:
         note(f"{row.model}: commit {fetched.commit} of the hub's local cache is used, since {fetched.doubt}.")
     return Checkpoint(row.model, fetched.folder, fetched.commit)
 
 
+def _not_found(row: Row, error: CheckpointError) -> BenchError:
+    return BenchError(
+        f"Model {row.model!r} not found locally, and {error}. Download it once, or pass a local folder: "
+        f"'{row.family}:FOLDER'."
+    )
+
+
 def _check(folder: Path, model: str) -> None:
     if not (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
-        raise BenchError(f"{folder} is no checkpoint: it holds neither config.json nor modules.json.")
+        raise BenchError(f"{folder} is no checkpoint: it has neither config.json nor modules.json.")
+    adapters.rule(folder)
     if _own_code(folder):
         raise BenchError(
             f"{model} defines its model in Python code of its own, and code from a model's repository is never run "
@@ -183,11 +195,14 @@ def _check(folder: Path, model: str) -> None:
     for weights in folder.rglob(_PICKLE):
         if not any(weights.parent.glob("*.safetensors")):
             raise BenchError(
-                f"{weights} is a pickle, which can run code when read, and no safetensors file lies beside it. "
+                f"{weights} is a pickle, which can run code when read, and its folder has no safetensors file. "
                 "Convert it to safetensors."
             )
 
 
 def _own_code(folder: Path) -> bool:
-    names = config(staging.reader(folder)).get("auto_map")
+    stated = config(staging.reader(folder))
+    names = stated.get("auto_map")
+    if translation.is_known(stated):
+        return False
     return isinstance(names, dict) and any(name.startswith("AutoModel") for name in names)

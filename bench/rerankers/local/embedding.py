@@ -1,4 +1,4 @@
-"""What the families share that embed a query and a document apart: cutting, counting, embedding a text only once."""
+"""The base of bi-encoders and late interaction: cuts and counts tokens, and embeds each text only once."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -11,11 +11,11 @@ from bench.rerankers.local.batching import Encoder, Vectors
 from bench.rerankers.local.truncation import Cutter
 
 
-class Apart(ABC):
-    """A reranker that embeds texts and compares what they became.
+class EmbeddingReranker(ABC):
+    """A reranker that embeds queries and documents separately and compares the embeddings.
 
-    What a text becomes depends on the text alone, to the last bit, and not on the texts embedded with it: a list's
-    scores are the same whatever was scored before it.
+    A text's embedding depends on that text alone, to the last bit, and not on its batch: a list's scores are the same
+    whatever was scored before it.
     """
 
     def __init__(self, card: Card, cutter: Cutter, encoder: Encoder, options: Options, cache_bytes: int) -> None:
@@ -27,7 +27,7 @@ class Apart(ABC):
 
     @abstractmethod
     def _window(self, is_query: bool) -> int | None:
-        """How many tokens of a text the model reads, special tokens and prompt counted; None for any number."""
+        """The most tokens of a text that the model reads, special tokens and prompt included; None for any number."""
 
     def _embed(self, texts: Sequence[str], is_query: bool) -> Sequence[Vectors]:
         """Embed some texts, in their order."""
@@ -38,14 +38,14 @@ class Apart(ABC):
         """The score of each document."""
 
     def _room(self, is_query: bool) -> int | None:
-        """How many tokens of a text the model will read, special tokens and prompt not counted; None for any."""
+        """The most tokens of a text that the model reads, special tokens and prompt excluded; None for any number."""
         window = self._window(is_query)
         if window is None:
             return None
         return window - self._cutter.special_tokens - len(self._cutter.ids([self._encoder.prompt(is_query) or ""])[0])
 
     def score(self, lists: Sequence[CandidateList]) -> Iterator[Scored]:
-        """Score lists together: a document that stands in several of them is embedded once."""
+        """Score lists together: a document in several of them is embedded once."""
         queries = self._cutter.cut([each.query for each in lists], self._options.max_query_length)
         texts = list(dict.fromkeys(text for each in lists for text in each.texts))
         documents = dict(zip(texts, self._cutter.cut(texts, self._options.max_doc_length), strict=True))
@@ -70,15 +70,15 @@ class Apart(ABC):
 
 
 class Cache:
-    """The vectors of the texts used last, keyed by the text's hash, within a number of bytes."""
+    """An LRU cache of vectors by their text's hash, limited in bytes."""
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit = limit_bytes
-        self._kept: OrderedDict[bytes, Vectors] = OrderedDict()
+        self._cached: OrderedDict[bytes, Vectors] = OrderedDict()
         self._bytes = 0
 
     def vectors(self, texts: Sequence[str], compute: Callable[[list[str]], Sequence[Vectors]]) -> dict[str, Vectors]:
-        """The vectors of each text; those that are not kept are computed, each different text once."""
+        """Each text's vectors; missing ones are computed, once for each distinct text."""
         found = {text: self._get(text) for text in texts}
         missing = [text for text, vectors in found.items() if vectors is None]
         computed = dict(zip(missing, compute(missing), strict=True)) if missing else {}
@@ -88,15 +88,15 @@ class Cache:
 
     def _get(self, text: str) -> Vectors | None:
         key = _key(text)
-        if key in self._kept:
-            self._kept.move_to_end(key)
-        return self._kept.get(key)
+        if key in self._cached:
+            self._cached.move_to_end(key)
+        return self._cached.get(key)
 
     def _put(self, text: str, vectors: Vectors) -> None:
-        self._kept[_key(text)] = vectors
+        self._cached[_key(text)] = vectors
         self._bytes += vectors.nbytes
         while self._bytes > self._limit:
-            self._bytes -= self._kept.popitem(last=False)[1].nbytes
+            self._bytes -= self._cached.popitem(last=False)[1].nbytes
 
 
 def _key(text: str) -> bytes:

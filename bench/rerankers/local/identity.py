@@ -1,35 +1,18 @@
-"""A hash of a checkpoint's content: the same wherever its files are, and however its weights are cut into files."""
+"""A hash of a checkpoint's content: independent of where its files are and of how its weights are split."""
 
 import hashlib
-import json
-from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
 
+from bench.rerankers.local import adapters
 from bench.rerankers.local.staging import INDEX, WEIGHTS, weight_files
+from reranker.identity import merged, tensors
 
 WANTED = ("*.json", "*.jinja", "*.txt", "*.model", "*.metadata", "*.safetensors")
 """The files of a repository that a model can be made of."""
 
 UNWANTED = ("onnx", "openvino")
 """Folders of a repository with the same model for other libraries."""
-
-_CHUNK = 1 << 24  # bytes read at once
-_LARGEST_HEADER = 100_000_000  # bytes, as safetensors itself has it
-_ORDER = "U64 I64 F64 F32 U32 I32 BF16 F16 U16 I16 F8_E4M3 F8_E5M2 I8 U8 BOOL".split()  # noqa: SIM905
-"""safetensors writes tensors in this order of precisions, and those of one precision by name."""
-
-
-class Tensor(NamedTuple):
-    """One tensor of a safetensors file."""
-
-    name: str
-    dtype: str
-    shape: list[int]
-    path: Path
-    start: int
-    size: int  # bytes
 
 
 def content_hash(folder: Path) -> str:
@@ -56,9 +39,11 @@ def _files(folder: Path) -> list[Path]:
         # Download tools keep notes with times in hidden folders.
         if inside[0] in UNWANTED or any(part.startswith(".") for part in inside) or not path.is_file():
             continue
+        is_adapter = path.name == adapters.WEIGHTS and path.parent != folder
+        is_wanted = path.suffix != ".safetensors" and any(path.match(pattern) for pattern in WANTED)
         if path.name in (WEIGHTS, INDEX):
             files.add(path.parent / WEIGHTS)
-        elif path.suffix != ".safetensors" and any(path.match(pattern) for pattern in WANTED):
+        elif is_adapter or is_wanted:
             files.add(path)
     return sorted(files)
 
@@ -76,52 +61,4 @@ def _weights(folder: Path) -> tuple[int, bytes]:
     if not found:
         # Whoever loads the file says what is wrong with it.
         return _whole(files[0])
-    found.sort(key=lambda tensor: (_rank(tensor.dtype), tensor.name))
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
-    end = 0
-    for tensor in found:
-        offsets = [end, end + tensor.size]
-        header[tensor.name] = {"dtype": tensor.dtype, "shape": tensor.shape, "data_offsets": offsets}
-        end += tensor.size
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode(errors="surrogatepass")
-    text += b" " * (-len(text) % 8)
-    digest = hashlib.sha256(len(text).to_bytes(8, "little") + text)
-    for tensor in found:
-        for chunk in _bytes(tensor):
-            digest.update(chunk)
-    return 8 + len(text) + end, digest.digest()
-
-
-def tensors(path: Path) -> list[Tensor]:
-    """The tensors of a safetensors file, from its header; empty for a file of another format."""
-    with path.open("rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        text = stream.read(length) if length <= _LARGEST_HEADER else b""
-    try:
-        rows = {name: row for name, row in json.loads(text).items() if name != "__metadata__"}
-        return [
-            Tensor(name, row["dtype"], row["shape"], path, 8 + length + row["data_offsets"][0], _size(row))
-            for name, row in rows.items()
-        ]
-    except (ValueError, RecursionError, AttributeError, KeyError, IndexError, TypeError):
-        return []
-
-
-def _size(row: dict[str, Any]) -> int:
-    start, end = row["data_offsets"]
-    if not 0 <= start <= end:
-        raise ValueError
-    return int(end - start)
-
-
-def _rank(dtype: str) -> int:
-    return _ORDER.index(dtype) if dtype in _ORDER else len(_ORDER)
-
-
-def _bytes(tensor: Tensor) -> Iterator[bytes]:
-    with tensor.path.open("rb") as stream:
-        stream.seek(tensor.start)
-        left = tensor.size
-        while left and (chunk := stream.read(min(left, _CHUNK))):
-            left -= len(chunk)
-            yield chunk
+    return merged(found, {"format": "pt"})

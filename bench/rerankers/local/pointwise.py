@@ -1,4 +1,4 @@
-"""What the families share that read a query and one document together: a score depends on that pair alone."""
+"""Pointwise scoring, shared by the families that read a query and one document together."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -30,7 +30,7 @@ def score_pairs(
         options: The caps, in tokens.
         fit: Cuts a pair further, to the model's window.
         predict: Scores of some pairs, in their order.
-        template_tokens: How many tokens the model reads beside a pair's own.
+        template_tokens: Tokens that the model reads in addition to the pair's.
     """
     queries = cutter.cut([each.query for each in lists], options.max_query_length)
     documents = iter(cutter.cut([text for each in lists for text in each.texts], options.max_doc_length))

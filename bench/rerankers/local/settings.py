@@ -15,6 +15,7 @@ from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
 from bench.errors import BenchError
+from bench.rerankers.local.translation import translated
 from reranker.packages import FETCHING
 from reranker.schema import validate
 
@@ -24,8 +25,8 @@ Clean = Callable[[Any, Path], Any]
 
 _LARGEST = 10_000_000
 _MOST_LAYERS = 1000
-_SHORTEST, _LONGEST = 8, 10**9  # tokens; a shorter window has no room beside the special tokens
-_UNLIMITED = 10**30
+_SHORTEST, _LONGEST = 8, 10**9  # tokens; a shorter window holds little but the special tokens
+UNLIMITED = 10**30
 """How transformers writes that a tokenizer has no limit."""
 
 _DTYPES = ("float32", "float16", "bfloat16", "float64")
@@ -148,7 +149,7 @@ class Output(TypedDict):
 
 
 class Outputs(TypedDict):
-    """The kinds of input that a model reads; only text is kept."""
+    """The kinds of input that a model reads; only text is used."""
 
     __pydantic_config__ = _KNOWN_KEYS_ALONE  # type: ignore[misc]
 
@@ -258,17 +259,17 @@ def model_config(content: Any, path: Path) -> Json:
     Raises:
         BenchError: for a model that transformers has no text model of, quantised weights, or impossible values.
     """
-    settings = validate(content, Json, str(path), BenchError)
+    settings = translated(validate(content, Json, str(path), BenchError))
     declared = _declared(settings.get("model_type"), path)
     if settings.get("quantization_config"):
         raise BenchError(
             f"{path} describes quantised weights, which need code that is not part of transformers. "
             "Use the checkpoint that is not quantised."
         )
-    kept = {name: value for name, value in settings.items() if _may_stay(name, value, declared)}
-    _check_names(kept, path)
-    _check_sizes(kept, path)
-    return kept
+    allowed = {name: value for name, value in settings.items() if _may_stay(name, value, declared)}
+    _check_names(allowed, path)
+    _check_sizes(allowed, path)
+    return allowed
 
 
 def tokenizer_config(content: Any, path: Path) -> Any:
@@ -276,7 +277,7 @@ def tokenizer_config(content: Any, path: Path) -> Any:
     settings: Json = dict(validate(content, TokenizerConfig, str(path), BenchError))
     longest = settings.get("model_max_length")
     if longest is not None:
-        settings["model_max_length"] = _UNLIMITED if longest > _LONGEST else int(longest)
+        settings["model_max_length"] = UNLIMITED if longest > _LONGEST else int(longest)
     name = settings.get("tokenizer_class")
     if name is not None and not _is_tokenizer(name):
         # The plain class takes tokenizer.json as it is, which is all that is used of a tokenizer here.

@@ -1,4 +1,4 @@
-"""A copy of a checkpoint's folder that is safe to give to a library: settings rewritten, weights linked, nothing else.
+"""Makes a safe copy of a checkpoint's folder for a library: settings rewritten, weights linked, nothing else.
 
 No Python file, template, pickle, adapter or unknown setting of a checkpoint is in the folder that a library reads, so
 whatever the library would do with one cannot happen.
@@ -17,13 +17,13 @@ from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
 from bench.errors import BenchError
-from bench.rerankers.local import settings
-from bench.rerankers.local.settings import MODULES, Clean, only
+from bench.rerankers.local import adapters, settings
+from bench.rerankers.local.settings import MODULES, Clean, Json, only
+from bench.rerankers.local.translation import renamed, renames
 from reranker.schema import read_json, read_model
 from reranker.stored import check_stored
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
-_ADAPTER = "adapter_model.safetensors"
 _VOCABULARIES = ("vocab.txt", "merges.txt", "*.model")
 _TOKENIZER: dict[str, Clean] = {
     "tokenizer_config.json": settings.tokenizer_config,
@@ -31,6 +31,8 @@ _TOKENIZER: dict[str, Clean] = {
     "added_tokens.json": only(dict[str, settings.Count]),
     "vocab.json": only(dict[str, settings.Count]),
 }
+_OWN_TRANSFORMER = "custom_st.Transformer"
+"""The repository's own class by which a list of modules chooses an adapter, which a rule does here."""
 _PYLATE_DENSE = "pylate.models.Dense.Dense"
 """sentence-transformers reads this name itself, without that package."""
 
@@ -54,16 +56,20 @@ class _Index(TypedDict):
 
 
 @contextmanager
-def staged(folder: Path) -> Iterator[Path]:
-    """The checkpoint as a library may see it, in a folder that exists until the context is left.
+def staged(folder: Path, to_load: bool = False) -> Iterator[Path]:
+    """A temporary folder with the safe part of the checkpoint; it is deleted when the context ends.
+
+    Weights that transformers does not read under their names are written under others only if they are ``to_load``.
 
     Raises:
-        BenchError: where a file is damaged, says what it may not, or is missing.
+        BenchError: where a file is missing, damaged, or has a setting that is not allowed.
     """
     with TemporaryDirectory(prefix="rerank-bench-") as place:
         target = Path(place)
         try:
             _stage(folder, target)
+            if to_load:
+                _rename_weights(reader(folder), reader(target))
         except OSError as error:
             raise BenchError(f"Cannot prepare {folder} for loading: {error.strerror or error}.") from error
         yield target
@@ -82,6 +88,8 @@ def modules(folder: Path) -> list[Module]:
     if not rows:
         raise BenchError(f"{path} names no module: the checkpoint is damaged. Fetch it again.")
     for row in rows:
+        if row["type"] == _OWN_TRANSFORMER and adapters.rule(folder):
+            row["type"] = "sentence_transformers.models.Transformer"
         kind = row["type"].rpartition(".")[2]
         own = row["type"].startswith("sentence_transformers.") and kind in MODULES
         if not own and row["type"] != _PYLATE_DENSE:
@@ -120,6 +128,7 @@ def _stage(folder: Path, target: Path) -> None:
     _check_nothing_is_left_out(folder, rows)
     _rewrite(folder, target, "config_sentence_transformers.json", only(settings.LibraryConfig))
     _rewrite(folder, target, "artifact.metadata", only(settings.Stanford))
+    _stage_adapters(folder, target)
     if not rows:
         _stage_transformer(folder, target)
         return
@@ -139,10 +148,10 @@ def _stage(folder: Path, target: Path) -> None:
 def _stage_transformer(folder: Path, target: Path) -> None:
     if not (folder / "config.json").is_file():
         raise BenchError(f"{folder} has no config.json: it is no checkpoint of a model.")
-    if (folder / _ADAPTER).is_file():
+    if (folder / adapters.WEIGHTS).is_file():
         raise BenchError(
-            f"{folder} has an {_ADAPTER}: its weights are to be read with an adapter (PEFT), which is not done here. "
-            "Merge the adapter into the weights and use that checkpoint."
+            f"{folder} has an {adapters.WEIGHTS}: its weights are to be read with an adapter (PEFT), which is not done "
+            "here. Merge the adapter into the weights and use that checkpoint."
         )
     _rewrite(folder, target, "config.json", settings.model_config)
     _rewrite(folder, target, "sentence_bert_config.json", only(settings.ReaderConfig))
@@ -157,6 +166,15 @@ def _stage_transformer(folder: Path, target: Path) -> None:
         raise BenchError(f"{folder} has no {WEIGHTS}: weights are read from safetensors only.")
 
 
+def _stage_adapters(folder: Path, target: Path) -> None:
+    rule = adapters.rule(folder)
+    for name in rule.adapters if rule else ():
+        (target / name).mkdir()
+        _rewrite(folder / name, target / name, adapters.CONFIG, adapters.settings)
+        check_stored([folder / name / adapters.WEIGHTS], BenchError)
+        _link(folder / name / adapters.WEIGHTS, target / name / adapters.WEIGHTS)
+
+
 def _stage_module(folder: Path, target: Path, kind: str, is_root: bool) -> None:
     if not is_root:
         _rewrite(folder, target, "config.json", MODULES[kind][1])
@@ -167,7 +185,7 @@ def _stage_module(folder: Path, target: Path, kind: str, is_root: bool) -> None:
 
 
 def _stage_tokenizer(folder: Path, target: Path) -> None:
-    """Link tokenizer.json, but for one that the library of tokenizers would not survive."""
+    """Link tokenizer.json, unless it would crash the tokenizers library."""
     path = folder / "tokenizer.json"
     if not path.is_file():
         return
@@ -188,6 +206,17 @@ def _stage_weights(folder: Path, target: Path) -> None:
         _link(path, target / path.name)
     if files and files[0].name != WEIGHTS:
         _rewrite(folder, target, INDEX, only(_Index), metadata={})
+
+
+def _rename_weights(folder: Path, target: Path) -> None:
+    """Write weights under the names that transformers reads, in place of links to them."""
+    if not (folder / "config.json").is_file() or not renames(read_model(folder / "config.json", Json, BenchError)):
+        return
+    from safetensors.torch import save_file
+
+    for path in (*weight_files(target), target / INDEX):
+        path.unlink(missing_ok=True)
+    save_file(renamed(weight_files(folder)), target / WEIGHTS, {"format": "pt"})
 
 
 def _rewrite(folder: Path, target: Path, name: str, clean: Clean, **more: Any) -> None:

@@ -1,4 +1,4 @@
-"""Facts about a model that its files state: parameters, precision, window. No weights are loaded.
+"""Reads a model's parameter count, precision and window from its files, without loading weights.
 
 Each folder given is one of `bench.rerankers.local.staging.staged`, so its JSON files are validated already.
 """
@@ -7,14 +7,13 @@ import math
 from pathlib import Path
 from typing import Any
 
-from bench.rerankers.local import staging
+from bench.rerankers.local import adapters, staging
 from bench.rerankers.local.checkpoint import architecture, config, modules
-from bench.rerankers.local.identity import tensors
+from bench.rerankers.local.settings import UNLIMITED
+from reranker.identity import tensors
 from reranker.stored import BUFFERS, LANGUAGE_HEAD, is_language_model
 
 _PRECISIONS = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
-_UNLIMITED = 10**30
-"""How transformers writes that a tokenizer has no limit."""
 _EXPANSION = 32
 """Tokens to which a ColBERT model extends a query unless its files give another number."""
 _LENGTHS = ("query_length", "document_length", "query_expansion")
@@ -34,12 +33,12 @@ def parameters(folder: Path, with_head: bool) -> int:
     """
     rows = staging.modules(folder)
     places = {folder / row["path"] for row in rows} or {folder}
+    adapting = [folder / name / adapters.WEIGHTS for name in adapters.found(folder)]
     is_shared = bool(config(folder).get("tie_word_embeddings"))
     drops_head = is_language_model(architecture(folder)) and (is_shared or not with_head)
     return sum(
         math.prod(tensor.shape)
-        for place in places
-        for path in staging.weight_files(place)
+        for path in (*adapting, *(path for place in places for path in staging.weight_files(place)))
         for tensor in tensors(path)
         if not (BUFFERS.search(tensor.name) or (drops_head and LANGUAGE_HEAD.match(tensor.name)))
     )
@@ -65,7 +64,7 @@ def window(folder: Path) -> int | float:
     own = arguments.get("model_max_length") or stated.get("max_seq_length")
     if own:
         return int(own)
-    longest = config(reader, "tokenizer_config.json").get("model_max_length") or _UNLIMITED
+    longest = config(reader, "tokenizer_config.json").get("model_max_length") or UNLIMITED
     positions = getattr(AutoConfig.from_pretrained(reader, local_files_only=True), "max_position_embeddings", -1)
     return int(longest if positions == -1 else min(longest, positions))
 

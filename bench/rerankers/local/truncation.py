@@ -75,7 +75,7 @@ class Cutter:
         return Cut(again.text, again.tokens, cut.lost + again.lost)
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of texts as they stand, without special tokens around them."""
+        """Token ids of whole texts, without special tokens."""
         return [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)]
 
 
@@ -91,7 +91,7 @@ def _cut(pieces: Iterable[tuple[int, Encoding]], text: str, limit: int) -> Cut:
 
 
 def longest_first(query: int, document: int, room: int) -> tuple[int, int]:
-    """How many tokens of a pair a tokeniser keeps that cuts the longer text first until both fit into ``room``."""
+    """Token counts of a pair after longest-first truncation to ``room`` tokens."""
     if query + document <= room:
         return query, document
     shorter = min(query, document, room // 2)

@@ -4,10 +4,10 @@ import gzip
 import json
 import os
 import re
+import resource
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -92,12 +92,13 @@ def test_help_answers_at_once_and_loads_no_model_library(environment: dict[str, 
     assert not loaded & heavy
 
     def once() -> float:
-        started = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run([sys.executable, "-m", "bench", "--help"], env=environment, capture_output=True, timeout=30)
-        return time.perf_counter() - started
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    # Half a second is the promise; the rest is for machines that do other things meanwhile.
-    assert statistics.median(once() for _ in range(3)) < 1.0
+    # Processor time: what else the machine does meanwhile counts for little.
+    assert statistics.median(once() for _ in range(3)) < 0.5
 
 
 def test_without_arguments_the_commands_are_shown(bench: Call):
@@ -180,12 +181,18 @@ def test_fewer_queries_and_candidates(bench: Call, folder: Path, here: Path):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--depth", "0"], ["--queries", "-1"], ["--depth", "many"], ["--no-such-option"]]
+    ("arguments", "message"),
+    [
+        (["--depth", "0"], "'--depth': '0' is not at least 1."),
+        (["--queries", "-1"], "'--queries': '-1' is not at least 1."),
+        (["--depth", "ten"], "'--depth': 'ten' is not an integer."),
+        (["--no-such-option"], "No such option: --no-such-option"),
+    ],
 )
-def test_a_bad_option_is_refused(bench: Call, folder: Path, arguments: list[str]):
+def test_a_bad_option_is_refused(bench: Call, folder: Path, arguments: list[str], message: str):
     answer = bench("folder", folder, "-r", "first-stage", *arguments)
     assert answer.returncode == 2
-    assert arguments[0] in answer.stderr
+    assert message in answer.stderr.splitlines()[-1]
     assert "Traceback" not in answer.stderr
 
 
@@ -193,10 +200,14 @@ def test_a_bad_option_is_refused(bench: Call, folder: Path, arguments: list[str]
     ("arguments", "parts"),
     [
         (["beir", "nfcorpsu"], ["Unknown task 'nfcorpsu'", "nfcorpus"]),
-        (["beir", "nfcorpus", "--embedded"], ["Unknown task 'nfcorpus'", "tasks beir"]),
+        (["beir", "nfcorpus", "--embedded"], ["No embedded sample in beir: nfcorpus", "embedded-claims"]),
         (["tasks", "biir"], ["Unknown suite 'biir'", "beir"]),
         (["runs", "check", "beir/scifcat"], ["Unknown task 'scifcat'", "scifact"]),
         (["runs", "build", "bier"], ["Unknown suite 'bier'", "beir"]),
+        (
+            ["leaderboard", "--format", "pdf"],
+            ["'pdf' is not one of 'text', 'markdown', 'latex', 'html', 'csv', 'mteb'."],
+        ),
         (["folder", "nowhere"], ["nowhere is not a folder"]),
         (["beir", "claims", "--embedded", "-r", "orcale"], ["no reranker 'orcale'", "'oracle'"]),
         (

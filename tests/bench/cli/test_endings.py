@@ -12,7 +12,7 @@ from bench.errors import BenchError
 Call = Callable[..., "subprocess.CompletedProcess[str]"]
 BeirFolder = Callable[..., Path]
 
-KEPT = Path(__file__).parents[3] / "results" / "embedded"
+STORED = Path(__file__).parents[3] / "results" / "embedded"
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def shell(environment: dict[str, str], tmp_path: Path) -> Call:
     return call
 
 
-GATE = f"bench gate --baseline {KEPT} --candidate {KEPT}"
+GATE = f"bench gate --baseline {STORED} --candidate {STORED}"
 
 
 @pytest.mark.parametrize(
@@ -39,8 +39,8 @@ GATE = f"bench gate --baseline {KEPT} --candidate {KEPT}"
         (f"{GATE} > /dev/full 2>&1", ""),
         (f"{GATE} | true; exit ${{PIPESTATUS[0]}}", ""),
         (f"{GATE} 2>&1 | true; exit ${{PIPESTATUS[0]}}", ""),
-        (f"bench leaderboard {KEPT} > /dev/full", "Error: Cannot write the output: No space left on device"),
-        (f"bench leaderboard {KEPT} | true; exit ${{PIPESTATUS[0]}}", ""),
+        (f"bench leaderboard {STORED} > /dev/full", "Error: Cannot write the output: No space left on device"),
+        (f"bench leaderboard {STORED} | true; exit ${{PIPESTATUS[0]}}", ""),
         ("bench tasks | true; exit ${PIPESTATUS[0]}", ""),
         ("bench runs list > /dev/full", "Error: Cannot write the output"),
     ],
@@ -54,7 +54,7 @@ def test_output_that_cannot_be_written_is_no_verdict(shell: Call, line: str, sai
 
 @pytest.mark.parametrize("option", ["--baseline", "--candidate", "--junit"])
 def test_a_name_too_long_is_no_verdict(bench: Call, option: str) -> None:
-    paths = {"--baseline": str(KEPT), "--candidate": str(KEPT), option: "n" * 300}
+    paths = {"--baseline": str(STORED), "--candidate": str(STORED), option: "n" * 300}
     answer = bench("gate", *[part for pair in paths.items() for part in pair])
     assert answer.returncode == 2
     assert "Traceback" not in answer.stderr
@@ -73,7 +73,7 @@ bench.comparison.gate.gate = gate
 
 def test_a_fault_of_the_program_is_no_verdict(shell: Call, tmp_path: Path) -> None:
     (tmp_path / "fault.py").write_text(f"{FAULT}\nfrom bench.cli import main\nmain()\n")
-    answer = shell(f'"{sys.executable}" fault.py gate --baseline {KEPT} --candidate {KEPT}')
+    answer = shell(f'"{sys.executable}" fault.py gate --baseline {STORED} --candidate {STORED}')
     assert answer.returncode == 2
     assert "Traceback (most recent call last):" in answer.stderr
     assert "RuntimeError: a fault \\x1b[2J of ours" in answer.stderr

@@ -1,7 +1,7 @@
 """The lists of what there is to choose from are complete."""
 
 from bench.cli.overview import rerankers_page, runs_page, tasks_page
-from bench.first_stage.runs import read_manifests
+from bench.first_stage.manifest import read_manifests
 from bench.render import render
 from bench.render.page import Page
 from bench.rerankers import FAMILIES, ROWS

@@ -9,6 +9,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -119,7 +120,7 @@ def flipped(whole: bytes) -> bytes:
      lambda whole: whole.replace(b"scifact/qrels/test", b"scifact/other/test")],
     ids=["half", "a page", "empty", "flipped", "other files"],
 )  # fmt: skip
-def test_a_torn_archive_is_named(
+def test_a_damaged_archive_is_named(
     refused: Callable[..., str], archive: Path, tear: Callable[[bytes], bytes], tmp_path: Path
 ):
     archive.write_bytes(tear(archive.read_bytes()))
@@ -129,10 +130,14 @@ def test_a_torn_archive_is_named(
     assert not list((tmp_path / "here").rglob("result.json"))
 
 
-def test_an_unreachable_host_is_one_message(refused: Callable[..., str], environment: dict[str, str], tmp_path: Path):
+def test_an_unreachable_host_is_one_message(bench: Callable[..., Any], environment: dict[str, str], tmp_path: Path):
     started = time.monotonic()
-    message = refused("beir", "scifact", "-r", "first-stage")
+    answer = bench("beir", "scifact", "-r", "first-stage")
     assert time.monotonic() - started < 20
+    assert answer.returncode == 2
+    # No line of ir_datasets' own log before it.
+    assert not [line for line in answer.stderr.splitlines() if line.startswith("[")]
+    message = answer.stderr.splitlines()[-1]
     for part in ("beir/scifact", environment["IR_DATASETS_HOME"], "--data DIR", "--embedded"):
         assert part in message
     assert not [path for path in (tmp_path / "here").rglob("*") if path.name in ("result.json", "run.trec.gz")]

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from bench.collections.collection import Collection
-from bench.comparison.agreement import Flips
+from bench.comparison.agreement import Disagreement
 from bench.comparison.compare import Comparison, Entry, compare, page
 from bench.errors import BenchError
 from bench.leaderboard.board import build
@@ -41,7 +41,7 @@ def test_figures_by_hand(tmp_path: Path) -> None:
     assert task.p == task.p_holm == 6 / 16
     assert task.low < 0.1 < task.high
     assert task.changed == ()
-    assert task.flips is None  # no run was looked at
+    assert task.disagreement is None  # no run was looked at
 
 
 def test_swapping_sides_swaps_signs(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_how_far_the_top_tens_agree(tmp_path: Path) -> None:
     # q1 as it was; in q2 d11 comes first instead of d1, and d10 falls out of the top ten.
     a, b = measure(tmp_path / "a", {}), measure(tmp_path / "b", {"q2": ["d11"]})
     found = compare(a, b)
-    assert found.tasks[0].flips == Flips(replaced=0.1 / 2, reversed=0, first=0.5)
+    assert found.tasks[0].disagreement == Disagreement(replaced=0.1 / 2, reversed=0, first=0.5)
     assert "beir/toy: B replaces 5.0% of A's top ten, reverses 0.0% of the pairs in both, and puts" in printed(found)
     assert "replaces" not in printed(compare(a, b, changes=0))
 

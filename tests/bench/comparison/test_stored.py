@@ -15,22 +15,22 @@ from tests.bench.factories import figures_result, keep, measure
 def test_reads_every_result_and_its_run(tmp_path: Path) -> None:
     measure(tmp_path, {"q1": ["d1", "d3"], "q2": ["d2"]})
     keep(tmp_path, figures_result({"q1": 0.5}, task="beir/other"))
-    kept, problems = read_stored(tmp_path)
+    stored, problems = read_stored(tmp_path)
     assert problems == []
-    assert [one.label for one in kept] == ["beir/other by model", "beir/toy by model"]
-    assert [document_id for document_id, _ in kept[1].run().rankings["q2"][:2]] == ["d2", "d1"]
+    assert [one.label for one in stored] == ["beir/other by model", "beir/toy by model"]
+    assert [document_id for document_id, _ in stored[1].run().rankings["q2"][:2]] == ["d2", "d1"]
 
 
 def test_a_run_that_is_not_the_results_own_is_refused(tmp_path: Path) -> None:
     path = measure(tmp_path / "one", {"q1": ["d1"]})
     other = measure(tmp_path / "two", {"q1": ["d3"]})
     path.with_name("run.trec.gz").write_bytes(other.with_name("run.trec.gz").read_bytes())
-    (kept,), _ = read_stored(path)
+    (stored,), _ = read_stored(path)
     with pytest.raises(BenchError, match="is not the run"):
-        kept.run()
-    kept.run_path.unlink()
+        stored.run()
+    stored.run_path.unlink()
     with pytest.raises(BenchError, match="Cannot read"):
-        kept.run()
+        stored.run()
 
 
 @pytest.mark.parametrize(
@@ -54,8 +54,8 @@ def test_a_well_formed_file_can_still_be_wrong(
         place = place[key]
     place[keys[-1]] = value
     path.write_text(json.dumps(content))
-    kept, problems = read_stored(tmp_path)
-    assert kept == []
+    stored, problems = read_stored(tmp_path)
+    assert stored == []
     assert any(fault in problem and str(path) in problem for problem in problems), problems
     with pytest.raises(BenchError, match=re.escape(fault)):
         read_sound(path)
@@ -64,8 +64,8 @@ def test_a_well_formed_file_can_still_be_wrong(
 def test_the_same_result_twice_is_a_problem(tmp_path: Path) -> None:
     first = keep(tmp_path / "a", figures_result({"q1": 0.5}))
     second = keep(tmp_path / "b", figures_result({"q1": 0.7}))
-    kept, problems = read_stored(tmp_path)
-    assert [one.path for one in kept] == [first]
+    stored, problems = read_stored(tmp_path)
+    assert [one.path for one in stored] == [first]
     assert problems == [f"{second}: it is the same task, reranker and protocol as {first}: keep one of them."]
 
 
@@ -84,10 +84,10 @@ def test_pairs_share_name_and_protocol(tmp_path: Path) -> None:
     keep(tmp_path / "b", figures_result({"q1": 0.5}, reranker="other", depth=10, text_rule="title"))
     keep(tmp_path / "b", figures_result({"q1": 0.5}, reranker="other", depth=30, text_rule="joined"))
     a, b = read_stored(tmp_path / "a")[0], read_stored(tmp_path / "b")[0]
-    pairing = pair(a, b, lambda kept: kept.task_and_reranker)
+    pairing = pair(a, b, lambda stored: stored.task_and_reranker)
     assert [(x.result.protocol.depth, y.result.protocol.depth) for x, y in pairing.pairs] == [(100, 100), (50, 50)]
-    assert [kept.label for kept in pairing.only_a] == ["beir/first by model"]
-    assert [kept.label for kept in pairing.only_b] == ["beir/second by model"]
+    assert [stored.label for stored in pairing.only_a] == ["beir/first by model"]
+    assert [stored.label for stored in pairing.only_b] == ["beir/second by model"]
     (clash,) = pairing.clashes
     assert clash.endswith("different protocols: depth: 20 and 30.")  # the nearest of the two
 
@@ -126,14 +126,14 @@ def test_rerankers_of_one_name_are_paired_by_fingerprint(tmp_path: Path) -> None
         for number, fingerprint in enumerate(fingerprints):
             result = figures_result({"q1": 0.5, "q2": number / 10})
             keep(tmp_path / side / str(number), replace(result, reranker=Card("random", fingerprint, "order-only")))
-        kept, problems = read_stored(tmp_path / side)
+        stored, problems = read_stored(tmp_path / side)
         assert problems == []
-        return kept
+        return stored
 
     one, two, other = seeds("one", "seed 0"), seeds("two", "seed 1", "seed 0"), seeds("other", "seed 7")
 
     def paired(a: list[StoredResult], b: list[StoredResult]) -> tuple[list[str], int, int]:
-        found = pair(a, b, lambda kept: kept.task_and_reranker)
+        found = pair(a, b, lambda stored: stored.task_and_reranker)
         fingerprints = [y.result.reranker.fingerprint for _, y in found.pairs]
         return fingerprints, len(found.clashes), len(found.only_b)
 
@@ -143,15 +143,15 @@ def test_rerankers_of_one_name_are_paired_by_fingerprint(tmp_path: Path) -> None
     assert paired(other, two) == ([], 1, 2)  # which of the two is it?
     # One state on two devices: each goes with its own; on a third device there is none to prefer.
     both = [replace(one[0], result=_on(one[0].result, device)) for device in ("cpu", "cuda")]
-    assert [y.identity[1] for _, y in pair(both, both[::-1], lambda kept: kept.task_and_reranker).pairs] == [
+    assert [y.identity[1] for _, y in pair(both, both[::-1], lambda stored: stored.task_and_reranker).pairs] == [
         "cpu",
         "cuda",
     ]
     third = [replace(one[0], result=_on(one[0].result, "mps"))]
-    assert len(pair(third, both, lambda kept: kept.task_and_reranker).clashes) == 1
+    assert len(pair(third, both, lambda stored: stored.task_and_reranker).clashes) == 1
     # No result stands for two: neither for one that has a partner of its own, nor for two that have none.
     for there, pairs, clashes in ((both[:1], 1, 1), (third, 0, 2)):
-        found = pair(both, there, lambda kept: kept.task_and_reranker)
+        found = pair(both, there, lambda stored: stored.task_and_reranker)
         assert (len(found.pairs), len(found.clashes)) == (pairs, clashes)
 
 

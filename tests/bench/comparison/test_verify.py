@@ -80,9 +80,9 @@ def test_a_run_without_any_candidate_is_verified(tmp_path: Path) -> None:
 
 def test_a_choice_of_queries_is_verified_from_the_whole_collection(tmp_path: Path) -> None:
     path = measure(tmp_path, {"q1": ["d3"]}, queries=1)
-    kept = toy_collection()
-    assert verify([path], lambda result: kept, first_stage_of).exit_status == 0
-    assert len(kept.queries) == 2  # the caller's collection is as it was
+    collection = toy_collection()
+    assert verify([path], lambda result: collection, first_stage_of).exit_status == 0
+    assert len(collection.queries) == 2  # the caller's collection is as it was
 
 
 def test_computed_judgements_are_computed_again(tmp_path: Path) -> None:
@@ -237,14 +237,14 @@ def test_another_library_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_difference_weighs_more_than_what_is_unchecked(path: Path, tmp_path: Path) -> None:
-    torn = measure(tmp_path / "torn", {})
-    torn.write_bytes(torn.read_bytes()[:200])
+    damaged = measure(tmp_path / "damaged", {})
+    damaged.write_bytes(damaged.read_bytes()[:200])
     missing = measure(tmp_path / "missing", {})
     missing.with_name("run.trec.gz").unlink()
-    found = verified(torn, missing)
+    found = verified(damaged, missing)
     assert (found.exit_status, len(found.unchecked)) == (2, 2)
     edit(path, lambda content: content["per_query"].update(q1=0.62))
-    assert verified(torn, path).exit_status == 1
+    assert verified(damaged, path).exit_status == 1
     with pytest.raises(BenchError, match="does not exist"):
         verified(tmp_path / "nowhere")
 
@@ -258,12 +258,12 @@ def test_render(path: Path, tmp_path: Path) -> None:
 
     assert printed(verified(path)) == "1 of 1 results verified.\n"
     edit(path, lambda content: content["per_query"].update(q1=0.62, **{"\x1b[1m[red]": 0.5}))
-    torn = measure(tmp_path / "torn", {})
-    torn.write_bytes(b"{")
-    assert printed(verified(path, torn)).splitlines() == [
+    damaged = measure(tmp_path / "damaged", {})
+    damaged.write_bytes(b"{")
+    assert printed(verified(path, damaged)).splitlines() == [
         f"{path}: per_query.q1: stored 0.62, recomputed 0.6199062332840657",
         f"{path}: per_query.\\x1b[1m[red]: stored 0.5, recomputed nothing",
-        f"Could not check: {verified(torn).unchecked[0]}",
+        f"Could not check: {verified(damaged).unchecked[0]}",
         "0 of 2 results verified. Different: 1. Checks that could not be made: 1.",
     ]
     many = Verification(differences=[Difference(path, str(number), "1", "2") for number in range(33)])

@@ -3,6 +3,7 @@
 import dataclasses
 import errno
 import fcntl
+import hashlib
 import math
 import os
 import random
@@ -22,7 +23,7 @@ import pytest
 from bench.collections.collection import Collection
 from bench.errors import BenchError
 from bench.evaluation import cache
-from bench.evaluation.cache import CACHE, ScoreCache, chunk_key, score_cache, scorer
+from bench.evaluation.cache import CACHE, Log, ScoreCache, chunk_key, score_cache, scorer
 from bench.evaluation.evaluate import Answered, evaluate
 from bench.evaluation.prepare import prepare
 from bench.lock import LOCK, locked
@@ -217,8 +218,13 @@ def damage(folder: Path, content: bytes, work: list[list[CandidateList]], truth:
     answers, asked = ask_all(folder, work)
     assert answers == truth
     assert ask_all(folder, work) == (truth, [])
-    assert (folder / CACHE).read_bytes().startswith(content)
+    assert all(map(is_intact, (folder / CACHE).read_bytes().split(b"\n")))
     return asked
+
+
+def is_intact(line: bytes) -> bool:
+    checksum, _, record = line.partition(b" ")
+    return not line or hashlib.sha256(record).hexdigest().encode() == checksum
 
 
 def records(content: bytes) -> list[range]:
@@ -239,8 +245,8 @@ def test_a_file_cut_off_anywhere_loses_only_the_records_from_there_on(
         asked = damage(tmp_path / str(length), content[:length], work, truth)
         # The line break that ends a record may be missing.
         assert len(asked) == 2 * sum(length < place.stop - 1 for place in places), length
-        torn = any(place.start + 1 < length < place.stop - 1 for place in places)
-        assert ("Records ignored: 1" in capsys.readouterr().err) == torn
+        cut = any(place.start + 1 < length < place.stop - 1 for place in places)
+        assert ("Records ignored: 1" in capsys.readouterr().err) == cut
 
 
 def test_a_changed_byte_loses_only_the_record_that_it_is_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -255,6 +261,26 @@ def test_a_changed_byte_loses_only_the_record_that_it_is_in(tmp_path: Path, caps
             asked = damage(tmp_path / str(at), bytes(changed), work, truth)
             assert sorted(asked) == [each.query_id for each in work[number]], at
             assert "is damaged. Records ignored: " in capsys.readouterr().err
+
+
+def test_damage_is_reported_once_and_the_intact_records_stay(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    work = chunks(3, lists=2)
+    truth, _ = ask_all(tmp_path, work)
+    content = bytearray((tmp_path / CACHE).read_bytes())
+    first, _, third = (bytes(content[place.start : place.stop]) for place in records(bytes(content)))
+    content[records(bytes(content))[1].start + 5] ^= 1
+    (tmp_path / CACHE).write_bytes(content)
+    (tmp_path / f".{CACHE}").write_bytes(b"what a killed command left")
+    Log(tmp_path / CACHE).close()
+    assert "Records ignored: 1." in capsys.readouterr().err
+    assert (tmp_path / CACHE).read_bytes() == first + third
+    answers, asked = ask_all(tmp_path, work)
+    assert (answers, sorted(asked)) == (truth, [each.query_id for each in work[1]])
+    assert capsys.readouterr().err == ""
+    assert (tmp_path / CACHE).read_bytes().startswith(first + third)
+    assert not (tmp_path / f".{CACHE}").exists()
 
 
 def test_overwritten_pieces_lose_only_the_records_that_they_touch(tmp_path: Path) -> None:

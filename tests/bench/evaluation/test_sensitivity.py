@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from bench.collections.collection import Collection, Documents
-from bench.comparison.agreement import Flips
+from bench.comparison.agreement import Disagreement
 from bench.errors import BenchError
 from bench.evaluation.plan import Plan
 from bench.evaluation.prepare import PreparedTask, prepare
@@ -118,7 +118,7 @@ def test_a_pointwise_reranker_is_moved_by_nothing_but_the_depth() -> None:
     assert list(by_group) == ["random order", "reverse order", "depth", "distractor"]
     still = [*by_group["random order"], *by_group["reverse order"], *by_group["distractor"]]
     assert {variant.figure for variant in still if variant.group != "distractor"} == {found.base}
-    assert all(variant.flips == Flips(0, 0, 0) for variant in still)
+    assert all(variant.disagreement == Disagreement(0, 0, 0) for variant in still)
     orders = next(spread for spread in found.spreads if spread.group == "random order")
     assert (orders.variants, orders.std, orders.query_std, orders.min) == (4, 0.0, 0.0, found.base)
     assert "not listwise" in found.notes[0]
@@ -132,12 +132,14 @@ def test_the_first_stage_follows_every_order() -> None:
     assert found.base == pytest.approx(0.63093, abs=1e-5)
     (turned,) = by_group["reverse order"]
     assert turned.figure == 0
-    assert [turned.flips.replaced, turned.flips.reversed, turned.flips.first] == pytest.approx([0.2, 1, 1])
+    assert [turned.disagreement.replaced, turned.disagreement.reversed, turned.disagreement.first] == pytest.approx(
+        [0.2, 1, 1]
+    )
     assert [variant.name for variant in by_group["depth"]] == ["depth 10"]
     assert by_group["depth"][0].figure == found.base
     last, anywhere = by_group["distractor"]
     assert (last.figure, last.distractor) == (found.base, 0)
-    assert anywhere.flips == Flips(0, 0, 0)
+    assert anywhere.disagreement == Disagreement(0, 0, 0)
     figures = [variant.figure for variant in by_group["random order"]]
     spread = found.spreads[0]
     assert spread.mean == pytest.approx(sum(figures) / 4)
@@ -149,7 +151,7 @@ def test_the_first_stage_follows_every_order() -> None:
 def test_a_listwise_reranker_that_looks_at_places_is_found_out() -> None:
     found = found_by(Own(by_place=100.0))
     orders = next(spread for spread in found.spreads if spread.group == "random order")
-    assert orders.flips.reversed > 0.2
+    assert orders.disagreement.reversed > 0.2
     assert not any("not listwise" in note for note in found.notes)
 
 
@@ -164,7 +166,7 @@ def test_block_sizes_are_varied_where_the_reranker_lets_them() -> None:
     found = found_by(InBlocks(), settled(depth=60))
     blocks = groups(found)["block size"]
     assert [variant.name for variant in blocks] == ["blocks of 10", "blocks of 25", "blocks of 50"]
-    assert [round(10 * variant.flips.replaced) for variant in blocks] == [5, 2, 1]
+    assert [round(10 * variant.disagreement.replaced) for variant in blocks] == [5, 2, 1]
     assert not any("Block size" in note for note in found.notes)
     assert any("reads so few" in note for note in found_by(InBlocks(), settled(depth=5)).notes)
 

@@ -20,6 +20,11 @@ SCRIPTS = "aéßIİЁёألةىـ\u064bکي\u200c\u200dनकि्ँ़ॉশ�
         ("english", "3.5 mg of vitamin B12", ["mg", "vitamin", "b12"]),
         ("english", "e\u0301tudes", ["étude"]),
         ("arabic", "ما هي منظَّمةُ الأوبك؟", ["منظم", "اوبك"]),
+        # article, conjunction and article, preposition and article; suffixes of gender and number
+        ("arabic", "الكتاب والكتاب بالكتاب للكتاب وكتاب", ["كتاب"] * 5),
+        ("arabic", "المعلمون معلمات معلمتها مكتبة", ["معلم", "معلم", "معلمت", "مكتب"]),
+        # two letters stay, and three where a conjunction alone goes
+        ("arabic", "وجد الاب هبة", ["وجد", "اب", "هب"]),
         ("arabic", "كتـــاب ١٩٨٧", ["كتاب", "1987"]),
         ("bengali", "বিশ্ব স্বাধীন দুঃখ", ["বিসস", "সাধিন", "দুখখ"]),
         ("bengali", "নদীগুলি ২০২১", ["নদি", "2021"]),
@@ -100,6 +105,7 @@ def test_description_says_what_the_tokens_depend_on() -> None:
         "Snowball English stemmer (PyStemmer {PyStemmer}); regex {regex}".format(**versions())
     )
     assert "no stop words; no stemmer" in analyser("swahili").description
+    assert "light10 Arabic stemmer" in analyser("arabic").description
     assert "no stop words; light Telugu stemmer" in analyser("telugu").description
     assert all("\n" not in analyser(name).description for name in NAMES)
 

@@ -100,7 +100,7 @@ class Fake:
         self.word = word
         self.card = Card("fake", "", "bi-encoder")
 
-    def embed(self, texts: list[str], is_query: bool) -> Vectors:
+    def embed(self, texts: list[str], is_query: bool, task: str = "") -> Vectors:
         return np.array([[np.nan if self.word in text else 1.0, 0.0] for text in texts], np.float32)
 
 

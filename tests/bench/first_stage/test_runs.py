@@ -15,15 +15,18 @@ import pytest
 from bench.collections.beir_folder import load_folder
 from bench.collections.collection import Collection
 from bench.errors import BenchError
-from bench.first_stage.runs import (
+from bench.first_stage.manifest import (
     BUNDLED,
     Manifest,
+    Origin,
     bundled_path,
     describe,
-    first_stage,
     read_manifests,
+    recomputed,
+    relevant_hash,
     write_bundled,
 )
+from bench.first_stage.runs import first_stage
 from bench.run import Run, read_run
 from bench.suites import find
 from bench.task import Task
@@ -255,7 +258,7 @@ def bundle(collection: Collection, folder: Path, **changes: object) -> Run:
 def bundled_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder in the place of the package's bundled runs."""
     place = tmp_path / "bundled"
-    monkeypatch.setattr("bench.first_stage.runs.BUNDLED", place)
+    monkeypatch.setattr("bench.first_stage.manifest.BUNDLED", place)
     for function in (read_manifests, bundled_path, write_bundled):
         monkeypatch.setattr(function, "__defaults__", (place,))
     return place
@@ -282,11 +285,63 @@ def test_a_bundled_run_of_unknown_texts_is_used_and_said_to_be_unchecked(
     assert "bundled run; the corpus' texts could not be checked" in capsys.readouterr().err
 
 
+def bundle_of_others(folder: Path, place: Path) -> Run:
+    """Bundle another maker's run: d1 for every query."""
+    one = declared(folder)
+    row = describe(one, Run("bm25", {query_id: [("d1", 1.0)] for query_id in one.queries}), 100)
+    origin = Origin("Anserini", "https://example.org/run", "MIT", relevant_hash(one.queries, one.judgements))
+    run = Run("bm25", {query_id: [("d1", 1.0)] for query_id in one.queries})
+    write_bundled(one.task, run, replace(row, data=None, texts=None, origin=origin), place)
+    return run
+
+
+def test_a_bundled_run_of_others_names_its_maker(
+    folder: Path, cache: Path, bundled_here: Path, capsys: pytest.CaptureFixture[str]
+):
+    bundled = bundle_of_others(folder, bundled_here)
+    with open(folder / "qrels" / "test.tsv", "a") as stream:
+        stream.write("q2\td1\t0\n")  # a judgement of 0, which changes no figure of theirs
+    assert first_stage(declared(folder), "bm25", 2) == bundled
+    said = capsys.readouterr().err
+    assert "candidates from the bundled run by Anserini (https://example.org/run)" in said
+    assert "the texts could not be checked" in said
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "reason"),
+    [
+        ("corpus.jsonl", '"d1"', '"d9"', "ranks document 'd1', which the corpus lacks"),
+        ("qrels/test.tsv", "q2\td2\t1", "q2\td2\t2", "is of other judgements"),
+        ("queries.jsonl", "onion", "onions", "is of other judgements"),
+    ],
+)
+def test_a_bundled_run_of_others_goes_with_its_own_collection_only(
+    folder: Path, cache: Path, bundled_here: Path, capsys: pytest.CaptureFixture[str],
+    file: str, old: str, new: str, reason: str,
+):  # fmt: skip
+    bundle_of_others(folder, bundled_here)
+    path = folder / file
+    path.write_text(path.read_text().replace(old, new))
+    assert orders(first_stage(declared(folder), "bm25", 2))["q2"] == ["d2"]
+    assert f"the bundled run by Anserini {reason}; BM25 is built from {folder}" in capsys.readouterr().err
+
+
+def test_a_row_of_others_is_recomputed_from_run_and_collection(folder: Path, cache: Path, bundled_here: Path):
+    run = bundle_of_others(folder, bundled_here)
+    (stored,) = read_manifests(bundled_here).values()
+    one = declared(folder)
+    assert recomputed(one, run, stored) == stored
+    one.judgements = {query_id: {"d1": 1} for query_id in one.judgements}
+    today = recomputed(one, run, stored)
+    assert today.figures == {"nDCG@10": 1.0, "R@100": 1.0} != stored.figures
+    assert today.origin != stored.origin
+
+
 ADD_ROWS = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from bench.first_stage.runs import read_manifests, write_bundled
+from bench.first_stage.manifest import read_manifests, write_bundled
 from bench.run import Run
 from bench.task import Task
 
@@ -357,8 +412,11 @@ def test_no_manifest_is_no_bundled_run(tmp_path: Path):
 BUNDLED_ROWS = read_manifests()
 
 
-def test_three_runs_are_bundled():
-    assert {"beir/nfcorpus", "beir/scifact", "beir/arguana"} <= set(BUNDLED_ROWS)
+def test_five_runs_of_beir_are_bundled():
+    ours = {"beir/nfcorpus", "beir/scifact", "beir/arguana"}
+    others = {"beir/trec-covid", "beir/webis-touche2020"}
+    assert ours | others <= set(BUNDLED_ROWS)
+    assert {name for name, row in BUNDLED_ROWS.items() if row.origin} == others
 
 
 def test_every_bundled_file_has_a_row():

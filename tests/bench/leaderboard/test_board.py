@@ -326,7 +326,7 @@ def test_tasks_over_different_first_stages_share_no_mean():
 
 def test_a_reranker_that_stands_twice_with_different_figures_is_refused():
     message = (
-        r"a stands twice on beir/nfcorpus under the protocol bm25@100-\w+, with different figures: 50.00 and 60.00"
+        r"a has two results on beir/nfcorpus under the protocol bm25@100-\w+, with different figures: 50.00 and 60.00"
     )
     with pytest.raises(BenchError, match=message):
         build([result("beir/nfcorpus", "a", 0.5), result("beir/nfcorpus", "a", 0.6)])

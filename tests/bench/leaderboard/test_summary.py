@@ -236,10 +236,10 @@ def test_times_in_words(seconds: float, words: str):
 
 
 def test_what_comes_from_the_score_cache_is_told():
-    kept = {"kept_lists": 1, "kept_in": "scores.cache"}
+    answered = {"kept_lists": 1, "kept_in": "scores.cache"}
     console = Console(file=io.StringIO(), width=160)
     results = [
-        result("t/a", "mine", 0.5, provenance=kept),
+        result("t/a", "mine", 0.5, provenance=answered),
         result("t/b", "mine", 0.5, provenance={"kept_lists": 0, "kept_in": ""}),
         result("t/a", "fusion:http:x", 0.5, provenance={"kept_lists": 1, "kept_in": "this command"}),
         result("t/b", "fusion:http:x", 0.5),

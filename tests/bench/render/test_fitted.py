@@ -12,10 +12,10 @@ from rich.console import Console
 from bench import published
 from bench.cli.overview import rerankers_page, runs_page, tasks_page
 from bench.comparison import compare, gate, power
-from bench.comparison.agreement import Flips
+from bench.comparison.agreement import Disagreement
 from bench.evaluation import sensitivity
 from bench.evaluation.sensitivity import Sensitivity, Spread, Variant
-from bench.first_stage.runs import read_manifests
+from bench.first_stage.manifest import read_manifests
 from bench.leaderboard import layout, reproduce, summary
 from bench.leaderboard.board import build
 from bench.render import FORMATS, render, text
@@ -25,7 +25,7 @@ from bench.suites import declared
 from tests.bench.factories import figures_result, whole
 from tests.conftest import ROOT
 
-KEPT = ROOT / "results"
+STORED = ROOT / "results"
 
 
 def printed(table: Table, width: int, *notes: str) -> list[str]:
@@ -86,8 +86,8 @@ def test_texts_act_on_nothing():
     assert "\x1b" not in shown and "[red]x" in shown
 
 
-def kept(suite: str) -> list[Result]:
-    return [read_result(path) for path in result_paths([KEPT]) if read_result(path).task.startswith(suite)]
+def stored(suite: str) -> list[Result]:
+    return [read_result(path) for path in result_paths([STORED]) if read_result(path).task.startswith(suite)]
 
 
 def thirteen() -> list[Result]:
@@ -98,24 +98,24 @@ def thirteen() -> list[Result]:
 
 def of_sensitivity() -> Sensitivity:
     made = figures_result({"a": 0.5})
-    flips = Flips(0.123, 0.045, 1.0)
-    variants = [Variant(group, f"{group} {n}", 0.5 + n / 10, flips, {"a": 0.5}, 0.25)
+    disagreement = Disagreement(0.123, 0.045, 1.0)
+    variants = [Variant(group, f"{group} {n}", 0.5 + n / 10, disagreement, {"a": 0.5}, 0.25)
                 for group in ("random order", "depth", "block size", "distractor") for n in range(3)]  # fmt: skip
-    spreads = [Spread("random order", 3, 0.6, 0.1, 0.5, 0.7, 0.123, flips)]
+    spreads = [Spread("random order", 3, 0.6, 0.1, 0.5, 0.7, 0.123, disagreement)]
     return Sensitivity("beir/nfcorpus", made.reranker, made.protocol, 0, 0.55, variants, spreads, ("A note.",))
 
 
 @cache
 def pages() -> dict[str, Page]:
-    paths = {(one.task, one.reranker.name): path for path in result_paths([KEPT]) for one in [read_result(path)]}
+    paths = {(one.task, one.reranker.name): path for path in result_paths([STORED]) for one in [read_result(path)]}
     two = [paths["beir/embedded-claims", name] for name in ("minilm", "embedded")]
     folder = two[0].parents[3]  # results of BEIR's embedded sample
-    board = build([*kept("beir"), *kept("mkqa"), *thirteen()], mixed=True, figures=published.read_all())
-    made = {f"run {suite}": summary.page(kept(suite)) for suite in ("beir/embedded", "miracl", "mkqa", "coir")}
+    board = build([*stored("beir"), *stored("mkqa"), *thirteen()], mixed=True, figures=published.read_all())
+    made = {f"run {suite}": summary.page(stored(suite)) for suite in ("beir/embedded", "miracl", "mkqa", "coir")}
     made |= {
         "run beir": summary.page(thirteen()),
         "leaderboard": layout.page(board),
-        "reproduce": reproduce.page(reproduce.paper(kept("beir"))),
+        "reproduce": reproduce.page(reproduce.paper(stored("beir"))),
         "gate": gate.page(gate.gate(folder, folder)),
         "compare two": compare.page(compare.compare(*two)),
         "compare all": compare.page(compare.compare(folder, folder)),
@@ -130,7 +130,7 @@ def pages() -> dict[str, Page]:
 def outputs() -> Iterator[tuple[str, Show]]:
     for name, page in pages().items():
         yield name, partial(text.show, page)
-    two = [str(path) for path in result_paths([KEPT]) if read_result(path).task == "beir/embedded-claims"][:2]
+    two = [str(path) for path in result_paths([STORED]) if read_result(path).task == "beir/embedded-claims"][:2]
     yield "power", lambda console: power.main([*two, "--trials", "20"], console)
 
 

@@ -376,7 +376,7 @@ def test_a_key_that_no_header_can_carry_is_refused_at_once(
     server: RawServer, monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
     monkeypatch.setitem(os.environ, "RERANK_API_KEY", key)
-    with pytest.raises(BenchError, match="RERANK_API_KEY has a character that no key has") as caught:
+    with pytest.raises(BenchError, match="RERANK_API_KEY has a control character") as caught:
         load(f"http:{server.url}", Options())
     assert "secret" not in str(caught.value)
 

@@ -187,7 +187,7 @@ def test_a_card_of_its_own_is_kept(module):
     ("name", "message"),
     [
         ("mine:Absent", "no attribute 'Absent'"),
-        ("absent:Class", "No module named 'absent'"),
+        ("absent:Class", "has a module 'absent'"),
         ("mine:NoScore", "must be a class with a method 'score"),
         ("mine:function", "must be a class with a method 'score"),
         ("mine:WrongCard", "not a bench.rerankers.base.Card"),

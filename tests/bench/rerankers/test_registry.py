@@ -6,6 +6,7 @@ import pytest
 from bench.errors import BenchError
 from bench.rerankers import FAMILIES, ROWS, load
 from bench.rerankers.base import Options
+from bench.rerankers.rows import Row
 
 
 @pytest.mark.parametrize(
@@ -41,10 +42,31 @@ def test_rows_are_whole():
         assert "/" not in name
 
 
-@pytest.mark.parametrize("name", [row.name for row in ROWS.values() if row.refusal])
-def test_rows_that_need_code_of_their_own_are_refused_with_a_reason(name):
-    with pytest.raises(BenchError, match=rf"^{name} cannot be run here: .*Python code of its own"):
+def test_a_row_that_cannot_be_run_is_refused_with_its_reason(monkeypatch):
+    monkeypatch.setitem(ROWS, "closed", Row("closed", "cross-encoder", refusal="Its weights are not published."))
+    with pytest.raises(BenchError, match=r"^closed cannot be run here: Its weights are not published\.$"):
+        load("closed", Options())
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("RankQwen3-8B", "weights are not published"),
+        ("LiT5-Distill-large", "no class of transformers"),
+        ("ListT5-3B", "no class of transformers"),
+    ],
+)
+def test_generative_rows_that_cannot_be_run(name, reason):
+    with pytest.raises(BenchError, match=rf"^{name} cannot be run here: .*{reason}"):
         load(name, Options())
+
+
+def test_every_generative_row_has_a_strategy_and_a_prompt():
+    from bench.rerankers.generative import spec
+
+    for row in ROWS.values():
+        if row.family == "generative" and not row.refusal:
+            assert spec.read(row.model.partition("#")[2]).prompt.licence
 
 
 def test_importing_the_table_loads_no_model_library():

@@ -4,6 +4,7 @@ import random
 
 import numpy as np
 import pytest
+import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Transformer
 from sentence_transformers.sentence_transformer.modules import Pooling
@@ -73,9 +74,20 @@ def test_vectors_do_not_depend_on_company_or_order(budgeted, texts, is_query):
     order = random.Random(3).sample(range(len(texts)), len(texts))
     for place, vector in zip(order, budgeted._embed([texts[place] for place in order], is_query), strict=True):
         assert np.array_equal(vector, together[place])
-    for place in range(0, len(texts), 12):
+    for place in range(0, len(texts), 24):
         (alone,) = budgeted._embed([texts[place]], is_query)
         assert np.array_equal(alone, together[place])
+
+
+def test_vectors_do_not_depend_on_the_number_of_threads(prompted, cpu, texts):
+    encoder = load(prompted, cpu)
+    before = torch.get_num_threads()
+    found = []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        found.append(encoder._embed(texts, is_query=False))
+    torch.set_num_threads(before)
+    assert all(np.array_equal(one, two) for one, two in zip(*found, strict=True))
 
 
 def test_scores_do_not_depend_on_what_was_scored_before(prompted, colbert, cpu, texts):

@@ -29,20 +29,23 @@ def test_without_a_hub_the_answer_comes_at_once_and_says_what_was_tried(tmp_path
         "from bench.errors import BenchError\n"
         "from bench.rerankers import Row\n"
         "from bench.rerankers.local import checkpoint\n"
-        "try: checkpoint.find(Row('x', 'cross-encoder', 'owner/absent'))\n"
-        "except BenchError as error: print(error)"
+        "for ask in (checkpoint.find, checkpoint.check):\n"
+        "    try: ask(Row('x', 'cross-encoder', 'owner/absent'))\n"
+        "    except BenchError as error: print(error)"
     )
     environment = os.environ | {"HF_HOME": str(tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0"}
     answer = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60, env=environment
     )
-    assert "'owner/absent' is not available: there is no such folder, the hub could not be reached" in answer.stdout
-    assert "'cross-encoder:FOLDER'" in answer.stdout
+    first, early = answer.stdout.splitlines()
+    assert first == early
+    assert "Model 'owner/absent' not found locally, and the hub could not be reached" in first
+    assert "Download it once, or pass a local folder: 'cross-encoder:FOLDER'." in first
 
 
 @pytest.mark.parametrize("family", FAMILIES[1:])
 def test_a_folder_that_is_no_checkpoint(family, tmp_path, cpu):
-    with pytest.raises(BenchError, match=r"holds neither config\.json nor modules\.json"):
+    with pytest.raises(BenchError, match=r"has neither config\.json nor modules\.json"):
         load(f"{family}:{tmp_path}", cpu)
 
 
