@@ -32,12 +32,17 @@ from bench.cli.options import (
     Prices,
     Queries,
     QueryLength,
+    Ray,
     Rerankers,
     Seed,
+    ShardOption,
     Source,
     Split,
+    Workers,
     app,
     emit,
+    share,
+    wanted,
 )
 from bench.console import Bar, note, say
 from bench.errors import BenchError
@@ -73,6 +78,9 @@ def _suite_command(suite: str, about: str) -> None:
         seed: Seed = 0,
         output: Output = Path("out"),
         cache_id: CacheId = "",
+        workers: Workers = "",
+        ray: Ray = "",
+        shard: ShardOption = "",
         allow_failures: AllowFailures = False,
         price: Prices = None,
         dry_run: DryRun = False,
@@ -95,6 +103,8 @@ def _suite_command(suite: str, about: str) -> None:
                 source=source,
                 options=Options(device, dtype, max_query_length, max_doc_length, seed, read_options(http_option or [])),
                 cache_id=cache_id,
+                workers=wanted(workers, ray),
+                shard=share(shard),
                 allow_failures=allow_failures,
                 prices=read_prices(price or []),
             ),
@@ -131,6 +141,9 @@ def folder(
     seed: Seed = 0,
     output: Output = Path("out"),
     cache_id: CacheId = "",
+    workers: Workers = "",
+    ray: Ray = "",
+    shard: ShardOption = "",
     allow_failures: AllowFailures = False,
     price: Prices = None,
     dry_run: DryRun = False,
@@ -153,6 +166,8 @@ def folder(
             queries=queries,
             options=Options(device, dtype, max_query_length, max_doc_length, seed, read_options(http_option or [])),
             cache_id=cache_id,
+            workers=wanted(workers, ray),
+            shard=share(shard),
             allow_failures=allow_failures,
             prices=read_prices(price or []),
         ),
@@ -234,5 +249,11 @@ def measure_all(*plans: "Plan", first_stages: Sequence[str] | None = None, dry_r
     from bench.leaderboard.summary import page
 
     for results in run_all(plans, Bar()):
-        emit(page(results, plans[0].output / CACHE))
+        if results:
+            emit(page(results, plans[0].output / CACHE))
+    if shard := plans[0].shard:
+        say(
+            f"Shard {shard} is scored: {shard.folder(plans[0].output)}/. When all are, give the command without --shard."
+        )
+        return
     say(f"Written to {plans[0].output}/")

@@ -41,7 +41,7 @@ class Steps:
     def step(self, label: str, total: int | None) -> Iterator[Advance]:
         done = 0
 
-        def advance(units: int, /, *, restored: bool = False) -> None:
+        def advance(units: int, /, *, restored: bool = False, workers: int = 0) -> None:
             nonlocal done
             done += units
 
