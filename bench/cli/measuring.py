@@ -35,11 +35,13 @@ from bench.cli.options import (
     Ray,
     Rerankers,
     Seed,
+    ShardOption,
     Source,
     Split,
     Workers,
     app,
     emit,
+    share,
     wanted,
 )
 from bench.console import Bar, note, say
@@ -78,6 +80,7 @@ def _suite_command(suite: str, about: str) -> None:
         cache_id: CacheId = "",
         workers: Workers = "",
         ray: Ray = "",
+        shard: ShardOption = "",
         allow_failures: AllowFailures = False,
         price: Prices = None,
         dry_run: DryRun = False,
@@ -101,6 +104,7 @@ def _suite_command(suite: str, about: str) -> None:
                 options=Options(device, dtype, max_query_length, max_doc_length, seed, read_options(http_option or [])),
                 cache_id=cache_id,
                 workers=wanted(workers, ray),
+                shard=share(shard),
                 allow_failures=allow_failures,
                 prices=read_prices(price or []),
             ),
@@ -139,6 +143,7 @@ def folder(
     cache_id: CacheId = "",
     workers: Workers = "",
     ray: Ray = "",
+    shard: ShardOption = "",
     allow_failures: AllowFailures = False,
     price: Prices = None,
     dry_run: DryRun = False,
@@ -162,6 +167,7 @@ def folder(
             options=Options(device, dtype, max_query_length, max_doc_length, seed, read_options(http_option or [])),
             cache_id=cache_id,
             workers=wanted(workers, ray),
+            shard=share(shard),
             allow_failures=allow_failures,
             prices=read_prices(price or []),
         ),
@@ -243,5 +249,11 @@ def measure_all(*plans: "Plan", first_stages: Sequence[str] | None = None, dry_r
     from bench.leaderboard.summary import page
 
     for results in run_all(plans, Bar()):
-        emit(page(results, plans[0].output / CACHE))
+        if results:
+            emit(page(results, plans[0].output / CACHE))
+    if shard := plans[0].shard:
+        say(
+            f"Shard {shard} is scored: {shard.folder(plans[0].output)}. When all are, run without --shard."
+        )
+        return
     say(f"Written to {plans[0].output}/")

@@ -10,6 +10,7 @@ from bench.render import Form
 
 if TYPE_CHECKING:
     from bench.evaluation.hiring import Wanted
+    from bench.evaluation.shards import Shard
     from bench.render.page import Page
 
 app = typer.Typer(
@@ -108,6 +109,14 @@ Ray = Annotated[
     str,
     typer.Option(metavar="ADDRESS", help="Score lists on a Ray cluster: HOST:PORT, auto, or local for this machine."),
 ]
+ShardOption = Annotated[
+    str,
+    typer.Option(
+        "--shard",
+        metavar="I/N",
+        help="Score the I-th of N shares of the lists, as one of N jobs; then give the command without --shard.",
+    ),
+]
 Output = Annotated[Path, typer.Option(help="Where result.json and run.trec.gz go.")]
 TaskIds = Annotated[
     list[str], typer.Argument(metavar="TASK", help="suite/name, or a suite and then names; a suite alone for all.")
@@ -131,6 +140,17 @@ def wanted(workers: str, ray: str) -> "Wanted | None":
     if not number and workers not in ("", "auto"):
         raise BenchError(f"--workers {workers} is no number of workers. Give auto, or a number from 1.")
     return Wanted(number or None, ray)
+
+
+def share(shard: str) -> "Shard | None":
+    """The share of the chunks that ``--shard`` asks for; None for all.
+
+    Raises:
+        BenchError: it is no share.
+    """
+    from bench.evaluation.shards import Shard
+
+    return Shard.parse(shard) if shard else None
 
 
 def emit(page: "Page", form: str = "text", output: Path | None = None) -> None:

@@ -23,8 +23,10 @@ from bench.cli.options import (
     Ray,
     Rerankers,
     Seed,
+    ShardOption,
     Workers,
     app,
+    share,
     wanted,
 )
 
@@ -61,6 +63,7 @@ def irds(
     cache_id: CacheId = "",
     workers: Workers = "",
     ray: Ray = "",
+    shard: ShardOption = "",
 ) -> None:
     """Measure data sets that ir_datasets has, by the measure that it states."""
     from bench.evaluation.plan import Plan
@@ -77,6 +80,7 @@ def irds(
             options=_options(device, dtype, max_query_length, max_doc_length, seed, http_option),
             cache_id=cache_id,
             workers=wanted(workers, ray),
+            shard=share(shard),
         )
     )
 
@@ -109,6 +113,7 @@ def mteb(
     cache_id: CacheId = "",
     workers: Workers = "",
     ray: Ray = "",
+    shard: ShardOption = "",
 ) -> None:
     """Measure tasks that mteb has, by its measure and rules."""
     from bench.evaluation.plan import Plan
@@ -129,6 +134,7 @@ def mteb(
                 options=options,
                 cache_id=cache_id,
                 workers=wanted(workers, ray),
+                shard=share(shard),
             )
             for tasks, stage, most in ((retrieval, "bm25", 100), (reranking, GIVEN, _GIVEN_DEPTH))
             if tasks

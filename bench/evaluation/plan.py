@@ -19,6 +19,7 @@ from bench.evaluation.evaluate import evaluate
 from bench.evaluation.hiring import Wanted, hired
 from bench.evaluation.prepare import PreparedTask, prepare, without_candidates
 from bench.evaluation.prices import Price, price_of, priced
+from bench.evaluation.shards import Shard, assemble
 from bench.first_stage.runs import first_stage, opened
 from bench.rerankers import calls_server, row_of
 from bench.rerankers import check as check_reranker
@@ -37,6 +38,7 @@ class Plan:
 
     ``queries`` None measures what the task says, all judged ones as a rule. ``cache_id`` vouches for the rerankers that
     have no fingerprint (`bench.evaluation.cache.scorer`). ``workers`` None scores all lists in this process.
+    ``shard`` scores one share of the chunks, and gives no results.
     ``allow_failures`` goes on where a call of a generative reranker failed for good: its query gets no order and counts
     as 0.
     """
@@ -52,6 +54,7 @@ class Plan:
     options: Options = field(default_factory=Options)
     cache_id: str = ""
     workers: Wanted | None = None
+    shard: Shard | None = None
     allow_failures: bool = False
     prices: Sequence[Price] = ()
 
@@ -92,7 +95,10 @@ def run(plan: Plan, progress: Progress, first_stage: str | Run | None = None) ->
     names = check(plan)
     candidates = opened(plan.first_stage) if first_stage is None else first_stage
     results: list[Result] = []
-    with score_cache(plan.output) as scores, ExitStack() as collections:
+    output = plan.shard.folder(plan.output) if plan.shard else plan.output
+    with score_cache(output) as scores, ExitStack() as collections:
+        if not plan.shard:
+            assemble(scores, plan.output)
         numbered = [Numbered(progress, number, len(plan.tasks)) for number in range(1, len(plan.tasks) + 1)]
         prepared_tasks = [
             collections.enter_context(settled(plan, task, each, candidates))
@@ -177,12 +183,17 @@ def _measured(
         raise _one_name(name, "another --reranker", reranker.card.name)
     if (answers := answers_of(reranker)) is not None:
         answers.allow_failures = plan.allow_failures
+    if plan.shard:
+        plan.shard.check(reranker, plan.cache_id)
     results = []
     with hired(plan.workers, name, reranker, plan.options, loading) as workers:
         score = scorer(scores, reranker, plan.options, plan.cache_id, workers)
         for each, numbered in prepared_tasks:
             with numbered.step(f"{each.protocol.task}  {name}", len(each.candidates.rankings)) as advance:
                 shown[:] = [advance]
+                if plan.shard:
+                    plan.shard.score(each, reranker, score, advance)
+                    continue
                 result, reranked = evaluate(each, reranker, score, advance)
             result = priced(result, price_of(name, plan.prices))
             note_replaced(result, plan.output)

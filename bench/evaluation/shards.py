@@ -1,8 +1,7 @@
 """Shards: one command's chunks divided over several commands, such as the jobs of a SLURM array, without Ray.
 
-Each scores its share into a score cache of its own, ``OUTPUT/shards/2-of-8/scores.cache``. Chunks are known by hashes of
-all that decides their scores, so the shards' caches are merged by key, and the command without ``--shard`` finds its
-chunks there.
+Each scores its share into a score cache of its own, ``OUTPUT/shards/2-of-8/scores.cache``. A chunk's key hashes all
+that decides its scores, so the caches are merged by key, and the command without ``--shard`` finds all its chunks.
 """
 
 import re
@@ -48,10 +47,27 @@ class Shard:
         """Where its score cache is."""
         return output / SHARDS / str(self)
 
+    def check(self, reranker: Reranker, cache_id: str) -> None:
+        """Refuse a reranker whose scores could not be passed on.
+
+        Raises:
+            BenchError: it has no fingerprint, and the user does not vouch for it.
+        """
+        if not (getattr(reranker, "cacheable", True) or cache_id):
+            raise BenchError(
+                f"{reranker.card.name} has no fingerprint, so that a shard's scores could not be used by another "
+                "command. Give all of them the same --cache-id TEXT."
+            )
+
     def score(
-        self, prepared: PreparedTask, reranker: Reranker, score: ScoreChunks, progress: Advance | None = None
+        self, prepared: PreparedTask, reranker: Reranker, score: ScoreChunks | None, progress: Advance | None = None
     ) -> None:
-        """Have the share's chunks of a task scored, and so cached. The other shards' count as restored in progress."""
+        """Have the share's chunks of a task scored, and so cached. The other shards' count as restored in progress.
+
+        ``score`` None is for a reranker that needs no cache: there is nothing to do.
+        """
+        if score is None:
+            return
         for answered in score(self._own(chunks(prepared, reranker), progress)):
             if progress:
                 progress(len(answered.answers), restored=bool(answered.cache), workers=answered.workers)

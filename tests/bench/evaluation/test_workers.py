@@ -2,6 +2,8 @@
 
 import re
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 import bench
 from bench.errors import BenchError
 from bench.evaluation.hiring import Wanted
+from bench.evaluation.shards import Shard
 from bench.evaluation.worker import Order, Worker, packages
 from bench.rerankers.base import Card, Options
 from tests.bench.evaluation.workplace import (
@@ -154,3 +157,27 @@ def test_another_version_of_the_package_is_refused() -> None:
     expected = f"rerank-bench is {bench.__version__} on the worker and 9 here. Install the same versions everywhere."
     with pytest.raises(BenchError, match=re.escape(expected)):
         Worker(order).load()
+
+
+def test_shards_are_assembled_by_the_command_without_or_by_merge(place: Place, truth: Any) -> None:
+    for number in (1, 2, 3):
+        place.call("--shard", f"{number}/3")
+    assert sorted(query for query, _ in place.asked()) == sorted(f"q{number}" for number in range(QUERIES))
+    (place.folder / "out" / "shards" / "3-of-3").rename(place.folder / "elsewhere")
+    merged = [sys.executable, "-m", "bench", "merge", "elsewhere"]
+    subprocess.run(merged, cwd=place.folder, env=place.environment, check=True, capture_output=True, timeout=60)
+    said = place.call()
+    assert "records of shards in out/shards merged into out/scores.cache." in said
+    assert len(place.asked()) == QUERIES
+    assert place.outcome() == truth
+
+
+@pytest.mark.parametrize("share", ["0/2", "3/2", "1", "a/b"])
+def test_no_share(share: str) -> None:
+    with pytest.raises(BenchError, match=f"--shard {share} is no share"):
+        Shard.parse(share)
+
+
+def test_a_shard_of_a_class_without_a_fingerprint_is_refused(place: Place) -> None:
+    (place.folder / "slow.py").write_text(SLOW.replace("fingerprint =", "version ="))
+    assert "slow:Slow has no fingerprint, so that a shard's scores could not be" in refusal(place, "--shard", "1/2")
