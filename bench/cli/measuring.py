@@ -252,8 +252,6 @@ def measure_all(*plans: "Plan", first_stages: Sequence[str] | None = None, dry_r
         if results:
             emit(page(results, plans[0].output / CACHE))
     if shard := plans[0].shard:
-        say(
-            f"Shard {shard} is scored: {shard.folder(plans[0].output)}. When all are, run without --shard."
-        )
+        say(f"Shard {shard} is scored: {shard.folder(plans[0].output)}. When all are, run without --shard.")
         return
     say(f"Written to {plans[0].output}/")

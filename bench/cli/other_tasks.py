@@ -14,7 +14,7 @@ from bench.cli.options import (
     Device,
     DocLength,
     Dtype,
-    FirstStage,
+    FirstStages,
     HttpOptions,
     Measures,
     Output,
@@ -50,7 +50,7 @@ def irds(
     rerankers: Rerankers = None,
     analysis: _Analysis = "",
     measure: Measures = None,
-    first_stage: FirstStage = "bm25",
+    first_stage: FirstStages = None,
     depth: Depth = 100,
     queries: Queries = None,
     device: Device = "auto",
@@ -74,14 +74,14 @@ def irds(
             tasks=_by(irds_tasks(ids, analysis), measure),
             rerankers=rerankers or DEFAULT,
             output=output,
-            first_stage=first_stage,
             depth=depth,
             queries=queries,
             options=_options(device, dtype, max_query_length, max_doc_length, seed, http_option),
             cache_id=cache_id,
             workers=wanted(workers, ray),
             shard=share(shard),
-        )
+        ),
+        first_stages=first_stage,
     )
 
 

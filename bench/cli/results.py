@@ -41,6 +41,9 @@ def leaderboard(
     ] = "text",
     first_stage: Annotated[str, typer.Option(help="Only results over this first stage.")] = "",
     mixed: Annotated[bool, typer.Option("--mixed", help="Show several protocols of a task side by side.")] = False,
+    average: Annotated[
+        bool, typer.Option("--average", help="Show each reranker's mean over first stages, and each of them.")
+    ] = False,
     main: Annotated[bool, typer.Option("--main", help="The main table alone, for a paper.")] = False,
     output: Annotated[
         Path | None, typer.Option(help="Write to this file (for mteb: folder), not to the screen.")
@@ -61,7 +64,7 @@ def leaderboard(
         for path in write_mteb(results, output or Path("mteb")):
             say_path(path)
         return
-    board = build(results, first_stage, mixed, published.read_all())
+    board = build(results, first_stage, mixed, published.read_all(), average)
     if main:
         emit(main_page(board), form, output)
     elif form != "csv":

@@ -173,7 +173,21 @@ def mean_note(column: TaskColumn, section: Section) -> str:
     }
     over = (f"{name} ({partial[name]})" if name in partial else name for name in column.over)
     without = f"; without {', '.join(column.without)}, which not every row has" if column.without else ""
-    return f"{column.title}: over {', '.join(over)}{without}."
+    lacking = "; ".join(_lacking(column, section))
+    missing = f" Not averaged, for lack of a first stage: {lacking}." if lacking else ""
+    return f"{column.title}: over {', '.join(over)}{without}.{missing}"
+
+
+def _lacking(column: TaskColumn, section: Section) -> Iterator[str]:
+    """The rows without a figure in a mean over first stages, and what each lacks."""
+    if column.kind != "stages":
+        return
+    place = section.columns.index(column)
+    parts = [(at, each.protocol) for at, each in enumerate(section.columns) if each.parts.keys() <= column.parts.keys()]
+    for row in section.rows:
+        if row.cells[place] is None:
+            stages = {stage_of(protocol) for at, protocol in parts if protocol and row.cells[at] is None}
+            yield f"{row.name} ({', '.join(sorted(stages))})"
 
 
 def empty_notes(section: Section) -> Iterator[str]:

@@ -93,7 +93,7 @@ def gains(cells: Sequence[GainCell], width: int) -> Chart:
     columns = [terminal(name) for name in dict.fromkeys(cell.column for cell in cells)]
     names = [terminal(name) for name in dict.fromkeys(cell.reranker for cell in cells)]
     across, down = (
-        ("name", "task") if len(columns) * 34 > width - 130 and len(columns) > len(names) else ("task", "name")
+        ("name", "task") if len(columns) * 42 > width - 130 and len(columns) > len(names) else ("task", "name")
     )
     count = len(columns) if across == "task" else len(names)
     room = min(110.0, max(13.0, (width - 130) / count))
@@ -125,9 +125,9 @@ def gains(cells: Sequence[GainCell], width: int) -> Chart:
         )
     )  # fmt: skip
     layers: list[Any] = [tiles]
-    if room >= 34:
+    if room >= 42:
         layers.append(base.mark_text(color=COLOURS["ink"], fontSize=11).encode(text="text:N"))
-    return alt.layer(*layers).properties(width=alt.Step(room), height=alt.Step(26 if room >= 34 else 18))
+    return alt.layer(*layers).properties(width=alt.Step(room), height=alt.Step(26 if room >= 42 else 18))
 
 
 def differences(rows: Sequence[DifferenceRow], width: int) -> Chart:

@@ -10,6 +10,7 @@ from bench.errors import BenchError
 from bench.render import render
 from bench.report.history import OTHER_PROTOCOL, page, read_history
 from tests.bench.factories import figures_result, keep
+from tests.conftest import Call
 
 HIGH = {f"q{n}": 0.5 + 0.01 * (n % 40) for n in range(60)}
 LOW = {key: figure - 0.3 for key, figure in HIGH.items()}
@@ -81,3 +82,20 @@ def test_a_folder_without_history_is_refused(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "new").mkdir()
     with pytest.raises(BenchError, match="has no history: no commit has it"):
         read_history(tmp_path / "new")
+
+
+def test_the_commands_follow_figures_as_text_and_as_pages_with_charts(bench: Call, tmp_path: Path):
+    git(tmp_path, "init", "-q")
+    results = tmp_path / "results"
+    for day, figures in enumerate((HIGH, LOW), start=1):
+        keep(results, figures_result(figures))
+        commit(tmp_path, day)
+    answer = bench("history", results)
+    assert answer.returncode == 0, answer.stderr
+    assert "regressed" in answer.stdout
+    assert bench("history", results, "--format", "html", "--output", tmp_path / "history.html").returncode == 0
+    assert "<svg" in (tmp_path / "history.html").read_text()
+    answer = bench("report", results, "--history", "--output", tmp_path / "report")
+    assert answer.returncode == 0, answer.stderr
+    assert 'href="history.html"' in (tmp_path / "report" / "index.html").read_text()
+    assert "regressed" in (tmp_path / "report" / "history.html").read_text()
