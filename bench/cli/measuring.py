@@ -184,7 +184,7 @@ def sensitivity(
     split: Split = "test",
     analysis: Analysis = "english",
     drop_identical_ids: DropIdenticalIds = False,
-    first_stage: FirstStage = "bm25",
+    first_stage: FirstStage = "",
     depth: Depth = 100,
     queries: Queries = None,
     data: Data = None,
@@ -252,6 +252,9 @@ def measure_all(*plans: "Plan", first_stages: Sequence[str] | None = None, dry_r
         if results:
             emit(page(results, plans[0].output / CACHE))
     if shard := plans[0].shard:
-        say(f"Shard {shard} is scored: {shard.folder(plans[0].output)}. When all are, run without --shard.")
+        say(
+            f"Shard {shard} is scored: {shard.folder(plans[0].output)}/. When all are, give the command without "
+            "--shard."
+        )
         return
     say(f"Written to {plans[0].output}/")
