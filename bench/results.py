@@ -9,6 +9,7 @@ import json
 import math
 import re
 import stat
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
@@ -69,11 +70,67 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
+class Generation:
+    """What a generative reranker's answers were and took, over all windows of all lists.
+
+    ``answers`` counts windows by the class of their answer (`bench.rerankers.generative.parsing`). ``failed`` counts
+    queries that got no order because a call failed for good: each counts as 0 in every measure, so the figures are
+    lower bounds. ``restored`` calls were made by an earlier command; of ``unmetered`` ones the tokens are not known.
+    ``tokens_thinking`` are among ``tokens_out``. ``seconds`` are the sum over calls, which may run side by side.
+    Prices are the user's, for a million tokens; 0 where none was given.
+    """
+
+    calls: int
+    restored: int
+    unmetered: int
+    tokens_in: int
+    tokens_out: int
+    tokens_thinking: int
+    seconds: float
+    answers: Mapping[str, int]
+    failed: int = 0
+    price_in: float = 0.0
+    price_out: float = 0.0
+
+    @property
+    def money(self) -> float:
+        """What the calls cost at the user's prices."""
+        return (self.tokens_in * self.price_in + self.tokens_out * self.price_out) / 10**6
+
+
+def total(generations: Iterable[Generation | None]) -> Generation | None:
+    """What several results' windows took together; None where nothing was generated."""
+    found = [each for each in generations if each is not None]
+    if not found:
+        return None
+    answers: Counter[str] = Counter()
+    for each in found:
+        answers.update(each.answers)
+    read, written = sum(each.tokens_in for each in found), sum(each.tokens_out for each in found)
+    money_in = sum(each.tokens_in * each.price_in for each in found)
+    money_out = sum(each.tokens_out * each.price_out for each in found)
+    return Generation(
+        calls=sum(each.calls for each in found),
+        restored=sum(each.restored for each in found),
+        unmetered=sum(each.unmetered for each in found),
+        tokens_in=read,
+        tokens_out=written,
+        tokens_thinking=sum(each.tokens_thinking for each in found),
+        seconds=sum(each.seconds for each in found),
+        answers=answers,
+        failed=sum(each.failed for each in found),
+        price_in=money_in / read if read else 0.0,
+        price_out=money_out / written if written else 0.0,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """One reranker's figures on one task under one protocol.
 
     ``measures`` are means over all judged queries, 0 to 1; ``per_query`` the main measure of each. ``run_sha256`` is
-    the hash of the reranked run's TREC text. ``provenance`` says how to make the figure again.
+    the hash of the reranked run's TREC text. ``provenance`` says how to make the figure again. ``generation`` is a
+    generative reranker's, and absent from the files of all others.
     """
 
     task: str
@@ -86,6 +143,7 @@ class Result:
     cost: Cost
     run_sha256: str
     provenance: Mapping[str, Any]
+    generation: Generation | None = None
     schema: int = SCHEMA
 
     @property
@@ -122,7 +180,8 @@ def write_result(result: Result, run: Run, output: Path) -> Path:
     content["protocol"] = result.protocol.as_dict()
     del content["schema"]
     checked = validate(content, _FILE, f"The result of {result.reranker.name!r} on {result.task}", BenchError)
-    text = json.dumps({"schema": SCHEMA, **checked.model_dump()}, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    written = {key: value for key, value in checked.model_dump().items() if (key, value) != ("generation", None)}
+    text = json.dumps({"schema": SCHEMA, **written}, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
     path = output / result.folder / "result.json"
     # A path among the command's arguments may hold bytes that are not UTF-8; as JSON's own escapes they can be written.
     encoded = text.encode(errors="backslashreplace")
@@ -177,7 +236,9 @@ def read_result(path: Path) -> Result:
         ) from error
     protocol_id = values["protocol"].pop("id")
     values["reranker"]["needs"] = frozenset(values["reranker"]["needs"])
-    parts = {"reranker": Card, "protocol": Protocol, "candidates": Candidates, "cut": Cut, "cost": Cost}
+    parts: dict[str, Any] = {"reranker": Card, "protocol": Protocol, "candidates": Candidates, "cut": Cut, "cost": Cost}
+    if values["generation"]:
+        parts["generation"] = Generation
     result = Result(**values | {key: kind(**values[key]) for key, kind in parts.items()})
     if result.protocol.measure not in result.measures:
         raise BenchError(f"{path}: 'measures' lacks the main measure {result.protocol.measure}.")
@@ -241,6 +302,7 @@ _CHECKED: Mapping[Any, Any] = {
     frozenset[str]: list[_Text],
     Mapping[str, float]: dict[_Text, _Number],
     Mapping[str, str | int | float | bool]: dict[_Text, _Setting],
+    Mapping[str, int]: dict[_Text, _Count],
     Mapping[str, Any]: dict[str, Any],
 }
 """How a file's values are checked, for each type that the dataclasses have."""
@@ -254,6 +316,8 @@ def _model(kind: type[Any], **more: Any) -> type[BaseModel]:
     for name, hint in get_type_hints(kind).items():
         if hint is Protocol:
             keys[name] = (_PROTOCOL, ...)
+        elif hint == Generation | None:
+            keys[name] = (_model(Generation) | None, None)
         elif isinstance(hint, type) and is_dataclass(hint):
             keys[name] = (_model(hint), ...)
         elif name != "schema":

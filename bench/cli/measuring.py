@@ -8,6 +8,7 @@ import typer
 
 from bench.cli.options import (
     MOST,
+    AllowFailures,
     Analysis,
     CacheId,
     Data,
@@ -15,13 +16,17 @@ from bench.cli.options import (
     Device,
     DocLength,
     DropIdenticalIds,
+    DryRun,
     Dtype,
     Embedded,
     FirstStage,
     Format,
     HttpOptions,
+    Measures,
     Names,
+    OtherSplit,
     Output,
+    Prices,
     Queries,
     QueryLength,
     Rerankers,
@@ -55,6 +60,8 @@ def _suite_command(suite: str, about: str) -> None:
         data: Data = None,
         source: Source = "",
         embedded: Embedded = False,
+        split: OtherSplit = "",
+        measure: Measures = None,
         device: Device = "auto",
         dtype: Dtype = "auto",
         max_query_length: QueryLength = 512,
@@ -63,15 +70,20 @@ def _suite_command(suite: str, about: str) -> None:
         seed: Seed = 0,
         output: Output = Path("out"),
         cache_id: CacheId = "",
+        allow_failures: AllowFailures = False,
+        price: Prices = None,
+        dry_run: DryRun = False,
     ) -> None:
         from bench.evaluation.plan import Plan
+        from bench.evaluation.prices import read_prices
         from bench.rerankers.base import Options
         from bench.rerankers.http_options import read_options
-        from bench.suites import choose
+        from bench.suites import choose, measured_by, with_split
 
-        _measure(
+        chosen = [with_split(task, split) if split else task for task in choose(suite, names or [], embedded)]
+        measure_all(
             Plan(
-                tasks=choose(suite, names or [], embedded),
+                tasks=[measured_by(task, measure or []) for task in chosen],
                 rerankers=rerankers or (SAMPLES if embedded else DEFAULT),
                 output=output,
                 first_stage=first_stage,
@@ -81,7 +93,10 @@ def _suite_command(suite: str, about: str) -> None:
                 source=source,
                 options=Options(device, dtype, max_query_length, max_doc_length, seed, read_options(http_option or [])),
                 cache_id=cache_id,
-            )
+                allow_failures=allow_failures,
+                prices=read_prices(price or []),
+            ),
+            dry_run=dry_run,
         )
 
 
@@ -94,12 +109,14 @@ _suite_command("coir", "Measure CoIR: ten code retrieval tasks.")
 @app.command(help="Measure your own folders in BEIR format.")
 def folder(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH", help="Folders with corpus.jsonl, queries.jsonl and qrels/.")
+        list[Path],
+        typer.Argument(metavar="PATH", help="Folders with corpus.jsonl, queries.jsonl and qrels/, or zips of them."),
     ],
     rerankers: Rerankers = None,
     split: Split = "test",
     analysis: Analysis = "english",
     drop_identical_ids: DropIdenticalIds = False,
+    measure: Measures = None,
     first_stage: FirstStage = "bm25",
     depth: Depth = 100,
     queries: Queries = None,
@@ -111,16 +128,22 @@ def folder(
     seed: Seed = 0,
     output: Output = Path("out"),
     cache_id: CacheId = "",
+    allow_failures: AllowFailures = False,
+    price: Prices = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Measure rerankers on the user's own folders."""
     from bench.evaluation.plan import Plan
+    from bench.evaluation.prices import read_prices
     from bench.rerankers.base import Options
     from bench.rerankers.http_options import read_options
+    from bench.suites import measured_by
     from bench.suites.folder import folder_tasks
 
-    _measure(
+    tasks = folder_tasks(paths, split, analysis, drop_identical_ids)
+    measure_all(
         Plan(
-            tasks=folder_tasks(paths, split, analysis, drop_identical_ids),
+            tasks=[measured_by(task, measure or []) for task in tasks],
             rerankers=rerankers or OFFLINE,
             output=output,
             first_stage=first_stage,
@@ -128,7 +151,10 @@ def folder(
             queries=queries,
             options=Options(device, dtype, max_query_length, max_doc_length, seed, read_options(http_option or [])),
             cache_id=cache_id,
-        )
+            allow_failures=allow_failures,
+            prices=read_prices(price or []),
+        ),
+        dry_run=dry_run,
     )
 
 
@@ -187,11 +213,19 @@ def sensitivity(
     (say if form == "text" else note)(f"Written to {path}")
 
 
-def _measure(plan: "Plan") -> None:
+def measure_all(*plans: "Plan", dry_run: bool = False) -> None:
+    """Run plans that write to one folder, one after the other, and show what they measured, or would measure."""
     from bench.evaluation.cache import CACHE
+
+    if dry_run:
+        from bench.evaluation import dry_run as dry
+
+        emit(dry.page([each for plan in plans for each in dry.foresee(plan, Bar())]))
+        return
     from bench.evaluation.plan import run
     from bench.leaderboard.summary import page
 
-    results = run(plan, Bar())
-    emit(page(results, plan.output / CACHE))
-    say(f"Written to {plan.output}/")
+    for plan in plans:
+        results = run(plan, Bar())
+        emit(page(results, plan.output / CACHE))
+    say(f"Written to {plans[0].output}/")

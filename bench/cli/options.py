@@ -23,7 +23,7 @@ Rerankers = Annotated[
     list[str] | None,
     typer.Option("--reranker", "-r", help="A row of 'rerankers', family:MODEL, a folder, module:Class. Repeatable."),
 ]
-FirstStage = Annotated[str, typer.Option(help="bm25, dense:MODEL, or a TREC run file.")]
+FirstStage = Annotated[str, typer.Option(help="bm25, dense:MODEL, or a run file.")]
 MOST = 2**31 - 1
 """The largest number of anything counted that is asked for; results hold 64 bits."""
 CacheId = Annotated[
@@ -42,6 +42,15 @@ Queries = Annotated[
 Data = Annotated[Path | None, typer.Option(help="A folder that holds TASK/ in BEIR format.")]
 Source = Annotated[str, typer.Option(help="ir_datasets or mteb.")]
 Split = Annotated[str, typer.Option(help="Your own folder: which qrels/SPLIT.tsv is measured.")]
+OtherSplit = Annotated[str, typer.Option("--split", help="Another split than the declared one, as a task of its own.")]
+Measures = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--measure",
+        metavar="NAME",
+        help="The main measure, as ir_measures writes it: nDCG@10, 'RR(rel=2)@10'. Repeatable.",
+    ),
+]
 Analysis = Annotated[str, typer.Option(help="Your own folder: BM25's text analysis, a language, code or whitespace.")]
 DropIdenticalIds = Annotated[
     bool, typer.Option("--drop-identical-ids", help="Your own folder: a query's own document is no candidate.")
@@ -57,6 +66,28 @@ HttpOptions = Annotated[
         "--http-option",
         metavar="KEY=VALUE",
         help="A field for each request of an HTTP reranker, as JSON or text; written into results. Repeatable.",
+    ),
+]
+AllowFailures = Annotated[
+    bool,
+    typer.Option(
+        "--allow-failures",
+        help="Go on where a call of a generative reranker failed for good: its query gets no order and counts as 0.",
+    ),
+]
+Prices = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--price",
+        metavar="[RERANKER=]IN:OUT",
+        help="What a million tokens cost, read and written, of generative rerankers. Repeat for more.",
+    ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Say what would be done, and what is cached: lists, documents, calls, tokens, money. Scores nothing.",
     ),
 ]
 Seed = Annotated[int, typer.Option(min=-MOST, max=MOST, help="For the random reranker.")]

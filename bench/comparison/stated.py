@@ -114,10 +114,10 @@ def _expected(card: Card) -> dict[str, Any]:
     # A bi-encoder with adapters chooses them by the task.
     asks_for = {"texts"} | (card.needs & {"task"} if family == "bi-encoder" else set())
     expected: dict[str, Any] = {"family": family, "needs": sorted(asks_for)}
-    if family == "http":
-        expected["model"] = model.partition("#")[2]
+    if family in ("http", "chat"):
+        expected["model"] = model.partition("#")[2].partition("#")[0]
     else:
-        expected["model"] = model
+        expected["model"] = model.partition("#")[0] if family == "generative" else model
     if revision:
         expected["revision"] = revision
     return expected
@@ -145,7 +145,7 @@ def _options(command: str) -> dict[str, str] | None:
         words = shlex.split(command)
     except ValueError:
         return None
-    if words[:3] != ["python", "-m", "bench"] or words[3:4] == [] or words[3] not in (*SUITES, "folder"):
+    if words[:3] != ["python", "-m", "bench"] or words[3:4] == [] or words[3] not in (*SUITES, "folder", "irds"):
         return None
     options: dict[str, str] = {}
     for word, following in zip(words[4:], [*words[5:], ""], strict=True):

@@ -14,10 +14,11 @@ import io
 import json
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bench.console import note
 from bench.errors import BenchError
@@ -29,6 +30,7 @@ from bench.protocol import digest
 from bench.provenance import ARITHMETIC, versions
 from bench.rerankers.base import CandidateList, Card, Options, Reranker, Scored
 from bench.rerankers.fusion import Fusion
+from bench.rerankers.generative.answers import answers_of
 
 CACHE = "scores.cache"
 
@@ -39,6 +41,8 @@ _DIGITS = 64
 
 class Log:
     """Answers by chunk, in an append-only log: a file, or memory where no path is given.
+
+    A generative reranker's raw answers are in it too, one a window, so that an interrupted chunk loses none of them.
 
     A record is the line ``SHA-256 of the rest, key, JSON``, with a line break before and after it, so that damage to
     one record does not reach the next. Damaged records are ignored, and left out of the file when it is opened.
@@ -69,16 +73,10 @@ class Log:
         Raises:
             BenchError: where the file cannot be read.
         """
-        if key not in self._records:
+        content = self._content(key, f"The lists from query {lists[0].query_id!r} on are scored again.")
+        if content is None:
             return None
-        place, length = self._records[key]
-        with self._usable():
-            self._file.seek(place)
-            record = _checked(self._file.read(length))
-        if record is None or record[0] != key:  # it was damaged since the file was opened
-            note(f"{self.path} is damaged. The lists from query {lists[0].query_id!r} on are scored again.")
-            return None
-        seconds, answers = json.loads(record[1])
+        seconds, answers = content
         self.lists += len(lists)
         self.found += len(lists)
         scored = [
@@ -92,7 +90,39 @@ class Log:
         Raises:
             BenchError: where they cannot be written; the file is then as it was before.
         """
-        content = [answered.seconds, [dataclasses.astuple(each)[1:] for each in answered.answers]]
+        self._append(key, [answered.seconds, [dataclasses.astuple(each)[1:-1] for each in answered.answers]])
+        self.lists += len(answered.answers)
+
+    def answer(self, key: str) -> Mapping[str, Any] | None:
+        """See `bench.rerankers.generative.answers.AnswerLog`."""
+        found: Mapping[str, Any] | None = self._content(key, "One window is asked about again.")
+        return found
+
+    def answers(self) -> Iterator[Mapping[str, Any]]:
+        """All raw answers, in the order in which they were kept."""
+        for key in self._records:
+            content = self._content(key, "One window's answer is not shown.")
+            if isinstance(content, dict):
+                yield content
+
+    def keep(self, key: str, record: Mapping[str, Any]) -> None:
+        """See `bench.rerankers.generative.answers.AnswerLog`."""
+        self._append(key, record)
+
+    def _content(self, key: str, consequence: str) -> Any:
+        """A record's JSON; None where there is none, or it was damaged since the file was opened."""
+        if key not in self._records:
+            return None
+        place, length = self._records[key]
+        with self._usable():
+            self._file.seek(place)
+            record = _checked(self._file.read(length))
+        if record is None or record[0] != key:
+            note(f"{self.path} is damaged. {consequence}")
+            return None
+        return json.loads(record[1])
+
+    def _append(self, key: str, content: object) -> None:
         record = f"{key} {json.dumps(content)}".encode()
         line = hashlib.sha256(record).hexdigest().encode() + b" " + record + b"\n"
         with self._usable():
@@ -107,7 +137,6 @@ class Log:
                 self._file.truncate(end)
                 raise
         self._records[key] = (end + 1, len(line))
-        self.lists += len(answered.answers)
 
     def close(self) -> None:
         """Close the file."""
@@ -206,19 +235,36 @@ def scorer(scores: ScoreCache, reranker: Reranker, options: Options, cache_id: s
         return _fused(reranker, scorer(scores, reranker.reranker, options, cache_id))
     if "texts" not in reranker.card.needs:
         return None
-    cacheable = getattr(reranker, "cacheable", True)
-    log = scores.file if cacheable or cache_id else scores.memory
-    vouched = "" if cacheable else cache_id
+    log, vouched = _log(scores, reranker, cache_id)
+    if (answers := answers_of(reranker)) is not None:
+        answers.log = log
 
     def score(lists: Sequence[CandidateList]) -> Answered:
         key = chunk_key(reranker.card, options, lists, vouched)
         answered = log.get(key, lists)
         if answered is None:
             answered = ask(reranker, lists)
-            log.add(key, answered)
+            if not any(answer.failure for answer in answered.answers):  # else its windows alone are kept
+                log.add(key, answered)
         return answered
 
     return score
+
+
+def cached(
+    scores: ScoreCache, reranker: Reranker, options: Options, cache_id: str, lists: Sequence[CandidateList]
+) -> Answered | None:
+    """A chunk's answers as `scorer` would find them, None where it would score."""
+    if isinstance(reranker, Fusion):
+        return cached(scores, reranker.reranker, options, cache_id, lists)
+    log, vouched = _log(scores, reranker, cache_id)
+    return log.get(chunk_key(reranker.card, options, lists, vouched), lists)
+
+
+def _log(scores: ScoreCache, reranker: Reranker, cache_id: str) -> tuple[Log, str]:
+    """Where a reranker's answers are cached, and the user's word for its model where that counts."""
+    cacheable = getattr(reranker, "cacheable", True)
+    return scores.file if cacheable or cache_id else scores.memory, "" if cacheable else cache_id
 
 
 def _fused(fusion: Fusion, score: ScoreLists | None) -> ScoreLists:
@@ -226,7 +272,8 @@ def _fused(fusion: Fusion, score: ScoreLists | None) -> ScoreLists:
 
     def fuse(lists: Sequence[CandidateList]) -> Answered:
         answered = score(lists) if score else ask(fusion.reranker, lists)
-        return dataclasses.replace(answered, answers=[fusion.fuse(answer) for answer in answered.answers])
+        fused = [each if each.failure else fusion.fuse(each) for each in answered.answers]
+        return dataclasses.replace(answered, answers=fused)
 
     return fuse
 

@@ -1,6 +1,7 @@
 """The pipeline: rerank a prepared task's candidates, measure the new order."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,8 @@ from bench.measures import STANDARD, Measure, mean, per_query
 from bench.provenance import provenance
 from bench.rerankers.answers import checked
 from bench.rerankers.base import CandidateList, Lazy, Reranker, Scored
-from bench.results import Cost, Cut, Result, check_writable
+from bench.rerankers.generative.parsing import CLASSES
+from bench.results import Cost, Cut, Generation, Result, check_writable
 from bench.run import Ranking, Run, rank_by_score, strictly_decreasing
 
 CHUNK_CHARACTERS = 100_000
@@ -43,7 +45,7 @@ def evaluate(
     answers: list[Scored] = []
     seconds = cached_seconds = loading_seconds = 0.0
     cached_lists, cached_in = 0, ""
-    for chunk in _chunks(_lists(prepared, reranker)):
+    for chunk in chunks(prepared, reranker):
         answered = score(chunk) if score else ask(reranker, chunk)
         seconds += answered.seconds
         loading_seconds += answered.loading_seconds
@@ -52,7 +54,8 @@ def evaluate(
             cached_lists, cached_in = cached_lists + len(chunk), answered.cache
         for candidates, answer in zip(chunk, answered.answers, strict=True):
             answers.append(answer)
-            rankings[candidates.query_id] = rank_by_score(candidates.ids, answer.scores)
+            if not answer.failure:
+                rankings[candidates.query_id] = rank_by_score(candidates.ids, answer.scores)
         if progress:
             progress(len(chunk), restored=bool(answered.cache))
     run = strictly_decreasing(Run("_".join(reranker.card.name.split()), rankings))
@@ -72,6 +75,7 @@ def evaluate(
         run_sha256=run.sha256,
         provenance=provenance(prepared.collection.source)
         | {"analysis": prepared.collection.task.analysis, "kept_lists": cached_lists, "kept_in": cached_in},
+        generation=_generation(answers),
     )
     return result, run
 
@@ -108,6 +112,11 @@ def ask(reranker: Reranker, lists: Sequence[CandidateList]) -> Answered:
     return Answered(answers, time.perf_counter() - started, loading_seconds=started - asked)
 
 
+def chunks(prepared: PreparedTask, reranker: Reranker) -> Iterator[list[CandidateList]]:
+    """A task's lists in the groups that are scored and cached together."""
+    return _chunks(_lists(prepared, reranker), getattr(reranker, "chunk_characters", CHUNK_CHARACTERS))
+
+
 def _lists(prepared: PreparedTask, reranker: Reranker) -> Iterator[CandidateList]:
     """The candidates as lists that carry what the reranker's card asks for."""
     needs = reranker.card.needs
@@ -130,7 +139,7 @@ def _texts(collection: Collection, ids: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(texts[document_id] for document_id in ids)
 
 
-def _chunks(lists: Iterator[CandidateList]) -> Iterator[list[CandidateList]]:
+def _chunks(lists: Iterator[CandidateList], most_characters: int) -> Iterator[list[CandidateList]]:
     """Group the lists by the length of their texts: a long list alone, many short ones together.
 
     A chunk is scored and cached as a whole, and its borders depend on the lists alone: a command that resumes batches
@@ -141,7 +150,7 @@ def _chunks(lists: Iterator[CandidateList]) -> Iterator[list[CandidateList]]:
     for candidates in lists:
         chunk.append(candidates)
         characters += sum(map(len, candidates.texts))
-        if characters >= CHUNK_CHARACTERS or len(chunk) == CHUNK_LISTS:
+        if characters >= most_characters or len(chunk) == CHUNK_LISTS:
             yield chunk
             chunk, characters = [], 0
     if chunk:
@@ -159,11 +168,32 @@ def _cost(answers: Sequence[Scored], seconds: float, harness_seconds: float, pea
     return Cost(
         seconds=seconds,
         harness_seconds=harness_seconds,
-        lists=len(answers),
+        lists=sum(not answer.failure for answer in answers),
         documents=sum(len(answer.scores) for answer in answers),
         tokens=sum(answer.tokens for answer in answers),
         peak_memory_bytes=peak_memory,
         device=device,
+    )
+
+
+def _generation(answers: Sequence[Scored]) -> Generation | None:
+    """What a generative reranker's windows took; None for every other reranker."""
+    counts: Counter[str] = Counter()
+    for answer in answers:
+        counts.update(answer.counts)
+    failed = sum(bool(answer.failure) for answer in answers)
+    if not counts and not failed:
+        return None
+    return Generation(
+        calls=counts["calls"],
+        restored=counts["restored"],
+        unmetered=counts["unmetered"],
+        tokens_in=counts["tokens in"],
+        tokens_out=counts["tokens out"],
+        tokens_thinking=counts["tokens thinking"],
+        seconds=counts["milliseconds"] / 1000,
+        answers={kind: counts[kind] for kind in CLASSES if counts[kind]},
+        failed=failed,
     )
 
 

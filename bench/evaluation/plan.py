@@ -17,11 +17,13 @@ from bench.errors import BenchError
 from bench.evaluation.cache import ScoreCache, score_cache, scorer
 from bench.evaluation.evaluate import evaluate
 from bench.evaluation.prepare import PreparedTask, prepare, without_candidates
+from bench.evaluation.prices import Price, price_of, priced
 from bench.first_stage.runs import first_stage, opened
-from bench.rerankers import calls_server
+from bench.rerankers import calls_server, row_of
 from bench.rerankers import check as check_reranker
 from bench.rerankers import load as load_reranker
 from bench.rerankers.base import Options
+from bench.rerankers.generative.answers import answers_of
 from bench.rerankers.options import check_options
 from bench.results import Result, note_replaced, write_result
 from bench.run import Run
@@ -33,7 +35,8 @@ class Plan:
     """What a suite command was asked for.
 
     ``queries`` None measures what the task says, all judged ones as a rule. ``cache_id`` vouches for the rerankers that
-    have no fingerprint (`bench.evaluation.cache.scorer`).
+    have no fingerprint (`bench.evaluation.cache.scorer`). ``allow_failures`` goes on where a call of a generative
+    reranker failed for good: its query gets no order and counts as 0.
     """
 
     tasks: Sequence[Task]
@@ -46,6 +49,8 @@ class Plan:
     source: str = ""
     options: Options = field(default_factory=Options)
     cache_id: str = ""
+    allow_failures: bool = False
+    prices: Sequence[Price] = ()
 
     def __post_init__(self) -> None:
         sample = next((task.id for task in self.tasks if task.embedded), "")
@@ -91,6 +96,12 @@ def check(plan: Plan) -> dict[str, str]:
     check_options(plan.options)
     if plan.options.http_options and not any(map(calls_server, plan.rerankers)):
         raise BenchError("--http-option has no effect: none of the rerankers is an HTTP server. Leave it out.")
+    if (plan.allow_failures or plan.prices) and not any(map(_generates, plan.rerankers)):
+        what = "--allow-failures" if plan.allow_failures else "--price"
+        raise BenchError(f"{what} has no effect: none of the rerankers is generative. Leave it out.")
+    for price in plan.prices:
+        if price.name and price.name not in plan.rerankers:
+            raise BenchError(f"--price names {price.name!r}, which is no --reranker here. Write it as there.")
     names: dict[str, str] = {}
     for name in dict.fromkeys(plan.rerankers):
         called = check_reranker(name, plan.options)
@@ -104,6 +115,11 @@ def check(plan: Plan) -> dict[str, str]:
         for analysis in dict.fromkeys(task.analysis for task in plan.tasks if task.suite == "folder"):
             analyser(analysis)
     return names
+
+
+def _generates(name: str) -> bool:
+    row = row_of(name)
+    return row is not None and row.family in ("generative", "chat")
 
 
 def _one_name(name: str, other: str, called: str) -> BenchError:
@@ -136,11 +152,14 @@ def _measured(
     if reranker.card.name in taken:  # a class of the user's own may name its objects when it makes them
         raise _one_name(name, "another --reranker", reranker.card.name)
     score = scorer(scores, reranker, plan.options, plan.cache_id)
+    if (answers := answers_of(reranker)) is not None:
+        answers.allow_failures = plan.allow_failures
     results = []
     for each, numbered in prepared_tasks:
         with numbered.step(f"{each.protocol.task}  {name}", len(each.candidates.rankings)) as advance:
             shown[:] = [advance]
             result, reranked = evaluate(each, reranker, score, advance)
+        result = priced(result, price_of(name, plan.prices))
         note_replaced(result, plan.output)
         write_result(result, reranked, plan.output)
         results.append(result)

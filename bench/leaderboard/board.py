@@ -13,7 +13,7 @@ from bench.leaderboard.columns import Column, Key, Table, arrange, row_names, sp
 from bench.protocol import Protocol
 from bench.render.page import Mark
 from bench.rerankers.base import Card
-from bench.results import Result
+from bench.results import Generation, Result, total
 from bench.suites import SUITES, find, tasks
 
 Interval = tuple[float, float]
@@ -25,7 +25,7 @@ class Cell:
 
     ``gain`` is the difference to the first stage; its interval is known where the first stage was measured as a
     reranker too. ``share`` is the part reached of the candidates' ceiling. ``differs`` holds the letters of the rows
-    from which it differs significantly.
+    from which it differs significantly. ``failed`` queries count as 0 because a call failed for good.
     """
 
     score: float
@@ -36,11 +36,15 @@ class Cell:
     judged: float | None
     differs: tuple[str, ...]
     mark: Mark
+    failed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a row's reranking took over all its tasks here, and what length caps took away."""
+    """What a row's reranking took over all its tasks here, and what length caps took away.
+
+    ``generation`` is a generative reranker's, None for all others.
+    """
 
     devices: tuple[str, ...]
     documents: int
@@ -50,6 +54,7 @@ class Cost:
     documents_cut: int
     queries_cut: int
     tokens_lost: int
+    generation: Generation | None = None
 
     @property
     def documents_per_second(self) -> float | None:
@@ -217,6 +222,7 @@ def _cells(column: Column, table: Table, keys: Sequence[Key], letters: Mapping[K
             judged=_judged(column, table, key),
             differs=differs.get(key, ()),
             mark=best.get(key, ""),
+            failed=table.failed(column, key),
         )
         for key, score in scores.items()
     }
@@ -283,6 +289,7 @@ def _cost(results: Sequence[Result]) -> Cost:
         documents_cut=sum(result.cut.documents for result in results),
         queries_cut=sum(result.cut.queries for result in results),
         tokens_lost=sum(result.cut.tokens for result in results),
+        generation=total(result.generation for result in results),
     )
 
 

@@ -98,6 +98,11 @@ class Table:
             return None
         return sum(weight * self.at[part, key].main for part, weight in column.parts.items())
 
+    def failed(self, column: Column, key: Key) -> int:
+        """Over the column's tasks, the row's queries that count as 0 because a call failed for good."""
+        generations = (self.at[part, key].generation for part in column.parts if (part, key) in self.at)
+        return sum(each.failed for each in generations if each)
+
     def values(self, column: Column, key: Key) -> list[statistics.Array]:
         """A row's per-query values, one array a part, scaled so that the mean of their means is the column's figure."""
         return [self._array(part, key) * weight * len(column.parts) for part, weight in column.parts.items()]

@@ -8,7 +8,7 @@ from bench.leaderboard.board import Leaderboard, Row, Section
 from bench.leaderboard.columns import Column as TaskColumn
 from bench.leaderboard.columns import headings, stage_of
 from bench.protocol import Protocol
-from bench.render.numbers import BLANK, count, difference, interval, percent, rate, score, size
+from bench.render.numbers import AT_LEAST, BLANK, at_least, count, difference, interval, percent, rate, score, size
 from bench.render.page import (
     Block,
     Bullets,
@@ -26,7 +26,15 @@ from bench.render.page import (
 from bench.statistics import FEW_QUERIES
 
 TITLE = "Leaderboard of rerankers"
-TITLES = {"beir": "BEIR", "miracl": "MIRACL", "mkqa": "MKQA", "coir": "CoIR", "folder": "Own collections"}
+TITLES = {
+    "beir": "BEIR",
+    "miracl": "MIRACL",
+    "mkqa": "MKQA",
+    "coir": "CoIR",
+    "irds": "ir_datasets",
+    "mteb": "mteb",
+    "folder": "Own collections",
+}
 
 _PROTOCOL = {
     "split": "split",
@@ -88,6 +96,9 @@ def _section(section: Section) -> Iterator[Block]:
         yield from _published(section.published, section)
     yield _details(section)
     yield _costs(section)
+    if any(row.cost.generation for row in section.rows):
+        yield _generated(section)
+        yield Bullets(_GENERATED)
     yield _protocols(section)
     yield Paragraph(f"For all columns: {_shared(section)}.")
 
@@ -110,7 +121,7 @@ def _scores(section: Section) -> Table:
 
 
 def _score(cell: boards.Cell | None) -> Cell:
-    return Cell(score(cell.score), cell.mark, _letters(cell)) if cell else Cell(BLANK)
+    return Cell(at_least(score(cell.score), cell.failed), cell.mark, _letters(cell)) if cell else Cell(BLANK)
 
 
 def _letters(cell: boards.Cell) -> str:
@@ -225,6 +236,46 @@ def _cost(row: Row) -> tuple[str, ...]:
         ", ".join(cost.devices),
         card.dtype or BLANK,
         f"{card.model}{revision}" or BLANK,
+    )
+
+
+_GENERATED = (
+    "Answers: one a window, each in one class. A window whose answer could not be read keeps its order; scores are "
+    "derived from ranks.",
+    f"Queries without an order: a call failed for good. They count as 0 in every measure, so that figures marked "
+    f"{AT_LEAST} are lower bounds.",
+)
+
+
+def _generated(section: Section) -> Table:
+    """What generative rerankers' calls took, and the classes of their answers."""
+    classes = dict.fromkeys(kind for row in section.rows if row.cost.generation for kind in row.cost.generation.answers)
+    titles = (
+        "", "reranker", "calls", "tokens in", "tokens out", "thinking", "seconds", "money",
+        *(f"answers: {kind}" for kind in classes), "queries without an order",
+    )  # fmt: skip
+    cells = (
+        (
+            row.letter,
+            row.name,
+            count(cost.calls),
+            count(cost.tokens_in) if cost.unmetered < cost.calls else BLANK,
+            count(cost.tokens_out) if cost.unmetered < cost.calls else BLANK,
+            count(cost.tokens_thinking),
+            count(round(cost.seconds)),
+            f"{cost.money:,.2f}" if cost.money else BLANK,
+            *(count(cost.answers.get(kind, 0)) for kind in classes),
+            count(cost.failed),
+        )
+        for row in section.rows
+        if (cost := row.cost.generation)
+    )
+    return Table(
+        columns=columns(titles, left=(0, 1)),
+        groups=(rows(cells),),
+        caption=f"{_title(section)}: calls, tokens and answers of generative rerankers",
+        stub=2,
+        split=True,
     )
 
 
