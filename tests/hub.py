@@ -94,6 +94,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         self.send_response(200)
         self.end_headers()
+        self.close_connection = False  # urllib asks by HTTP/1.0
         self.connection = self.request = self.server.tls().wrap_socket(self.connection, server_side=True)
         self.setup()
 
@@ -140,7 +141,7 @@ class Handler(BaseHTTPRequestHandler):
         files = found.files()
         if rest[:1] == ["tree"]:
             below = "/".join([*rest[2:], ""]) if rest[2:] else ""
-            self.reply(json.dumps([_row(path, file) for path, file in files.items() if path.startswith(below)]))
+            self.reply(json.dumps(_tree(files, below, "recursive=true" in self.path.lower())))
         elif rest[:1] == ["paths-info"]:
             wanted = json.loads(body)["paths"]
             self.reply(json.dumps([_row(path, files[path]) for path in wanted if path in files]))
@@ -194,6 +195,20 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+
+
+def _tree(files: Mapping[str, Path], below: str, recursive: bool) -> list[dict[str, object]]:
+    """The files below a folder, or what is in it: its own files and folders."""
+    rows: dict[str, dict[str, object]] = {}
+    for path, file in files.items():
+        if not path.startswith(below):
+            continue
+        inside, is_deeper, _ = path.removeprefix(below).partition("/")
+        if is_deeper and not recursive:
+            rows[inside] = {"type": "directory", "path": below + inside, "size": 0, "oid": COMMIT}
+        else:
+            rows[path] = _row(path, file)
+    return list(rows.values())
 
 
 def _row(path: str, file: Path) -> dict[str, object]:
