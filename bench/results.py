@@ -13,7 +13,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from types import NoneType
+from typing import Annotated, Any, get_args, get_type_hints
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 
@@ -52,8 +53,23 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
+class Parallel:
+    """How far workers shared the lists: the most that were alive, the command's own seconds for the task, and the
+    seconds that the workers spent inside the reranker together. Cached lists count in neither.
+    """
+
+    workers: int
+    wall_seconds: float
+    worker_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Cost:
-    """What the reranking took: ``seconds`` inside the reranker, ``harness_seconds`` around it."""
+    """What the reranking took: ``seconds`` inside the reranker, ``harness_seconds`` around it.
+
+    ``seconds`` are added over all workers, if there were any, so that speeds are per device. ``parallel`` is None where
+    the command itself scored all lists; a file then has no such key.
+    """
 
     seconds: float
     harness_seconds: float
@@ -62,6 +78,7 @@ class Cost:
     tokens: int
     peak_memory_bytes: int
     device: str
+    parallel: Parallel | None = None
 
     @property
     def documents_per_second(self) -> float:
@@ -179,14 +196,21 @@ def write_result(result: Result, run: Run, output: Path) -> Path:
     content["reranker"]["needs"] = sorted(result.reranker.needs)
     content["protocol"] = result.protocol.as_dict()
     del content["schema"]
+    content["cost"] = _given(content["cost"])
+    content = _given(content)
     checked = validate(content, _FILE, f"The result of {result.reranker.name!r} on {result.task}", BenchError)
-    written = {key: value for key, value in checked.model_dump().items() if (key, value) != ("generation", None)}
-    text = json.dumps({"schema": SCHEMA, **written}, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    written = {"schema": SCHEMA, **checked.model_dump(exclude_unset=True)}
+    text = json.dumps(written, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
     path = output / result.folder / "result.json"
     # A path among the command's arguments may hold bytes that are not UTF-8; as JSON's own escapes they can be written.
     encoded = text.encode(errors="backslashreplace")
     write_together({path.with_name("run.trec.gz"): packed(run), path: encoded})
     return path
+
+
+def _given(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys that have a value: a file has no other."""
+    return {key: value for key, value in content.items() if value is not None}
 
 
 def note_replaced(result: Result, output: Path) -> None:
@@ -239,6 +263,8 @@ def read_result(path: Path) -> Result:
     parts: dict[str, Any] = {"reranker": Card, "protocol": Protocol, "candidates": Candidates, "cut": Cut, "cost": Cost}
     if values["generation"]:
         parts["generation"] = Generation
+    if values["cost"]["parallel"]:
+        values["cost"]["parallel"] = Parallel(**values["cost"]["parallel"])
     result = Result(**values | {key: kind(**values[key]) for key, kind in parts.items()})
     if result.protocol.measure not in result.measures:
         raise BenchError(f"{path}: 'measures' lacks the main measure {result.protocol.measure}.")
@@ -311,17 +337,24 @@ _NAMES = {"task", "name", "fingerprint", "family", "first_stage", "measure"}  # 
 
 
 def _model(kind: type[Any], **more: Any) -> type[BaseModel]:
-    """The file's model of a dataclass: the same keys, all of them needed. The schema's version is read before it."""
+    """The file's model of a dataclass: the same keys, of which only those that may be None can be left out.
+
+    The schema's version is read before it.
+    """
     keys: dict[str, Any] = dict(more)
     for name, hint in get_type_hints(kind).items():
-        if hint is Protocol:
-            keys[name] = (_PROTOCOL, ...)
-        elif hint == Generation | None:
-            keys[name] = (_model(Generation) | None, None)
-        elif isinstance(hint, type) and is_dataclass(hint):
-            keys[name] = (_model(hint), ...)
-        elif name != "schema":
-            keys[name] = (_Name if hint is str and name in _NAMES else _CHECKED[hint], ...)
+        optional = NoneType in get_args(hint)
+        plain = get_args(hint)[0] if optional else hint
+        checked: Any
+        if plain is Protocol:
+            checked = _PROTOCOL
+        elif isinstance(plain, type) and is_dataclass(plain):
+            checked = _model(plain)
+        elif name == "schema":
+            continue
+        else:
+            checked = _Name if plain is str and name in _NAMES else _CHECKED[plain]
+        keys[name] = (checked, None if optional else ...)
     return create_model(kind.__name__, __config__=ConfigDict(extra="forbid"), **keys)
 
 

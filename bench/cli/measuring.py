@@ -1,6 +1,8 @@
 """Commands that rerank: the suites, a folder of the user's own, sensitivity."""
 
 import stat
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +22,7 @@ from bench.cli.options import (
     Dtype,
     Embedded,
     FirstStage,
+    FirstStages,
     Format,
     HttpOptions,
     Measures,
@@ -29,12 +32,17 @@ from bench.cli.options import (
     Prices,
     Queries,
     QueryLength,
+    Ray,
     Rerankers,
     Seed,
+    ShardOption,
     Source,
     Split,
+    Workers,
     app,
     emit,
+    share,
+    wanted,
 )
 from bench.console import Bar, note, say
 from bench.errors import BenchError
@@ -54,7 +62,7 @@ def _suite_command(suite: str, about: str) -> None:
     def command(
         names: Names = None,
         rerankers: Rerankers = None,
-        first_stage: FirstStage = "bm25",
+        first_stage: FirstStages = None,
         depth: Depth = 100,
         queries: Queries = None,
         data: Data = None,
@@ -70,6 +78,9 @@ def _suite_command(suite: str, about: str) -> None:
         seed: Seed = 0,
         output: Output = Path("out"),
         cache_id: CacheId = "",
+        workers: Workers = "",
+        ray: Ray = "",
+        shard: ShardOption = "",
         allow_failures: AllowFailures = False,
         price: Prices = None,
         dry_run: DryRun = False,
@@ -86,16 +97,18 @@ def _suite_command(suite: str, about: str) -> None:
                 tasks=[measured_by(task, measure or []) for task in chosen],
                 rerankers=rerankers or (SAMPLES if embedded else DEFAULT),
                 output=output,
-                first_stage=first_stage,
                 depth=depth,
                 queries=queries,
                 data=data,
                 source=source,
                 options=Options(device, dtype, max_query_length, max_doc_length, seed, read_options(http_option or [])),
                 cache_id=cache_id,
+                workers=wanted(workers, ray),
+                shard=share(shard),
                 allow_failures=allow_failures,
                 prices=read_prices(price or []),
             ),
+            first_stages=first_stage,
             dry_run=dry_run,
         )
 
@@ -117,7 +130,7 @@ def folder(
     analysis: Analysis = "english",
     drop_identical_ids: DropIdenticalIds = False,
     measure: Measures = None,
-    first_stage: FirstStage = "bm25",
+    first_stage: FirstStages = None,
     depth: Depth = 100,
     queries: Queries = None,
     device: Device = "auto",
@@ -128,6 +141,9 @@ def folder(
     seed: Seed = 0,
     output: Output = Path("out"),
     cache_id: CacheId = "",
+    workers: Workers = "",
+    ray: Ray = "",
+    shard: ShardOption = "",
     allow_failures: AllowFailures = False,
     price: Prices = None,
     dry_run: DryRun = False,
@@ -146,14 +162,16 @@ def folder(
             tasks=[measured_by(task, measure or []) for task in tasks],
             rerankers=rerankers or OFFLINE,
             output=output,
-            first_stage=first_stage,
             depth=depth,
             queries=queries,
             options=Options(device, dtype, max_query_length, max_doc_length, seed, read_options(http_option or [])),
             cache_id=cache_id,
+            workers=wanted(workers, ray),
+            shard=share(shard),
             allow_failures=allow_failures,
             prices=read_prices(price or []),
         ),
+        first_stages=first_stage,
         dry_run=dry_run,
     )
 
@@ -166,7 +184,7 @@ def sensitivity(
     split: Split = "test",
     analysis: Analysis = "english",
     drop_identical_ids: DropIdenticalIds = False,
-    first_stage: FirstStage = "bm25",
+    first_stage: FirstStage = "",
     depth: Depth = 100,
     queries: Queries = None,
     data: Data = None,
@@ -213,19 +231,30 @@ def sensitivity(
     (say if form == "text" else note)(f"Written to {path}")
 
 
-def measure_all(*plans: "Plan", dry_run: bool = False) -> None:
-    """Run plans that write to one folder, one after the other, and show what they measured, or would measure."""
-    from bench.evaluation.cache import CACHE
+def measure_all(*plans: "Plan", first_stages: Sequence[str] | None = None, dry_run: bool = False) -> None:
+    """Run plans that write to one folder, one after the other, and show what they measured, or would measure.
 
+    Each is run over its own first stage, or over each of ``first_stages``.
+    """
+    from bench.evaluation.cache import CACHE
+    from bench.evaluation.plan import run_all
+
+    if first_stages:
+        plans = tuple(replace(plan, first_stage=stage) for plan in plans for stage in dict.fromkeys(first_stages))
     if dry_run:
         from bench.evaluation import dry_run as dry
 
         emit(dry.page([each for plan in plans for each in dry.foresee(plan, Bar())]))
         return
-    from bench.evaluation.plan import run
     from bench.leaderboard.summary import page
 
-    for plan in plans:
-        results = run(plan, Bar())
-        emit(page(results, plan.output / CACHE))
+    for results in run_all(plans, Bar()):
+        if results:
+            emit(page(results, plans[0].output / CACHE))
+    if shard := plans[0].shard:
+        say(
+            f"Shard {shard} is scored: {shard.folder(plans[0].output)}/. When all are, give the command without "
+            "--shard."
+        )
+        return
     say(f"Written to {plans[0].output}/")

@@ -14,15 +14,20 @@ from bench.cli.options import (
     Device,
     DocLength,
     Dtype,
-    FirstStage,
+    FirstStages,
     HttpOptions,
     Measures,
     Output,
     Queries,
     QueryLength,
+    Ray,
     Rerankers,
     Seed,
+    ShardOption,
+    Workers,
     app,
+    share,
+    wanted,
 )
 
 if TYPE_CHECKING:
@@ -45,7 +50,7 @@ def irds(
     rerankers: Rerankers = None,
     analysis: _Analysis = "",
     measure: Measures = None,
-    first_stage: FirstStage = "bm25",
+    first_stage: FirstStages = None,
     depth: Depth = 100,
     queries: Queries = None,
     device: Device = "auto",
@@ -56,6 +61,9 @@ def irds(
     seed: Seed = 0,
     output: Output = Path("out"),
     cache_id: CacheId = "",
+    workers: Workers = "",
+    ray: Ray = "",
+    shard: ShardOption = "",
 ) -> None:
     """Measure data sets that ir_datasets has, by the measure that it states."""
     from bench.evaluation.plan import Plan
@@ -66,12 +74,14 @@ def irds(
             tasks=_by(irds_tasks(ids, analysis), measure),
             rerankers=rerankers or DEFAULT,
             output=output,
-            first_stage=first_stage,
             depth=depth,
             queries=queries,
             options=_options(device, dtype, max_query_length, max_doc_length, seed, http_option),
             cache_id=cache_id,
-        )
+            workers=wanted(workers, ray),
+            shard=share(shard),
+        ),
+        first_stages=first_stage,
     )
 
 
@@ -101,6 +111,9 @@ def mteb(
     seed: Seed = 0,
     output: Output = Path("out"),
     cache_id: CacheId = "",
+    workers: Workers = "",
+    ray: Ray = "",
+    shard: ShardOption = "",
 ) -> None:
     """Measure tasks that mteb has, by its measure and rules."""
     from bench.evaluation.plan import Plan
@@ -120,6 +133,8 @@ def mteb(
                 queries=queries,
                 options=options,
                 cache_id=cache_id,
+                workers=wanted(workers, ray),
+                shard=share(shard),
             )
             for tasks, stage, most in ((retrieval, "bm25", 100), (reranking, GIVEN, _GIVEN_DEPTH))
             if tasks

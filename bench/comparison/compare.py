@@ -74,6 +74,8 @@ class TaskComparison:
     losses: int
     disagreement: Disagreement | None
     changed: tuple[QueryComparison, ...]
+    failed_a: int = 0
+    failed_b: int = 0
 
     @property
     def difference(self) -> float:
@@ -168,6 +170,8 @@ def _compared(
         losses=int((values < 0).sum()),
         disagreement=None,
         changed=(),
+        failed_a=a.generation.failed if a.generation else 0,
+        failed_b=b.generation.failed if b.generation else 0,
     )
 
 
@@ -272,6 +276,12 @@ def page(comparison: Comparison) -> Page:
     notes = [
         _agreement(label, task.disagreement) for label, task in zip(labels, tasks, strict=True) if task.disagreement
     ]
+    for label, task in zip(labels, tasks, strict=True):
+        notes += [
+            f"{label}: queries of {name} without an order, which count as 0 since a call failed for good: {failed}."
+            for name, failed in (("A", task.failed_a), ("B", task.failed_b))
+            if failed
+        ]
     few = [label for label, task in zip(labels, tasks, strict=True) if task.is_small]
     if few:
         few_queries = f"Few queries (fewer than {statistics.FEW_QUERIES}), so that intervals are wide"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.evaluation.plan import Plan
+from bench.first_stage.runs import BM25, BUILT
 from bench.rerankers.base import NEEDS, Card, Options
 from bench.rerankers.order_only import build
 from bench.rerankers.rows import FAMILIES, ROWS
@@ -65,6 +66,7 @@ def differing_command(result: Result) -> Found:
     """What the result's own command asked for otherwise than what its protocol and provenance say was done."""
     given = _options(str(result.provenance.get("command", "")))
     found: Found = {}
+    task = find(result.task)
     if given is not None:
         caps, protocol = Options(), result.protocol
         for key, usual in (
@@ -72,15 +74,15 @@ def differing_command(result: Result) -> Found:
             ("max_query_length", caps.max_query_length),
             ("max_doc_length", caps.max_doc_length),
         ):
-            asked = given.get(f"--{key.replace('_', '-')}", str(usual))
+            asked = given.get(f"--{key.replace('_', '-')}", [str(usual)])[-1]
             if asked.isdecimal() and int(asked[:20]) != getattr(protocol, key):
                 found[f"protocol.{key}"] = (str(getattr(protocol, key)), asked)
-        stage = given.get("--first-stage", "bm25")
-        if stage == "bm25" and protocol.first_stage != stage:  # a run file's last column may say anything
-            found["protocol.first_stage"] = (protocol.first_stage, stage)
-    task = find(result.task)
+        stages = set(given.get("--first-stage", [task.first_stage if task else BM25]))
+        # A run file's last column may say anything.
+        if stages <= set(BUILT) and protocol.first_stage not in stages:
+            found["protocol.first_stage"] = (protocol.first_stage, " ".join(sorted(stages)))
     analysis = str(result.provenance.get("analysis", ""))
-    wanted = task.analysis if task else given.get("--analysis", "english") if given is not None else analysis
+    wanted = task.analysis if task else given.get("--analysis", ["english"])[-1] if given is not None else analysis
     if analysis and analysis != wanted:
         found["provenance.analysis"] = (analysis, wanted)
     return found
@@ -139,19 +141,22 @@ def _fusion(card: Card, inner: str) -> dict[str, Any]:
     return expected | {"family": "fusion"}
 
 
-def _options(command: str) -> dict[str, str] | None:
-    """The long options of a suite's or folder's command; None for any other, such as a script's own."""
+def _options(command: str) -> dict[str, list[str]] | None:
+    """The long options of a suite's or folder's command, each with every value that it was given.
+
+    None for any other command, such as a script's own.
+    """
     try:
         words = shlex.split(command)
     except ValueError:
         return None
     if words[:3] != ["python", "-m", "bench"] or words[3:4] == [] or words[3] not in (*SUITES, "folder", "irds"):
         return None
-    options: dict[str, str] = {}
+    options: dict[str, list[str]] = {}
     for word, following in zip(words[4:], [*words[5:], ""], strict=True):
         name, equals, value = word.partition("=")
         if name.startswith("--"):
-            options[name] = value if equals else following
+            options.setdefault(name, []).append(value if equals else following)
     return options
 
 

@@ -1,6 +1,6 @@
 """Score cache, so that an interrupted command can resume and a repeated one does not score again.
 
-The unit is the chunk of lists that are scored together (`bench.evaluation.evaluate`), since batch composition can
+The unit is the chunk of lists that are scored together (`bench.evaluation.chunks`), since batch composition can
 change a score's last bits. Its key hashes everything that decides its scores, so its answers are found again only for
 the same lists in the same order, scored by the same reranker under the same caps.
 
@@ -14,7 +14,7 @@ import io
 import json
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +22,8 @@ from typing import Any
 
 from bench.console import note
 from bench.errors import BenchError
-from bench.evaluation.evaluate import Answered, ScoreLists, ask
+from bench.evaluation.chunks import Answered, Chunk, ScoreChunks
+from bench.evaluation.workers import Here, Workers, in_process
 from bench.files import kind
 from bench.interrupt import resumable
 from bench.lock import locked
@@ -122,16 +123,33 @@ class Log:
             return None
         return json.loads(record[1])
 
+    def copy(self, other: "Log") -> int:
+        """Append the records of another log that this one lacks; gives their number.
+
+        Raises:
+            BenchError: as `add`.
+        """
+        new = [key for key in other._records if key not in self._records]
+        for key in new:
+            place, length = other._records[key]
+            with other._usable():
+                other._file.seek(place)
+                self._write(key, other._file.read(length), sync=key == new[-1])
+        return len(new)
+
     def _append(self, key: str, content: object) -> None:
         record = f"{key} {json.dumps(content)}".encode()
-        line = hashlib.sha256(record).hexdigest().encode() + b" " + record + b"\n"
+        self._write(key, hashlib.sha256(record).hexdigest().encode() + b" " + record + b"\n")
+
+    def _write(self, key: str, line: bytes, sync: bool = True) -> None:
+        """Append a record's line, which is on the disk when this returns if ``sync``."""
         with self._usable():
             end = self._file.seek(0, os.SEEK_END)
             try:
                 rest = b"\n" + line
                 while rest:
                     rest = rest[self._file.write(rest) :]
-                if self.path:
+                if self.path and sync:
                     os.fsync(self._file.fileno())
             except OSError:
                 self._file.truncate(end)
@@ -219,34 +237,52 @@ def score_cache(output: Path) -> Iterator[ScoreCache]:
                 yield scores
 
 
-def scorer(scores: ScoreCache, reranker: Reranker, options: Options, cache_id: str = "") -> ScoreLists | None:
-    """Scores chunks from the cache, else by the reranker; None for a reranker that reads no texts and costs less.
+def scorer(
+    scores: ScoreCache, reranker: Reranker, options: Options, cache_id: str = "", workers: Workers | None = None
+) -> ScoreChunks | None:
+    """Scores chunks from the cache, else by workers; None for a reranker that reads no texts and costs less.
 
     A fusion uses the scores that are cached for the reranker that it fuses, so both together cost one of them.
 
     Args:
         scores: The output folder's cache.
-        reranker: Scores the lists that are not in the cache.
+        reranker: Whose scores they are.
         options: The command's options.
         cache_id: The user's word that a reranker without a fingerprint is the same one as in every other command with
             this id; without one, such a reranker gets no scores of another command.
+        workers: Score the chunks that are not in the cache; None has the reranker do so in this process.
     """
     if isinstance(reranker, Fusion):
-        return _fused(reranker, scorer(scores, reranker.reranker, options, cache_id))
+        return _fused(reranker, scorer(scores, reranker.reranker, options, cache_id, workers))
     if "texts" not in reranker.card.needs:
         return None
     log, vouched = _log(scores, reranker, cache_id)
+    crew = workers or Here(reranker)
     if (answers := answers_of(reranker)) is not None:
         answers.log = log
 
-    def score(lists: Sequence[CandidateList]) -> Answered:
-        key = chunk_key(reranker.card, options, lists, vouched)
-        answered = log.get(key, lists)
-        if answered is None:
-            answered = ask(reranker, lists)
+    def fresh(missing: Mapping[Chunk, str]) -> Iterator[Answered]:
+        for chunk, answered in crew.score(list(missing)):
             if not any(answer.failure for answer in answered.answers):  # else its windows alone are kept
-                log.add(key, answered)
-        return answered
+                log.add(missing[chunk], answered)
+            yield answered
+
+    def score(chunks: Iterable[Chunk]) -> Iterator[Answered]:
+        missing: dict[Chunk, str] = {}
+        for chunk in chunks:
+            lists = chunk.lists()
+            key = chunk_key(reranker.card, options, lists, vouched)
+            answered = log.get(key, lists)
+            if answered is not None:
+                yield answered
+                continue
+            missing[chunk] = key
+            if len(missing) >= crew.at_once:
+                yield from fresh(missing)
+                missing = {}
+            else:
+                chunk.forget()
+        yield from fresh(missing)
 
     return score
 
@@ -267,13 +303,13 @@ def _log(scores: ScoreCache, reranker: Reranker, cache_id: str) -> tuple[Log, st
     return scores.file if cacheable or cache_id else scores.memory, "" if cacheable else cache_id
 
 
-def _fused(fusion: Fusion, score: ScoreLists | None) -> ScoreLists:
+def _fused(fusion: Fusion, score: ScoreChunks | None) -> ScoreChunks:
     """Scores chunks by the reranker that a fusion fuses, and fuses the answers."""
 
-    def fuse(lists: Sequence[CandidateList]) -> Answered:
-        answered = score(lists) if score else ask(fusion.reranker, lists)
-        fused = [each if each.failure else fusion.fuse(each) for each in answered.answers]
-        return dataclasses.replace(answered, answers=fused)
+    def fuse(chunks: Iterable[Chunk]) -> Iterator[Answered]:
+        for answered in (score or in_process(fusion.reranker))(chunks):
+            fused = [each if each.failure else fusion.fuse(each) for each in answered.answers]
+            yield dataclasses.replace(answered, answers=fused)
 
     return fuse
 

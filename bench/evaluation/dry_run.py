@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bench.console import Progress
 from bench.evaluation.cache import CACHE, Log, ScoreCache, cached
-from bench.evaluation.evaluate import chunks
+from bench.evaluation.chunks import chunks
 from bench.evaluation.plan import Plan, check, settled
 from bench.evaluation.prepare import PreparedTask
 from bench.evaluation.prices import price_of
@@ -78,7 +78,7 @@ def _foreseen(plan: Plan, name: str, called: str, prepared: PreparedTask, scores
     shown = reranker or Lazy(Card(name=called, fingerprint="unknown", family="", needs=needs), _unknown)
     lists = documents = found = found_documents = calls = 0
     tokens_in = tokens_out = seconds = 0.0
-    for chunk in chunks(prepared, shown):
+    for chunk in (each.lists() for each in chunks(prepared, shown)):
         lists += len(chunk)
         documents += sum(len(each.ids) for each in chunk)
         answered = cached(scores, reranker, plan.options, plan.cache_id, chunk) if reranker else None

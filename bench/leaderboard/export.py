@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import escape
+from bench.console import note
 from bench.errors import BenchError
 from bench.files import write_whole
 from bench.leaderboard.board import Cell, Leaderboard, Row, Section
@@ -178,6 +179,11 @@ def write_mteb(results: Sequence[Result], output: Path) -> list[Path]:
         if subset in subsets:
             raise BenchError(_clash(result, subsets[subset]))
         subsets[subset] = result
+        if result.generation and result.generation.failed:
+            note(
+                f"{result.task} by {result.reranker.name}: queries without an order, which count as 0: "
+                f"{result.generation.failed}. mteb's format cannot say so."
+            )
     for path, subsets in files.items():
         write_whole(path.with_name("model_meta.json"), _model_meta(next(iter(subsets.values())), path.parent))
         write_whole(path, _file(subsets))

@@ -113,12 +113,13 @@ class Generative:
             BenchError: where a call failed for good and failures are not allowed, naming the query, or where every
                 call would fail.
         """
-        parallel = self.speaker.parallel
-        groups = [[each] for each in lists] if parallel else [list(lists)]
         with self.speaker.session() as say:
-            pool = ThreadPoolExecutor(max_workers=max(1, parallel))
+            if not self.speaker.parallel:
+                yield from self._rank_or_fail(say, lists)
+                return
+            pool = ThreadPoolExecutor(self.speaker.parallel)
             try:
-                for scored in pool.map(lambda group: self._rank_or_fail(say, group), groups):
+                for scored in pool.map(lambda each: self._rank_or_fail(say, [each]), lists):
                     yield from scored
             finally:
                 pool.shutdown(cancel_futures=True)

@@ -89,8 +89,9 @@ def test_a_right_answerer_from_the_command_line(command, bench, tmp_path):
         assert results["first-stage"].generation is None
         path = next(path for path in result_paths([tmp_path / "out"]) if "first-stage" in path.parent.name)
         assert "generation" not in json.loads(path.read_text())
-        (status, _, _), _ = command("-r", name)
+        (status, _, _), again = command("-r", name)
         assert status == 0
+        assert again[name].generation.answers == {"whole": 6}  # restored with its lists
         assert len(server.requests) == 6
     _, board, _ = bench("leaderboard", tmp_path / "out")
     assert "calls, tokens and answers of generative rerankers" in board
@@ -147,6 +148,14 @@ def test_a_query_without_an_order_counts_as_0_and_marks_the_figure(command, benc
     assert "≥66.67" in shown
     assert "1 of 3 queries got no order, since a call failed for good. They count as 0" in shown
     assert "≥66.67" in bench("leaderboard", tmp_path / "out")[1]
+    assert (
+        "queries of A without an order, which count as 0 since a call failed for good: 1."
+        in bench("compare", tmp_path / "out", tmp_path / "out")[1]
+    )
+    assert (
+        "queries without an order, which count as 0: 1."
+        in bench("leaderboard", tmp_path / "out", "--format", "mteb")[2]
+    )
     for more in (("--first-stage", run), ()):
         status, shown, _ = bench("verify", tmp_path / "out", "--data", f"folder/tides={folder}", *more)
         assert status == (0 if more else 2), shown

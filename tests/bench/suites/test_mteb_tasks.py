@@ -1,5 +1,6 @@
 """Any retrieval or reranking task of mteb, by mteb's measure and rules."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -130,3 +131,10 @@ def test_a_reranking_task_is_measured(hub: Task):
     result, _ = evaluate(prepared, load_reranker("oracle", Options()))
     assert result.main == 1
     assert result.per_query.keys() == {"q1", "q2"}
+
+
+def test_without_network_it_ends_in_one_message(refused: Callable[..., str]):
+    message = refused("mteb", "NanoNFCorpusRetrieval", "-r", "first-stage")
+    assert "mteb could not get 'NanoNFCorpusRetrieval' from the Hugging Face hub" in message
+    assert "check the network and the hub's cache" in message
+    assert "--data" not in message
