@@ -100,6 +100,19 @@ class Progress(Protocol):
         ...
 
 
+class Silent:
+    """Progress that is not shown."""
+
+    @contextmanager
+    def step(self, label: str, total: int | None) -> Iterator[Advance]:
+        """See `Progress`."""
+
+        def advance(units: int, /, *, restored: bool = False) -> None:
+            pass
+
+        yield advance
+
+
 class Numbered:
     """Progress of one of several tasks: each step also says which one, as in ``task 3 of 13``."""
 

@@ -46,6 +46,7 @@ class Reranker:
         capacity: int,
         fingerprint: Callable[[], str],
         longest_document: int | None = None,
+        name: str = "",
     ) -> None:
         """Put a reranker together from its parts; `from_pretrained` is the usual way.
 
@@ -56,10 +57,12 @@ class Reranker:
             fingerprint: returns the identity of all that scores depend on; called when it is first needed.
             longest_document: an upper bound on `max_doc_length`, for a model trained on documents of at most so many
                 tokens.
+            name: what the checkpoint was loaded as.
         """
         weight = next(model.parameters())
         self.device, self.dtype = weight.device, weight.dtype
         self.parameters = sum(parameter.numel() for parameter in model.parameters())
+        self.name = name
         self._fingerprint = fingerprint
         self._longest_document = longest_document
         self._engine = Engine(model, tokens, capacity, weight.device)
@@ -86,7 +89,14 @@ class Reranker:
         files = checkpoint.find(name_or_folder, revision)
         tokens = PromptTokens(files.tokenizer(), files.markers)
         model = files.model(target, precision)
-        return cls(model, tokens, files.capacity, lambda: files.fingerprint(precision), files.longest_document)
+        return cls(
+            model,
+            tokens,
+            files.capacity,
+            lambda: files.fingerprint(precision),
+            files.longest_document,
+            str(name_or_folder),
+        )
 
     @cached_property
     def fingerprint(self) -> str:

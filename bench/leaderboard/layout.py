@@ -79,7 +79,7 @@ def page(board: Leaderboard, command: str = "") -> Page:
 
 
 def _section(section: Section) -> Iterator[Block]:
-    yield Heading(_title(section))
+    yield Heading(section_title(section))
     yield _scores(section)
     notes = (*(_mean_note(column, section) for column in section.columns if column.kind != "task"), *_empty(section))
     if notes:
@@ -92,7 +92,8 @@ def _section(section: Section) -> Iterator[Block]:
     yield Paragraph(f"For all columns: {_shared(section)}.")
 
 
-def _title(section: Section) -> str:
+def section_title(section: Section) -> str:
+    """What a section is called: its suite, and whether it is the embedded sample."""
     title = TITLES.get(section.suite, section.suite)
     return f"{title}, embedded sample" if section.embedded else title
 
@@ -103,7 +104,7 @@ def _scores(section: Section) -> Table:
     return Table(
         columns=columns(("", "reranker", *titles), left=(0, 1)),
         groups=(rows((row.letter, row.name, *map(_score, row.cells)) for row in section.rows), *_references(section)),
-        caption=f"{_title(section)}: {' and '.join(sorted(measures))} x100",
+        caption=f"{section_title(section)}: {' and '.join(sorted(measures))} x100",
         stub=2,
         split=True,
     )
@@ -164,7 +165,7 @@ def _details(section: Section) -> Table:
     return Table(
         columns=columns(titles, left=(0, 1, 6)),
         groups=groups,
-        caption=f"{_title(section)} in detail",
+        caption=f"{section_title(section)} in detail",
         stub=2,
         folded=True,
         split=True,
@@ -203,7 +204,7 @@ def _costs(section: Section) -> Table:
     return Table(
         columns=columns(titles, left=(0, 1, 9, 10, 11)),
         groups=(rows(map(_cost, section.rows)),),
-        caption=f"{_title(section)}: cost, and what length caps took away",
+        caption=f"{section_title(section)}: cost, and what length caps took away",
         stub=2,
         split=True,
     )
@@ -239,7 +240,7 @@ def _protocols(section: Section) -> Table:
     return Table(
         columns=columns(titles, left=[place for place in range(len(titles)) if place not in figures]),
         groups=(rows(_protocol(column, protocol, varying) for column, protocol in tasks),),
-        caption=f"{_title(section)}: protocol of each column",
+        caption=f"{section_title(section)}: protocol of each column",
         split=True,
     )
 
@@ -278,7 +279,7 @@ def _published(block: published.Block, section: Section) -> Iterator[Block]:
             rows((_published_row(row, numbers[row.source]) for row in group), _over(first_stage))
             for first_stage, group in block.groups.items()
         ),
-        caption=f"{_title(section)}: published figures",
+        caption=f"{section_title(section)}: published figures",
         split=True,
     )
     stages = sorted({stage_of(column.protocol) for column in section.columns if column.protocol})
