@@ -87,8 +87,11 @@ def log_to_stderr() -> None:
 class Advance(Protocol):
     """Counts the units of work done since its last call."""
 
-    def __call__(self, units: int, /, *, restored: bool = False) -> None:
-        """Count some units; ``restored`` ones took no work now, so they are left out of the time estimate."""
+    def __call__(self, units: int, /, *, restored: bool = False, workers: int = 0) -> None:
+        """Count some units; ``restored`` ones took no work now, so they are left out of the time estimate.
+
+        ``workers`` is how many workers are alive; 0 where the command itself does the work.
+        """
         ...
 
 
@@ -146,8 +149,8 @@ class Bar:
         pace = Pace(total)
         with (self._bar if self._console.is_terminal else self._lines)(label, pace) as shown:
 
-            def advance(units: int, /, *, restored: bool = False) -> None:
-                pace.advance(units, restored)
+            def advance(units: int, /, *, restored: bool = False, workers: int = 0) -> None:
+                pace.advance(units, restored, workers)
                 shown()
 
             yield advance
@@ -162,7 +165,7 @@ class Bar:
             progress.BarColumn(bar_width=24),
             progress.MofNCompleteColumn(),
             progress.TimeElapsedColumn(),
-            progress.TextColumn("{task.fields[pace].left}"),
+            progress.TextColumn("{task.fields[pace].so_far}"),
         )
         with progress.Progress(*columns, console=self._console, transient=True) as shown:
             task = shown.add_task(escape(terminal(label)), total=pace.total, pace=pace)
@@ -192,4 +195,4 @@ class Bar:
 def _so_far(pace: Pace) -> str:
     """How far a step is: ``120 of 300, 4 min left``, or only how long it takes already."""
     counted = f"{pace.done:,} of {pace.total:,}" if pace.total is not None else ""
-    return ", ".join(filter(None, (counted, pace.left or f"{in_words(pace.elapsed)} so far")))
+    return ", ".join(filter(None, (counted, pace.so_far or f"{in_words(pace.elapsed)} so far")))

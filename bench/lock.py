@@ -12,7 +12,7 @@ from typing import IO
 
 from bench.console import note
 from bench.errors import BenchError
-from bench.suites import SUITES
+from bench.suites import OTHERS, SUITES
 
 LOCK = ".lock"
 PATIENCE = 5.0
@@ -63,7 +63,7 @@ def _foreign(path: Path) -> BenchError:
 
 def _remove_leftovers(output: Path) -> None:
     """Remove the temporary files of `bench.files.write_whole` that a kill left; under the lock, none is in use."""
-    for suite in (*SUITES, "folder"):
+    for suite in (*SUITES, *OTHERS):
         for folder, _, names in os.walk(output / suite):
             for name in filter(_TEMPORARY.fullmatch, names):
                 # A file that cannot be removed does no harm.

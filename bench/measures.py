@@ -1,5 +1,8 @@
 """Measures: what a ranking is worth against judgements, by pytrec_eval, named as ir_measures names them.
 
+Where ir_measures has two names, ours is the older, MRR for RR and MAP for AP, and judged@k is its Judged@k; both are
+read.
+
 Two rules of ours come before the library (which orders equal scores by document name and drops queries that the run
 lacks): a ranking is an order, so the library gets strictly decreasing scores; and every judged query counts, one
 without candidates with 0. The library is C code that trusts its input, so it gets numbers in place of the users' ids,
@@ -20,7 +23,10 @@ MAX_GRADE = 1_000
 """The library keeps a counter for each grade up to the highest, so one slip could take all memory."""
 
 _NAMES = {"nDCG": "ndcg_cut", "P": "P", "R": "recall", "Success": "success", "MRR": "recip_rank", "MAP": "map"}
-_NEEDS_CUT = {"nDCG", "P", "R", "Success", "MRR", "judged"}
+_NEEDS_CUT = {"nDCG", "P", "R", "Success", "judged"}
+_WITHOUT_LEVEL = {"nDCG", "judged"}
+_ALIASES = {"RR": "MRR", "AP": "MAP", "NDCG": "nDCG", "Precision": "P", "Recall": "R", "Judged": "judged"}
+"""ir_measures' other names for the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,28 +35,37 @@ class Measure:
 
     ``R@k`` is the share of the relevant documents that are in the first k; ``Success@k`` is 1 where at least one
     does (what MKQA's papers call Recall@k); ``judged@k`` the share of the first k that have a judgement, whatever its
-    grade, as in ir_measures. (trec_eval takes a grade below 0 for "in the pool, but not judged".)
+    grade, as in ir_measures. (trec_eval takes a grade below 0 for "in the pool, but not judged".) ``level`` is the
+    grade from which a document is relevant, ``rel=2`` in ``RR(rel=2)@10``; nDCG, which weighs grades, has none.
     """
 
     name: str
     cut: int | None = None
+    level: int = 1
 
     def __str__(self) -> str:
-        return self.name if self.cut is None else f"{self.name}@{self.cut}"
+        name = self.name if self.level == 1 else f"{self.name}(rel={self.level})"
+        return name if self.cut is None else f"{name}@{self.cut}"
 
     @classmethod
     def parse(cls, text: str) -> "Measure":
-        """Read ``name`` or ``name@cut``.
+        """Read ``name``, ``name@cut``, or ``name(rel=level)@cut``.
 
         Raises:
-            BenchError: for a name that is not known or a cut-off that is missing, needless or not from 1 to 999999999.
+            BenchError: for a name that is not known, a cut-off that is missing or not from 1 to 999999999, or a level
+                that is needless or not from 1 to `MAX_GRADE`.
         """
-        match = re.fullmatch(r"([A-Za-z]+)(?:@([1-9][0-9]{0,8}))?", text, re.ASCII)
-        name, cut = (match[1], match[2]) if match else (text, None)
-        known = name in _NAMES or name == "judged"
-        if not known or (name in _NEEDS_CUT) != (cut is not None):
-            raise BenchError(f"Unknown measure {text!r}. Known: nDCG@k, MRR@k, MAP, P@k, R@k, Success@k, judged@k.")
-        return cls(name, int(cut) if cut else None)
+        match = re.fullmatch(r"([A-Za-z]+)(?:\(rel=([1-9][0-9]{0,3})\))?(?:@([1-9][0-9]{0,8}))?", text, re.ASCII)
+        name, level, cut = (match[1], match[2], match[3]) if match else (text, None, None)
+        name = _ALIASES.get(name, name)
+        if (name not in _NAMES and name != "judged") or (name in _NEEDS_CUT and cut is None):
+            raise BenchError(
+                f"Unknown measure {text!r}. Known: nDCG@k, MRR@k, MAP, P@k, R@k, Success@k, judged@k, and ir_measures' "
+                "names for them; MRR and MAP with or without @k; all but nDCG and judged with a level: P(rel=2)@k."
+            )
+        if level and (name in _WITHOUT_LEVEL or int(level) > MAX_GRADE):
+            raise BenchError(f"Unknown measure {text!r}: {name} takes no rel={level}. Leave it out.")
+        return cls(name, int(cut) if cut else None, int(level or 1))
 
 
 STANDARD = tuple(Measure.parse(text) for text in ("nDCG@10", "MRR@10", "MAP", "P@10", "R@10", "R@100", "judged@10"))
@@ -71,12 +86,14 @@ def per_query(
     without a ranking score 0.
     """
     ranked = [query_id for query_id, grades in judgements.items() if grades and rankings.get(query_id)]
-    requests = {_request(measure) for measure in measures if measure.name != "judged"}
-    answers = _answers([(judgements[query_id], rankings[query_id]) for query_id in ranked], requests)
-    of_query = dict(zip(ranked, answers, strict=True))
+    asked = [(judgements[query_id], rankings[query_id]) for query_id in ranked]
+    of_query: dict[int, dict[str, Mapping[str, float]]] = {}
+    for level in {measure.level for measure in measures}:
+        requests = {_request(each) for each in measures if each.name != "judged" and each.level == level}
+        of_query[level] = dict(zip(ranked, _answers(asked, requests, level), strict=True))
     return {
         measure: {
-            query_id: _figure(measure, of_query.get(query_id, {}), grades, rankings.get(query_id, ()))
+            query_id: _figure(measure, of_query[measure.level].get(query_id, {}), grades, rankings.get(query_id, ()))
             for query_id, grades in judgements.items()
         }
         for measure in measures
@@ -84,9 +101,12 @@ def per_query(
 
 
 def _answers(
-    queries: Sequence[tuple[Mapping[str, int], Sequence[str]]], requests: set[str]
+    queries: Sequence[tuple[Mapping[str, int], Sequence[str]]], requests: set[str], level: int
 ) -> list[Mapping[str, float]]:
-    """The library's figures for each query, given as its grades and its ranking; neither is empty."""
+    """The library's figures for each query, given as its grades and its ranking; neither is empty.
+
+    What is relevant from ``level`` on is passed on as grades of 0 and 1, except at 1, where nDCG needs the grades.
+    """
     if not queries or not requests:
         return [{} for _ in queries]
     import pytrec_eval
@@ -95,7 +115,7 @@ def _answers(
     runs: dict[str, dict[str, float]] = {}
     for number, (grades, ranking) in enumerate(queries):
         names = {document_id: str(place) for place, document_id in enumerate(dict.fromkeys([*ranking, *grades]))}
-        judged[str(number)] = {names[document_id]: _gain(grade) for document_id, grade in grades.items()}
+        judged[str(number)] = {names[document_id]: _gain(grade, level) for document_id, grade in grades.items()}
         # Scores that spell out an order: whole numbers, which the library's single precision holds exactly.
         runs[str(number)] = {
             names[document_id]: float(len(ranking) - place) for place, document_id in enumerate(ranking)
@@ -104,10 +124,10 @@ def _answers(
     return [found[str(number)] for number in range(len(queries))]
 
 
-def _gain(grade: int) -> int:
+def _gain(grade: int, level: int) -> int:
     if grade > MAX_GRADE:
         raise BenchError(f"A judgement's grade is {grade}: give grades up to {MAX_GRADE:,}.")
-    return max(int(grade), 0)
+    return max(int(grade), 0) if level == 1 else int(grade >= level)
 
 
 def mean(figures: Mapping[str, float]) -> float:
@@ -116,8 +136,10 @@ def mean(figures: Mapping[str, float]) -> float:
 
 
 def _request(measure: Measure) -> str:
-    """The measure in the library's words; its recip_rank and map take no cut-off."""
+    """The measure in the library's words; its recip_rank takes no cut-off."""
     name = _NAMES[measure.name]
+    if name == "map" and measure.cut:
+        name = "map_cut"
     return name if name in ("recip_rank", "map") else f"{name}.{measure.cut}"
 
 

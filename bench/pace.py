@@ -9,15 +9,16 @@ class Pace:
 
     def __init__(self, total: int | None, clock: Callable[[], float] = time.perf_counter) -> None:
         self.total = total
-        self.done = 0
+        self.done = self.workers = 0
         self._clock = clock
         self._started = self._last = clock()
         self._fresh = 0
         self._seconds = 0.0
 
-    def advance(self, units: int, restored: bool) -> None:
-        """Count some units, done since the last call."""
+    def advance(self, units: int, restored: bool, workers: int = 0) -> None:
+        """Count some units, done since the last call, and note how many workers are alive."""
         now = self._clock()
+        self.workers = workers or self.workers
         self.done += units
         if not restored:
             self._fresh += units
@@ -28,6 +29,12 @@ class Pace:
     def elapsed(self) -> float:
         """Seconds since the step began."""
         return self._clock() - self._started
+
+    @property
+    def so_far(self) -> str:
+        """What is known of the step's speed, such as ``12.3/s, 8 workers, 4 min left``; without workers the last."""
+        team = [f"{self._fresh / self._seconds:.1f}/s", f"{self.workers} workers"] if self.workers else []
+        return ", ".join(filter(None, (*team, self.left)))
 
     @property
     def left(self) -> str:

@@ -9,10 +9,12 @@ import json
 import math
 import re
 import stat
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from types import NoneType
+from typing import Annotated, Any, get_args, get_type_hints
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 
@@ -51,8 +53,23 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
+class Parallel:
+    """How far workers shared the lists: the most that were alive, the command's own seconds for the task, and the
+    seconds that the workers spent inside the reranker together. Cached lists count in neither.
+    """
+
+    workers: int
+    wall_seconds: float
+    worker_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Cost:
-    """What the reranking took: ``seconds`` inside the reranker, ``harness_seconds`` around it."""
+    """What the reranking took: ``seconds`` inside the reranker, ``harness_seconds`` around it.
+
+    ``seconds`` are added over all workers, if there were any, so that speeds are per device. ``parallel`` is None where
+    the command itself scored all lists; a file then has no such key.
+    """
 
     seconds: float
     harness_seconds: float
@@ -61,6 +78,7 @@ class Cost:
     tokens: int
     peak_memory_bytes: int
     device: str
+    parallel: Parallel | None = None
 
     @property
     def documents_per_second(self) -> float:
@@ -69,11 +87,67 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
+class Generation:
+    """What a generative reranker's answers were and took, over all windows of all lists.
+
+    ``answers`` counts windows by the class of their answer (`bench.rerankers.generative.parsing`). ``failed`` counts
+    queries that got no order because a call failed for good: each counts as 0 in every measure, so the figures are
+    lower bounds. ``restored`` calls were made by an earlier command; of ``unmetered`` ones the tokens are not known.
+    ``tokens_thinking`` are among ``tokens_out``. ``seconds`` are the sum over calls, which may run side by side.
+    Prices are the user's, for a million tokens; 0 where none was given.
+    """
+
+    calls: int
+    restored: int
+    unmetered: int
+    tokens_in: int
+    tokens_out: int
+    tokens_thinking: int
+    seconds: float
+    answers: Mapping[str, int]
+    failed: int = 0
+    price_in: float = 0.0
+    price_out: float = 0.0
+
+    @property
+    def money(self) -> float:
+        """What the calls cost at the user's prices."""
+        return (self.tokens_in * self.price_in + self.tokens_out * self.price_out) / 10**6
+
+
+def total(generations: Iterable[Generation | None]) -> Generation | None:
+    """What several results' windows took together; None where nothing was generated."""
+    found = [each for each in generations if each is not None]
+    if not found:
+        return None
+    answers: Counter[str] = Counter()
+    for each in found:
+        answers.update(each.answers)
+    read, written = sum(each.tokens_in for each in found), sum(each.tokens_out for each in found)
+    money_in = sum(each.tokens_in * each.price_in for each in found)
+    money_out = sum(each.tokens_out * each.price_out for each in found)
+    return Generation(
+        calls=sum(each.calls for each in found),
+        restored=sum(each.restored for each in found),
+        unmetered=sum(each.unmetered for each in found),
+        tokens_in=read,
+        tokens_out=written,
+        tokens_thinking=sum(each.tokens_thinking for each in found),
+        seconds=sum(each.seconds for each in found),
+        answers=answers,
+        failed=sum(each.failed for each in found),
+        price_in=money_in / read if read else 0.0,
+        price_out=money_out / written if written else 0.0,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """One reranker's figures on one task under one protocol.
 
     ``measures`` are means over all judged queries, 0 to 1; ``per_query`` the main measure of each. ``run_sha256`` is
-    the hash of the reranked run's TREC text. ``provenance`` says how to make the figure again.
+    the hash of the reranked run's TREC text. ``provenance`` says how to make the figure again. ``generation`` is a
+    generative reranker's, and absent from the files of all others.
     """
 
     task: str
@@ -86,6 +160,7 @@ class Result:
     cost: Cost
     run_sha256: str
     provenance: Mapping[str, Any]
+    generation: Generation | None = None
     schema: int = SCHEMA
 
     @property
@@ -121,13 +196,21 @@ def write_result(result: Result, run: Run, output: Path) -> Path:
     content["reranker"]["needs"] = sorted(result.reranker.needs)
     content["protocol"] = result.protocol.as_dict()
     del content["schema"]
+    content["cost"] = _given(content["cost"])
+    content = _given(content)
     checked = validate(content, _FILE, f"The result of {result.reranker.name!r} on {result.task}", BenchError)
-    text = json.dumps({"schema": SCHEMA, **checked.model_dump()}, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    written = {"schema": SCHEMA, **checked.model_dump(exclude_unset=True)}
+    text = json.dumps(written, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
     path = output / result.folder / "result.json"
     # A path among the command's arguments may hold bytes that are not UTF-8; as JSON's own escapes they can be written.
     encoded = text.encode(errors="backslashreplace")
     write_together({path.with_name("run.trec.gz"): packed(run), path: encoded})
     return path
+
+
+def _given(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys that have a value: a file has no other."""
+    return {key: value for key, value in content.items() if value is not None}
 
 
 def note_replaced(result: Result, output: Path) -> None:
@@ -177,7 +260,11 @@ def read_result(path: Path) -> Result:
         ) from error
     protocol_id = values["protocol"].pop("id")
     values["reranker"]["needs"] = frozenset(values["reranker"]["needs"])
-    parts = {"reranker": Card, "protocol": Protocol, "candidates": Candidates, "cut": Cut, "cost": Cost}
+    parts: dict[str, Any] = {"reranker": Card, "protocol": Protocol, "candidates": Candidates, "cut": Cut, "cost": Cost}
+    if values["generation"]:
+        parts["generation"] = Generation
+    if values["cost"]["parallel"]:
+        values["cost"]["parallel"] = Parallel(**values["cost"]["parallel"])
     result = Result(**values | {key: kind(**values[key]) for key, kind in parts.items()})
     if result.protocol.measure not in result.measures:
         raise BenchError(f"{path}: 'measures' lacks the main measure {result.protocol.measure}.")
@@ -241,6 +328,7 @@ _CHECKED: Mapping[Any, Any] = {
     frozenset[str]: list[_Text],
     Mapping[str, float]: dict[_Text, _Number],
     Mapping[str, str | int | float | bool]: dict[_Text, _Setting],
+    Mapping[str, int]: dict[_Text, _Count],
     Mapping[str, Any]: dict[str, Any],
 }
 """How a file's values are checked, for each type that the dataclasses have."""
@@ -249,15 +337,24 @@ _NAMES = {"task", "name", "fingerprint", "family", "first_stage", "measure"}  # 
 
 
 def _model(kind: type[Any], **more: Any) -> type[BaseModel]:
-    """The file's model of a dataclass: the same keys, all of them needed. The schema's version is read before it."""
+    """The file's model of a dataclass: the same keys, of which only those that may be None can be left out.
+
+    The schema's version is read before it.
+    """
     keys: dict[str, Any] = dict(more)
     for name, hint in get_type_hints(kind).items():
-        if hint is Protocol:
-            keys[name] = (_PROTOCOL, ...)
-        elif isinstance(hint, type) and is_dataclass(hint):
-            keys[name] = (_model(hint), ...)
-        elif name != "schema":
-            keys[name] = (_Name if hint is str and name in _NAMES else _CHECKED[hint], ...)
+        optional = NoneType in get_args(hint)
+        plain = get_args(hint)[0] if optional else hint
+        checked: Any
+        if plain is Protocol:
+            checked = _PROTOCOL
+        elif isinstance(plain, type) and is_dataclass(plain):
+            checked = _model(plain)
+        elif name == "schema":
+            continue
+        else:
+            checked = _Name if plain is str and name in _NAMES else _CHECKED[plain]
+        keys[name] = (checked, None if optional else ...)
     return create_model(kind.__name__, __config__=ConfigDict(extra="forbid"), **keys)
 
 

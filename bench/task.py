@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+SPLIT = "@"
+"""What parts a task's name from its split where that is not the declared one: ``beir/nfcorpus@dev``."""
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:
@@ -21,6 +24,7 @@ class Task:
     written for this project; ``mteb`` is the name of the same task in mteb. ``analysis`` names the analyser of its BM25
     run. ``default`` tasks are run where none is named; those of one ``group`` are reported as their mean as well, and
     the group's name selects all of them. ``extra_measures`` are reported along with ``measure`` and the standard ones.
+    With ``source_text`` a document's text is what its source says it is, in place of title and text.
     ``sample_queries`` is how many queries are measured where the user names no number, so that a sample ends soon; None
     for all.
     """
@@ -39,6 +43,7 @@ class Task:
     group: str = ""
     default: bool = True
     embedded: bool = False
+    source_text: bool = False
     sample_queries: int | None = None
 
     @property
@@ -47,8 +52,15 @@ class Task:
         return f"{self.suite}/{self.name}"
 
     @property
+    def folder(self) -> str:
+        """The name of its folder below ``--data``, where all its splits are."""
+        return self.name.partition(SPLIT)[0]
+
+    @property
     def text_rule(self) -> str:
         """How a document's title and text become the one text that is indexed and reranked."""
+        if self.source_text:
+            return "ir_datasets' default text"
         return "title and text, joined by a space" if self.join_title else "text"
 
     def document_text(self, title: str, text: str) -> str:

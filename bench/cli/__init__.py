@@ -15,7 +15,7 @@ from pathlib import Path
 import typer
 from pydantic import ValidationError
 
-from bench.cli import measuring, overview, results  # noqa: F401  (they register their commands)
+from bench.cli import measuring, merging, other_tasks, overview, report, results  # noqa: F401  (they register their commands)
 from bench.cli.options import app
 from bench.console import log_to_stderr, note, note_lines, note_traceback
 from bench.errors import BenchError

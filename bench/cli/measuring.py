@@ -1,6 +1,8 @@
 """Commands that rerank: the suites, a folder of the user's own, sensitivity."""
 
 import stat
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,6 +10,7 @@ import typer
 
 from bench.cli.options import (
     MOST,
+    AllowFailures,
     Analysis,
     CacheId,
     Data,
@@ -15,21 +18,31 @@ from bench.cli.options import (
     Device,
     DocLength,
     DropIdenticalIds,
+    DryRun,
     Dtype,
     Embedded,
     FirstStage,
+    FirstStages,
     Format,
     HttpOptions,
+    Measures,
     Names,
+    OtherSplit,
     Output,
+    Prices,
     Queries,
     QueryLength,
+    Ray,
     Rerankers,
     Seed,
+    ShardOption,
     Source,
     Split,
+    Workers,
     app,
     emit,
+    share,
+    wanted,
 )
 from bench.console import Bar, note, say
 from bench.errors import BenchError
@@ -49,12 +62,14 @@ def _suite_command(suite: str, about: str) -> None:
     def command(
         names: Names = None,
         rerankers: Rerankers = None,
-        first_stage: FirstStage = "bm25",
+        first_stage: FirstStages = None,
         depth: Depth = 100,
         queries: Queries = None,
         data: Data = None,
         source: Source = "",
         embedded: Embedded = False,
+        split: OtherSplit = "",
+        measure: Measures = None,
         device: Device = "auto",
         dtype: Dtype = "auto",
         max_query_length: QueryLength = 512,
@@ -63,25 +78,38 @@ def _suite_command(suite: str, about: str) -> None:
         seed: Seed = 0,
         output: Output = Path("out"),
         cache_id: CacheId = "",
+        workers: Workers = "",
+        ray: Ray = "",
+        shard: ShardOption = "",
+        allow_failures: AllowFailures = False,
+        price: Prices = None,
+        dry_run: DryRun = False,
     ) -> None:
         from bench.evaluation.plan import Plan
+        from bench.evaluation.prices import read_prices
         from bench.rerankers.base import Options
         from bench.rerankers.http_options import read_options
-        from bench.suites import choose
+        from bench.suites import choose, measured_by, with_split
 
-        _measure(
+        chosen = [with_split(task, split) if split else task for task in choose(suite, names or [], embedded)]
+        measure_all(
             Plan(
-                tasks=choose(suite, names or [], embedded),
+                tasks=[measured_by(task, measure or []) for task in chosen],
                 rerankers=rerankers or (SAMPLES if embedded else DEFAULT),
                 output=output,
-                first_stage=first_stage,
                 depth=depth,
                 queries=queries,
                 data=data,
                 source=source,
                 options=Options(device, dtype, max_query_length, max_doc_length, seed, read_options(http_option or [])),
                 cache_id=cache_id,
-            )
+                workers=wanted(workers, ray),
+                shard=share(shard),
+                allow_failures=allow_failures,
+                prices=read_prices(price or []),
+            ),
+            first_stages=first_stage,
+            dry_run=dry_run,
         )
 
 
@@ -94,13 +122,15 @@ _suite_command("coir", "Measure CoIR: ten code retrieval tasks.")
 @app.command(help="Measure your own folders in BEIR format.")
 def folder(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH", help="Folders with corpus.jsonl, queries.jsonl and qrels/.")
+        list[Path],
+        typer.Argument(metavar="PATH", help="Folders with corpus.jsonl, queries.jsonl and qrels/, or zips of them."),
     ],
     rerankers: Rerankers = None,
     split: Split = "test",
     analysis: Analysis = "english",
     drop_identical_ids: DropIdenticalIds = False,
-    first_stage: FirstStage = "bm25",
+    measure: Measures = None,
+    first_stage: FirstStages = None,
     depth: Depth = 100,
     queries: Queries = None,
     device: Device = "auto",
@@ -111,24 +141,38 @@ def folder(
     seed: Seed = 0,
     output: Output = Path("out"),
     cache_id: CacheId = "",
+    workers: Workers = "",
+    ray: Ray = "",
+    shard: ShardOption = "",
+    allow_failures: AllowFailures = False,
+    price: Prices = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Measure rerankers on the user's own folders."""
     from bench.evaluation.plan import Plan
+    from bench.evaluation.prices import read_prices
     from bench.rerankers.base import Options
     from bench.rerankers.http_options import read_options
+    from bench.suites import measured_by
     from bench.suites.folder import folder_tasks
 
-    _measure(
+    tasks = folder_tasks(paths, split, analysis, drop_identical_ids)
+    measure_all(
         Plan(
-            tasks=folder_tasks(paths, split, analysis, drop_identical_ids),
+            tasks=[measured_by(task, measure or []) for task in tasks],
             rerankers=rerankers or OFFLINE,
             output=output,
-            first_stage=first_stage,
             depth=depth,
             queries=queries,
             options=Options(device, dtype, max_query_length, max_doc_length, seed, read_options(http_option or [])),
             cache_id=cache_id,
-        )
+            workers=wanted(workers, ray),
+            shard=share(shard),
+            allow_failures=allow_failures,
+            prices=read_prices(price or []),
+        ),
+        first_stages=first_stage,
+        dry_run=dry_run,
     )
 
 
@@ -187,11 +231,29 @@ def sensitivity(
     (say if form == "text" else note)(f"Written to {path}")
 
 
-def _measure(plan: "Plan") -> None:
+def measure_all(*plans: "Plan", first_stages: Sequence[str] | None = None, dry_run: bool = False) -> None:
+    """Run plans that write to one folder, one after the other, and show what they measured, or would measure.
+
+    Each is run over its own first stage, or over each of ``first_stages``.
+    """
     from bench.evaluation.cache import CACHE
-    from bench.evaluation.plan import run
+    from bench.evaluation.plan import run_all
+
+    if first_stages:
+        plans = tuple(replace(plan, first_stage=stage) for plan in plans for stage in dict.fromkeys(first_stages))
+    if dry_run:
+        from bench.evaluation import dry_run as dry
+
+        emit(dry.page([each for plan in plans for each in dry.foresee(plan, Bar())]))
+        return
     from bench.leaderboard.summary import page
 
-    results = run(plan, Bar())
-    emit(page(results, plan.output / CACHE))
-    say(f"Written to {plan.output}/")
+    for results in run_all(plans, Bar()):
+        if results:
+            emit(page(results, plans[0].output / CACHE))
+    if shard := plans[0].shard:
+        say(
+            f"Shard {shard} is scored: {shard.folder(plans[0].output)}/. When all are, give the command without --shard."
+        )
+        return
+    say(f"Written to {plans[0].output}/")

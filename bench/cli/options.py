@@ -5,9 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.errors import BenchError
 from bench.render import Form
 
 if TYPE_CHECKING:
+    from bench.evaluation.hiring import Wanted
+    from bench.evaluation.shards import Shard
     from bench.render.page import Page
 
 app = typer.Typer(
@@ -23,7 +26,11 @@ Rerankers = Annotated[
     list[str] | None,
     typer.Option("--reranker", "-r", help="A row of 'rerankers', family:MODEL, a folder, module:Class. Repeatable."),
 ]
-FirstStage = Annotated[str, typer.Option(help="bm25, dense:MODEL, or a TREC run file.")]
+FirstStage = Annotated[str, typer.Option(help="bm25, dense:MODEL, or a run file.")]
+FirstStages = Annotated[
+    list[str] | None,
+    typer.Option("--first-stage", help="bm25 (the default), dense:MODEL, or a run file. Repeatable."),
+]
 MOST = 2**31 - 1
 """The largest number of anything counted that is asked for; results hold 64 bits."""
 CacheId = Annotated[
@@ -42,6 +49,15 @@ Queries = Annotated[
 Data = Annotated[Path | None, typer.Option(help="A folder that holds TASK/ in BEIR format.")]
 Source = Annotated[str, typer.Option(help="ir_datasets or mteb.")]
 Split = Annotated[str, typer.Option(help="Your own folder: which qrels/SPLIT.tsv is measured.")]
+OtherSplit = Annotated[str, typer.Option("--split", help="Another split than the declared one, as a task of its own.")]
+Measures = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--measure",
+        metavar="NAME",
+        help="The main measure, as ir_measures writes it: nDCG@10, 'RR(rel=2)@10'. Repeatable.",
+    ),
+]
 Analysis = Annotated[str, typer.Option(help="Your own folder: BM25's text analysis, a language, code or whitespace.")]
 DropIdenticalIds = Annotated[
     bool, typer.Option("--drop-identical-ids", help="Your own folder: a query's own document is no candidate.")
@@ -59,7 +75,48 @@ HttpOptions = Annotated[
         help="A field for each request of an HTTP reranker, as JSON or text; written into results. Repeatable.",
     ),
 ]
+AllowFailures = Annotated[
+    bool,
+    typer.Option(
+        "--allow-failures",
+        help="Go on where a call of a generative reranker failed for good: its query gets no order and counts as 0.",
+    ),
+]
+Prices = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--price",
+        metavar="[RERANKER=]IN:OUT",
+        help="What a million tokens cost, read and written, of generative rerankers. Repeat for more.",
+    ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Say what would be done, and what is cached: lists, documents, calls, tokens, money. Scores nothing.",
+    ),
+]
 Seed = Annotated[int, typer.Option(min=-MOST, max=MOST, help="For the random reranker.")]
+Workers = Annotated[
+    str,
+    typer.Option(
+        metavar="N|auto",
+        help="Score lists by N processes, a GPU or a share of the CPU each; auto: one for each GPU, else one.",
+    ),
+]
+Ray = Annotated[
+    str,
+    typer.Option(metavar="ADDRESS", help="Score lists on a Ray cluster: HOST:PORT, auto, or local for this machine."),
+]
+ShardOption = Annotated[
+    str,
+    typer.Option(
+        "--shard",
+        metavar="I/N",
+        help="Score the I-th of N shares of the lists, as one of N jobs; then give the command without --shard.",
+    ),
+]
 Output = Annotated[Path, typer.Option(help="Where result.json and run.trec.gz go.")]
 TaskIds = Annotated[
     list[str], typer.Argument(metavar="TASK", help="suite/name, or a suite and then names; a suite alone for all.")
@@ -67,6 +124,33 @@ TaskIds = Annotated[
 Places = Annotated[list[Path] | None, typer.Argument(metavar="DIR", help="Results: files or folders; out if none.")]
 Format = Annotated[Form, typer.Option("--format", help="How it is written.")]
 Into = Annotated[Path | None, typer.Option("--output", help="Write to this file, not to the screen.")]
+
+
+def wanted(workers: str, ray: str) -> "Wanted | None":
+    """The workers that ``--workers`` and ``--ray`` ask for; None for neither.
+
+    Raises:
+        BenchError: the number of workers is none.
+    """
+    from bench.evaluation.hiring import Wanted
+
+    if not workers and not ray:
+        return None
+    number = int(workers) if workers.isascii() and workers.isdigit() and len(workers) < 10 else 0
+    if not number and workers not in ("", "auto"):
+        raise BenchError(f"--workers {workers} is no number of workers. Give auto, or a number from 1.")
+    return Wanted(number or None, ray)
+
+
+def share(shard: str) -> "Shard | None":
+    """The share of the chunks that ``--shard`` asks for; None for all.
+
+    Raises:
+        BenchError: it is no share.
+    """
+    from bench.evaluation.shards import Shard
+
+    return Shard.parse(shard) if shard else None
 
 
 def emit(page: "Page", form: str = "text", output: Path | None = None) -> None:

@@ -23,7 +23,9 @@ app.add_typer(runs, name="runs")
 
 
 @app.command(help="List the tasks.")
-def tasks(suite: Annotated[str | None, typer.Argument(help="beir, miracl, mkqa or coir; all if none.")] = None) -> None:
+def tasks(
+    suite: Annotated[str | None, typer.Argument(help="beir, miracl, mkqa, coir or irds; all if none.")] = None,
+) -> None:
     """List the declared tasks."""
     from bench.suites import declared
 
@@ -50,12 +52,16 @@ def build_runs(
     data: Data = None,
     source: Source = "",
     into: Annotated[Path | None, typer.Option(help="Where they go; the package's own folder if not given.")] = None,
+    missing: Annotated[
+        bool, typer.Option("--all", help="All that are missing, each checked against its published figure.")
+    ] = False,
 ) -> None:
     """Build runs by BM25."""
-    from bench.first_stage.maintain import build_bundled
+    from bench.first_stage.maintain import build_bundled, build_missing
     from bench.suites import by_ids
 
-    for line in build_bundled(by_ids(ids), data, source, into, Bar()):
+    builder = build_missing if missing else build_bundled
+    for line in builder(by_ids(ids), data, source, into, Bar()):
         say(line)
 
 

@@ -41,6 +41,10 @@ def leaderboard(
     ] = "text",
     first_stage: Annotated[str, typer.Option(help="Only results over this first stage.")] = "",
     mixed: Annotated[bool, typer.Option("--mixed", help="Show several protocols of a task side by side.")] = False,
+    average: Annotated[
+        bool, typer.Option("--average", help="Show each reranker's mean over first stages, and each of them.")
+    ] = False,
+    main: Annotated[bool, typer.Option("--main", help="The main table alone, for a paper.")] = False,
     output: Annotated[
         Path | None, typer.Option(help="Write to this file (for mteb: folder), not to the screen.")
     ] = None,
@@ -51,15 +55,19 @@ def leaderboard(
     from bench.files import write_whole
     from bench.leaderboard.board import build
     from bench.leaderboard.export import as_csv, write_mteb
-    from bench.leaderboard.layout import page
+    from bench.leaderboard.layout import main_page, page
 
+    if main and form in ("csv", "mteb"):
+        raise BenchError(f"--main is for pages, and {form} has all figures. Leave one of the two out.")
     results = read_results(places or [Path("out")])
     if form == "mteb":
         for path in write_mteb(results, output or Path("mteb")):
             say_path(path)
         return
-    board = build(results, first_stage, mixed, published.read_all())
-    if form != "csv":
+    board = build(results, first_stage, mixed, published.read_all(), average)
+    if main:
+        emit(main_page(board), form, output)
+    elif form != "csv":
         emit(page(board, " ".join(["python -m bench", *sys.argv[1:]]) if output else ""), form, output)
     elif output:
         write_whole(output, as_csv(board).encode())

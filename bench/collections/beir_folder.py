@@ -1,6 +1,9 @@
 """Collections in BEIR's format: ``corpus.jsonl``, ``queries.jsonl`` and ``qrels/<split>.tsv``, plain or .gz.
 
-Format: https://github.com/beir-cellar/beir/wiki/Load-your-custom-dataset. The corpus stays on disk: one pass notes
+A folder may be packed as a zip archive, as BEIR hosts its own, and any of the three may be a table (`tables.py`).
+
+Format: https://github.com/beir-cellar/beir/wiki/Load-your-custom-dataset. Ids may be whole numbers, ``_id`` may be
+``id``, and ``text`` may be ``contents``, as Anserini's collections have it. The corpus stays on disk: one pass notes
 where each document's line begins, and texts are read from there. A gzipped one, or a pipe, is first unpacked into a
 temporary file. Every file is opened by what it contains, whatever its name ends in.
 """
@@ -8,40 +11,81 @@ temporary file. Every file is opened by what it contains, whatever its name ends
 import gzip
 import json
 import os
-import re
 import stat
 import tempfile
+import weakref
+import zipfile
 from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from bench.collections.collection import Collection, assemble
+from bench.collections.collection import Collection, Documents, assemble
+from bench.collections.judgements import judgements_file, read_judgements
+from bench.collections.tables import has_table, table_documents, table_judgements, table_queries
 from bench.errors import BenchError
 from bench.files import kind, readable, text_lines, unpacked
-from bench.measures import MAX_GRADE
 from bench.protocol import digest
 from bench.run_formats import ID
 from bench.task import Task
 
-_GRADE = re.compile(r"-?[0-9]+", re.ASCII)
+_MARKS = ("corpus.jsonl", "corpus.jsonl.gz", "corpus.parquet", "corpus")
 
 
-def load_folder(task: Task, folder: Path) -> Collection:
-    """Load one task from a BEIR-format folder and check its counts.
+def place_of(parent: Path, name: str) -> Path:
+    """A task's folder below a parent, or the archive of that name where there is no such folder."""
+    folder, archive = parent / name, parent / f"{name}.zip"
+    return archive if not kind(folder) and kind(archive) else folder
+
+
+def load_folder(task: Task, place: Path) -> Collection:
+    """Load one task from a folder or an archive and check its counts.
 
     Raises:
         BenchError: naming file and line, for a file that is missing, damaged or malformed, or counts that differ.
     """
-    judgements = read_judgements(_split_file(folder, task.split))
-    queries = read_queries(_either(folder, "queries.jsonl"))
-    documents = read_documents(folder, task)
+    if kind(place) == stat.S_IFREG:
+        return _unpacked(task, place)
+    if has_table(place, "qrels"):
+        judgements = table_judgements(place, task.split)
+    else:
+        judgements = read_judgements(judgements_file(place, task.split))
+    queries = table_queries(place) if has_table(place, "queries") else read_queries(_either(place, "queries.jsonl"))
+    documents: Documents = table_documents(task, place) if has_table(place, "corpus") else read_documents(place, task)
     try:
-        return assemble(task, queries, judgements, documents, str(folder))
+        return assemble(task, queries, judgements, documents, str(place))
     except BenchError:
         documents.close()
         raise
+
+
+def _unpacked(task: Task, archive: Path) -> Collection:
+    """A collection from a zip archive, unpacked into a temporary folder that goes with the collection's documents."""
+    folder = tempfile.TemporaryDirectory(prefix="rerank-bench-")
+    try:
+        with readable(archive), zipfile.ZipFile(archive) as stream, _spooling(archive):
+            stream.extractall(folder.name)
+        root = Path(folder.name)
+        inside = next((path.parent for mark in _MARKS for path in sorted(root.rglob(mark))), None)
+        if inside is None:
+            raise BenchError(f"{archive} has no corpus.jsonl in it. Give an archive of a BEIR-format folder.")
+        collection = load_folder(task, inside)
+    except (
+        zipfile.BadZipFile,
+        NotImplementedError,
+        RuntimeError,
+    ) as error:  # a packing or a password that is not known
+        folder.cleanup()
+        raise BenchError(
+            f"{archive} cannot be unpacked as a zip archive ({error}). Download it again, or unpack it yourself."
+        ) from error
+    except BaseException:
+        folder.cleanup()
+        raise
+    weakref.finalize(collection.documents, folder.cleanup)
+    collection.source = str(archive)
+    return collection
 
 
 def read_documents(folder: Path, task: Task) -> "FolderDocuments":
@@ -56,49 +100,8 @@ def read_queries(path: Path) -> dict[str, str]:
         query_id = _id(row, path, number)
         if query_id in queries:
             raise BenchError(f"{path}, line {number}: query {query_id!r} occurs twice. Keep one of the two.")
-        queries[query_id] = _text(row, "text", path, number)
+        queries[query_id] = _body(row, path, number)
     return queries
-
-
-def read_judgements(path: Path) -> dict[str, dict[str, int]]:
-    """Read ``query-id<TAB>corpus-id<TAB>score``, with or without that header."""
-    judgements: dict[str, dict[str, int]] = {}
-    for number, line in enumerate(text_lines(path), start=1):
-        fields = line.rstrip("\n").split("\t")
-        if not line.strip() or (number == 1 and fields[-1] == "score"):
-            continue
-        if len(fields) != 3 or not all(fields):
-            raise BenchError(
-                f"{path}, line {number}: expected 'query-id<TAB>corpus-id<TAB>score', found {line.strip()[:80]!r}. "
-                f"{_columns_mending(line)}"
-            )
-        query_id, document_id, grade = fields
-        for identifier in (query_id, document_id):
-            if not ID.fullmatch(identifier):
-                raise BenchError(
-                    f"{path}, line {number}: the id {identifier[:80]!r} contains white space or a control character. "
-                    "Remove it, in the file that declares the id too."
-                )
-        grades = judgements.setdefault(query_id, {})
-        if document_id in grades:
-            raise BenchError(
-                f"{path}, line {number}: document {document_id!r} is judged twice for query {query_id!r}. Keep one of "
-                "the lines."
-            )
-        grades[document_id] = _grade(grade, path, number)
-    if not judgements:
-        raise BenchError(f"{path} has no judgements. Write lines 'query-id<TAB>corpus-id<TAB>score'.")
-    return judgements
-
-
-def _columns_mending(line: str) -> str:
-    """What to do about a line of judgements with other columns."""
-    fields = line.split()
-    if len(fields) == 4:
-        return "This looks like a TREC qrels file: drop its second column and separate the others by tabs."
-    if "\t" not in line.strip():
-        return "Separate the columns by tabs."
-    return "Give each line these three columns."
 
 
 class FolderDocuments:
@@ -199,7 +202,7 @@ class FolderDocuments:
 
     def _text(self, row: dict[str, Any], number: int) -> str:
         title = _text(row, "title", self._path, number) if row.get("title") is not None else ""
-        return self._task.document_text(title, _text(row, "text", self._path, number))
+        return self._task.document_text(title, _body(row, self._path, number))
 
 
 def _either(folder: Path, name: str) -> Path:
@@ -211,29 +214,6 @@ def _either(folder: Path, name: str) -> Path:
         f"{folder / name} (or {name}.gz) does not exist. A BEIR-format folder holds corpus.jsonl, queries.jsonl and "
         "qrels/<split>.tsv."
     )
-
-
-def _split_file(folder: Path, split: str) -> Path:
-    path = folder / "qrels" / f"{split}.tsv"
-    for either in (path, path.with_name(f"{path.name}.gz")):
-        if kind(either) not in (0, stat.S_IFDIR):
-            return either
-    there = _splits(folder / "qrels")
-    if there:
-        hint = f"Splits that are there: {', '.join(there)}."
-    elif kind(folder) == stat.S_IFDIR:
-        hint = "The folder has no qrels/<split>.tsv at all."
-    else:
-        hint = f"There is no folder {folder}: it must hold corpus.jsonl, queries.jsonl and qrels/<split>.tsv."
-    raise BenchError(f"{path} does not exist. {hint}")
-
-
-def _splits(folder: Path) -> list[str]:
-    if kind(folder) != stat.S_IFDIR:
-        return []
-    with readable(folder):
-        names = {path.name.removesuffix(".gz") for path in folder.iterdir()}
-    return sorted(name.removesuffix(".tsv") for name in names if name.endswith(".tsv"))
 
 
 def _spooled(path: Path) -> IO[bytes] | None:
@@ -288,23 +268,20 @@ def _object(line: str | bytes, path: Path, number: int) -> dict[str, Any]:
 
 
 def _id(row: dict[str, Any], path: Path, number: int) -> str:
-    value = row.get("_id")
+    key = next((key for key in ("_id", "id") if key in row), "_id")
+    value = row.get(key)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
     if not isinstance(value, str) or not ID.fullmatch(value):
-        raise BenchError(f"{path}, line {number}: '_id' must be a text without white space, found {value!r:.80}.")
+        raise BenchError(
+            f"{path}, line {number}: '{key}' must be a text without white space or a whole number, found {value!r:.80}."
+        )
     return value
 
 
-def _grade(text: str, path: Path, number: int) -> int:
-    if not _GRADE.fullmatch(text):
-        raise BenchError(
-            f"{path}, line {number}: the score {text[:20]!r} is not a whole number. Write it in digits, such as 0 or 2."
-        )
-    if len(text) > 9 or abs(int(text)) > MAX_GRADE:
-        raise BenchError(
-            f"{path}, line {number}: the score {text[:20]!r} is not between -{MAX_GRADE:,} and {MAX_GRADE:,}. Write a "
-            "grade of relevance, such as 0 or 2."
-        )
-    return int(text)
+def _body(row: dict[str, Any], path: Path, number: int) -> str:
+    """The text of a query or document; Anserini's collections call it ``contents``."""
+    return _text(row, "contents" if "contents" in row and "text" not in row else "text", path, number)
 
 
 def _text(row: dict[str, Any], key: str, path: Path, number: int) -> str:

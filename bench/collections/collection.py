@@ -46,7 +46,8 @@ class Collection:
 
     ``judge`` is for tasks whose judgements come from the candidates' texts (MKQA's answers); None where they are
     given. ``source`` says where the data came from, for messages and provenance. ``without_text`` are judged queries
-    whose text the source lacks: nobody can be asked them, so they have no candidates and count as 0.
+    whose text the source lacks: nobody can be asked them, so they have no candidates and count as 0. ``given`` are
+    the candidates that come with each query of a reranking task.
     """
 
     task: Task
@@ -58,6 +59,7 @@ class Collection:
     judgement_rule: str = "given"
     answers: Mapping[str, Sequence[str]] = field(default_factory=dict)
     without_text: frozenset[str] = frozenset()
+    given: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def version(self) -> str:

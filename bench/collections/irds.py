@@ -38,12 +38,18 @@ def _questions(task: Task) -> tuple[Any, dict[str, str], dict[str, dict[str, int
     """The data set, its judged queries and its judgements, counted before a corpus of millions is fetched for them."""
     import ir_datasets
 
-    dataset = ir_datasets.load(task.source_id)
+    try:
+        dataset = ir_datasets.load(task.source_id)
+    except KeyError as error:
+        raise BenchError(
+            f"{task.id}: ir_datasets has no {task.source_id!r}. Check the name, or take another source."
+        ) from error
     judgements: dict[str, dict[str, int]] = {}
     with _reachable(task):
         for judgement in dataset.qrels_iter():
             judgements.setdefault(judgement.query_id, {})[judgement.doc_id] = int(judgement.relevance)
-        queries = {query.query_id: query.text for query in dataset.queries_iter() if query.query_id in judgements}
+        asked = (query for query in dataset.queries_iter() if query.query_id in judgements)
+        queries = {query.query_id: query.default_text() if task.source_text else query.text for query in asked}
     if task.counts:
         found = Counts(task.counts.documents, len(queries), sum(map(len, judgements.values())))
         check_counts(task, found, _source(task))
@@ -95,6 +101,8 @@ class IrdsDocuments:
             close()
 
     def _text(self, document: Any) -> str:
+        if self._task.source_text:
+            return str(document.default_text())
         return self._task.document_text(getattr(document, "title", "") or "", document.text)
 
 
@@ -125,8 +133,12 @@ def _unreachable(task: Task, folder: str, error: Exception) -> str:
 
     home = ir_datasets.util.home_path()
     other = "or take it from mteb with --source mteb; " if task.mteb else ""
+    elsewhere = (
+        f"; {other}or give a folder that holds {folder}/ in BEIR format with --data DIR; or measure the sample with "
+        "--embedded."
+    )
     return (
         f"{task.id}: ir_datasets could not get {task.source_id!r} ({type(error).__name__}: {str(error)[:200]}). "
-        f"What to do: check the network; delete damaged files under {home}; or put the files there by hand; {other}or "
-        f"give a folder that holds {folder}/ in BEIR format with --data DIR; or measure the sample with --embedded."
+        f"What to do: check the network; delete damaged files under {home}; or put the files there by hand"
+        f"{'.' if task.suite == 'irds' else elsewhere}"
     )

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bench.collections.beir_folder import load_folder
+from bench.collections.beir_folder import load_folder, place_of
 from bench.collections.collection import Collection, check_judged
 from bench.console import note
 from bench.errors import BenchError
@@ -52,8 +52,8 @@ def _loaded(task: Task, data: Path | None, source: str) -> Collection:
     if task.suite == "folder":
         return load_folder(task, Path(task.source_id))
     if data is not None:
-        return load_folder(task, data / task.name)
-    return _from_source(task, source or ("mteb" if task.suite == "coir" else "ir_datasets"))
+        return load_folder(task, place_of(data, task.folder))
+    return _from_source(task, source or ("mteb" if task.suite in ("coir", "mteb") else "ir_datasets"))
 
 
 def _embedded(task: Task) -> Collection:
@@ -74,7 +74,7 @@ def _from_source(task: Task, source: str) -> Collection:
 
         return load_mteb(task)
     if not task.source_id:
-        raise BenchError(f"{task.id} is not in ir_datasets; use --source mteb or --data DIR.")
+        raise BenchError(f"{task.id} is not in ir_datasets. Use --source mteb or --data DIR.")
     from bench.collections.irds import load_irds
 
     return load_irds(task)

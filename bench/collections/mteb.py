@@ -5,14 +5,13 @@ from the memory-mapped tables there.
 """
 
 from collections.abc import Collection as Sized
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from bench.collections.collection import Collection, Documents, assemble
-from bench.collections.texts import hash_texts, remembered
+from bench.collections.tables import TableDocuments
 from bench.errors import BenchError
 from bench.task import Task
 
@@ -21,6 +20,9 @@ _BATCH = 1_000
 
 def load_mteb(task: Task) -> Collection:
     """Load one task by its name in mteb, ``Name`` or ``Name:subset``, downloading what is not there yet.
+
+    A task of the suite ``mteb`` follows mteb's rules further than BEIR's, MIRACL's and CoIR's tasks do, which have
+    their own: a query's instruction is a part of its text, and a query without a relevant document is left out.
 
     Raises:
         BenchError: where mteb has no such task or cannot get its data, or the counts differ from the declared ones.
@@ -31,49 +33,19 @@ def load_mteb(task: Task) -> Collection:
         query_id: {document_id: int(grade) for document_id, grade in grades.items()}
         for query_id, grades in part["relevant_docs"].items()
     }
-    return assemble(task, texts, judgements, TableDocuments(task, part["corpus"], source), source)
-
-
-class TableDocuments:
-    """A corpus table of the datasets library; see `bench.collections.collection.Documents`. Only ids are in memory."""
-
-    def __init__(self, task: Task, table: Any, source: str) -> None:
-        self._task = task
-        self._source = source
-        self._table = table.select_columns([name for name in ("id", "title", "text") if name in table.column_names])
-        self._position = {document_id: position for position, document_id in enumerate(table["id"])}
-        if len(self._position) != len(table):
-            raise BenchError(f"{source}: {len(table) - len(self._position)} documents have the id of another.")
-
-    def __len__(self) -> int:
-        return len(self._position)
-
-    def __iter__(self) -> Iterator[tuple[str, str]]:
-        for rows in self._table.iter(_BATCH):
-            yield from self._texts(rows)
-
-    def texts(self, ids: Sequence[str]) -> dict[str, str]:
-        """The texts of the ids that the corpus holds."""
-        known = [self._position[document_id] for document_id in ids if document_id in self._position]
-        return dict(self._texts(self._table[known])) if known else {}
-
-    def lacking(self, ids: Sequence[str]) -> list[str]:
-        """Those of the ids that the corpus lacks."""
-        return [document_id for document_id in ids if document_id not in self._position]
-
-    def texts_hash(self) -> str:
-        """Hash of every id and text; remembered for as long as the table's files stay as they are."""
-        files = [Path(each["filename"]) for each in self._table.cache_files]
-        rule = f"{self._source} {len(self)} {self._task.text_rule}"
-        return remembered(rule, files, lambda: hash_texts(self))
-
-    def close(self) -> None:
-        """Nothing to do: the table's files are let go with the table."""
-
-    def _texts(self, rows: Mapping[str, list[str]]) -> Iterator[tuple[str, str]]:
-        titles = rows.get("title") or [""] * len(rows["id"])
-        for document_id, title, text in zip(rows["id"], titles, rows["text"], strict=True):
-            yield document_id, self._task.document_text(title or "", text)
+    documents = TableDocuments(task, part["corpus"], source)
+    if task.suite != "mteb":
+        return assemble(task, texts, judgements, documents, source)
+    if "instruction" in part["queries"].column_names:
+        said = zip(texts.items(), part["queries"]["instruction"], strict=True)
+        texts = {key: f"{text} {instruction}" if instruction is not None else text for (key, text), instruction in said}
+    relevant = {key: grades for key, grades in judgements.items() if any(grade > 0 for grade in grades.values())}
+    made = assemble(task, texts, relevant, documents, source)
+    if len(relevant) < len(judgements):
+        made.judgement_rule = "given, queries without a relevant document left out"
+    given = part.get("top_ranked") or {}
+    made.given = {query_id: list(given[query_id]) for query_id in made.queries if query_id in given}
+    return made
 
 
 def check_sources(task: Task) -> None:
@@ -163,6 +135,8 @@ def _load(task: Task) -> tuple[Mapping[str, Any], str]:
 
 
 def _instead(task: Task) -> str:
+    if task.suite == "mteb":
+        return "What to do: check the network and the hub's cache."
     other = "take the other source with --source ir_datasets; or " if task.source_id else ""
     return (
         f"What to do: check the network and the hub's cache; or {other}give a BEIR-format folder that holds "

@@ -12,6 +12,7 @@ from pathlib import Path
 from bench import statistics
 from bench.collections.collection import Collection
 from bench.comparison.agreement import TOP, Disagreement, disagreement
+from bench.comparison.raw import raw_answers
 from bench.comparison.stored import Pairing, StoredResult, missing_queries, pair, read_stored
 from bench.errors import BenchError
 from bench.render.numbers import difference, interval, p_value, percent, score
@@ -34,7 +35,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class QueryComparison:
-    """One query under both rerankers: figures in the main measure, 0 to 1, and the first ten documents of each."""
+    """One query under both rerankers: figures in the main measure, 0 to 1, and the first ten documents of each.
+
+    ``raw_a`` and ``raw_b`` are what generative rerankers wrote, a text a window; only for a query that was asked for.
+    """
 
     query_id: str
     text: str
@@ -42,6 +46,8 @@ class QueryComparison:
     b: float
     top_a: tuple[Entry, ...]
     top_b: tuple[Entry, ...]
+    raw_a: tuple[str, ...] = ()
+    raw_b: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,8 @@ class TaskComparison:
     losses: int
     disagreement: Disagreement | None
     changed: tuple[QueryComparison, ...]
+    failed_a: int = 0
+    failed_b: int = 0
 
     @property
     def difference(self) -> float:
@@ -126,6 +134,8 @@ def compare(
             runs = x.run(), y.run()
             chosen = _chosen(x.result, y.result, query, changes)
             changed = _queries(x, y, runs, chosen, load_collection) if chosen else []
+            if query is not None:
+                changed = [_with_raw(each, (x, y), runs) for each in changed]
             task = replace(task, disagreement=disagreement(*runs), changed=tuple(changed))
         tasks.append(task)
     if query is not None and not any(task.changed for task in tasks):
@@ -169,6 +179,8 @@ def _compared(
         losses=int((values < 0).sum()),
         disagreement=None,
         changed=(),
+        failed_a=a.generation.failed if a.generation else 0,
+        failed_b=b.generation.failed if b.generation else 0,
     )
 
 
@@ -238,6 +250,13 @@ def _queries(
     ]
 
 
+def _with_raw(
+    query: QueryComparison, kept: tuple[StoredResult, StoredResult], runs: tuple[Run, Run]
+) -> QueryComparison:
+    raw_a, raw_b = (raw_answers(*each, query.query_id) for each in zip(kept, runs, strict=True))
+    return replace(query, raw_a=raw_a, raw_b=raw_b)
+
+
 def _tops(run: Run, chosen: Sequence[str]) -> dict[str, list[str]]:
     return {key: run.ids(key)[:TOP] for key in chosen}
 
@@ -267,6 +286,12 @@ def page(comparison: Comparison) -> Page:
     notes = [
         _agreement(label, task.disagreement) for label, task in zip(labels, tasks, strict=True) if task.disagreement
     ]
+    for label, task in zip(labels, tasks, strict=True):
+        notes += [
+            f"{label}: queries of {name} without an order, which count as 0 since a call failed for good: {failed}."
+            for name, failed in (("A", task.failed_a), ("B", task.failed_b))
+            if failed
+        ]
     few = [label for label, task in zip(labels, tasks, strict=True) if task.is_small]
     if few:
         few_queries = f"Few queries (fewer than {statistics.FEW_QUERIES}), so that intervals are wide"
@@ -341,6 +366,10 @@ def _query(task: TaskComparison, query: QueryComparison, whole: bool) -> Iterato
     # A line between whole texts makes them easier to distinguish.
     groups = [rows([rank]) for rank in ranks] if whole else [rows(ranks)]
     yield Table((Column("rank"), *sides), tuple(groups))
+    for side, raw in (("A", query.raw_a), ("B", query.raw_b)):
+        if raw:
+            windows = (f"window {number} {text}" for number, text in enumerate(raw, start=1))
+            yield Notes((f"{side} wrote:", *windows))
 
 
 def _cell(entry: Entry | None) -> Cell:

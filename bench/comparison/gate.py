@@ -10,7 +10,7 @@ data, so its results must be exactly equal. How often the gate errs is measured 
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -189,9 +189,20 @@ def gate(
         problems += wrong
         if not wrong:
             comparable.append((before, after))
-    lines = _exact_lines(comparable) + _tested_lines(comparable, rules, resamples, seed)
-    lines.sort(key=lambda line: (line.task, line.reranker))
+    lines = sorted(verdict_lines(comparable, rules, resamples, seed), key=lambda line: (line.task, line.reranker))
     return Report(tuple(lines), tuple(problems), tuple(one.label for one in pairing.only_b), rules)
+
+
+def verdict_lines(
+    pairs: Sequence[tuple[StoredResult, StoredResult]],
+    rules: Rules,
+    resamples: int = statistics.RESAMPLES,
+    seed: int = 0,
+) -> list[Line]:
+    """A line for each pair of one protocol and the same queries, kept and new; p-values are corrected over all."""
+    exact = iter(_exact_lines(pairs))
+    tested = iter(_tested_lines(pairs, rules, resamples, seed))
+    return [next(exact if _is_exact(before) else tested) for before, _ in pairs]
 
 
 def decide(difference: float, p: float, rules: Rules) -> Verdict:

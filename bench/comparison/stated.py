@@ -72,15 +72,15 @@ def differing_command(result: Result) -> Found:
             ("max_query_length", caps.max_query_length),
             ("max_doc_length", caps.max_doc_length),
         ):
-            asked = given.get(f"--{key.replace('_', '-')}", str(usual))
+            asked = given.get(f"--{key.replace('_', '-')}", [str(usual)])[-1]
             if asked.isdecimal() and int(asked[:20]) != getattr(protocol, key):
                 found[f"protocol.{key}"] = (str(getattr(protocol, key)), asked)
-        stage = given.get("--first-stage", "bm25")
-        if stage == "bm25" and protocol.first_stage != stage:  # a run file's last column may say anything
-            found["protocol.first_stage"] = (protocol.first_stage, stage)
+        stages = set(given.get("--first-stage", ["bm25"]))
+        if stages == {"bm25"} and protocol.first_stage != "bm25":  # a run file's last column may say anything
+            found["protocol.first_stage"] = (protocol.first_stage, "bm25")
     task = find(result.task)
     analysis = str(result.provenance.get("analysis", ""))
-    wanted = task.analysis if task else given.get("--analysis", "english") if given is not None else analysis
+    wanted = task.analysis if task else given.get("--analysis", ["english"])[-1] if given is not None else analysis
     if analysis and analysis != wanted:
         found["provenance.analysis"] = (analysis, wanted)
     return found
@@ -114,10 +114,10 @@ def _expected(card: Card) -> dict[str, Any]:
     # A bi-encoder with adapters chooses them by the task.
     asks_for = {"texts"} | (card.needs & {"task"} if family == "bi-encoder" else set())
     expected: dict[str, Any] = {"family": family, "needs": sorted(asks_for)}
-    if family == "http":
-        expected["model"] = model.partition("#")[2]
+    if family in ("http", "chat"):
+        expected["model"] = model.partition("#")[2].partition("#")[0]
     else:
-        expected["model"] = model
+        expected["model"] = model.partition("#")[0] if family == "generative" else model
     if revision:
         expected["revision"] = revision
     return expected
@@ -139,19 +139,22 @@ def _fusion(card: Card, inner: str) -> dict[str, Any]:
     return expected | {"family": "fusion"}
 
 
-def _options(command: str) -> dict[str, str] | None:
-    """The long options of a suite's or folder's command; None for any other, such as a script's own."""
+def _options(command: str) -> dict[str, list[str]] | None:
+    """The long options of a suite's or folder's command, each with every value that it was given.
+
+    None for any other command, such as a script's own.
+    """
     try:
         words = shlex.split(command)
     except ValueError:
         return None
-    if words[:3] != ["python", "-m", "bench"] or words[3:4] == [] or words[3] not in (*SUITES, "folder"):
+    if words[:3] != ["python", "-m", "bench"] or words[3:4] == [] or words[3] not in (*SUITES, "folder", "irds"):
         return None
-    options: dict[str, str] = {}
+    options: dict[str, list[str]] = {}
     for word, following in zip(words[4:], [*words[5:], ""], strict=True):
         name, equals, value = word.partition("=")
         if name.startswith("--"):
-            options[name] = value if equals else following
+            options.setdefault(name, []).append(value if equals else following)
     return options
 
 

@@ -5,18 +5,18 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bench.collections.beir_folder import load_folder
+from bench.collections.beir_folder import load_folder, place_of
 from bench.collections.collection import Collection
 from bench.collections.load import load
 from bench.console import note
 from bench.errors import BenchError
 from bench.files import files_below, kind, text_lines
-from bench.first_stage.runs import first_stage
-from bench.measures import mean
+from bench.first_stage.runs import GIVEN, first_stage
+from bench.measures import STANDARD, mean
 from bench.results import Result, read_result, result_paths
 from bench.run import Run, read_run, text_sha256
 from bench.statistics import NOISE
-from bench.suites import SUITES, find
+from bench.suites import OTHERS, SUITES, find, measured_by, undeclared
 from bench.suites.folder import folder_task
 from bench.task import Task
 
@@ -125,6 +125,11 @@ def read_stored(place: Path) -> tuple[list[StoredResult], list[str]]:
 
 
 def read_results(places: Iterable[Path]) -> list[Result]:
+    """Every result in some files and folders, as `read_distinct` finds them."""
+    return [one.result for one in read_distinct(places)]
+
+
+def read_distinct(places: Iterable[Path]) -> list[StoredResult]:
     """Every result in some files and folders; a copy of an earlier one is left out, with a note.
 
     Raises:
@@ -139,7 +144,7 @@ def read_results(places: Iterable[Path]) -> list[Result]:
             same.append(one)
         else:
             note(f"{path} is a copy of {first.path} and counts once.")
-    return [one.result for same in found.values() for one in same]
+    return [one for same in found.values() for one in same]
 
 
 def is_copy(one: Result, other: Result) -> bool:
@@ -272,7 +277,7 @@ def data_places(given: Sequence[str]) -> Mapping[str, Path]:
     places: dict[str, Path] = {}
     for text in given:
         head, equals, folder = text.partition("=")
-        keyed = equals and head.partition("/")[0] in (*SUITES, "folder")
+        keyed = equals and head.partition("/")[0] in (*SUITES, *OTHERS)
         key, place = (head, folder) if keyed else ("", text)
         if key in places:
             raise BenchError(
@@ -333,11 +338,11 @@ class Reload:
         for run, sha256 in runs:
             if sha256 == protocol.first_stage_sha256:
                 return run
-        if protocol.first_stage != "bm25":
+        if protocol.first_stage not in ("bm25", GIVEN):
             return next((run for run, _ in runs if run.name == protocol.first_stage), None)
         key = self._task(result), protocol.depth
         if key not in self._built:
-            self._built[key] = first_stage(self.collection(result), "bm25", protocol.depth)
+            self._built[key] = first_stage(self.collection(result), protocol.first_stage, protocol.depth)
         return self._built[key]
 
     def _runs(self) -> list[tuple[Run, str]]:
@@ -357,21 +362,30 @@ class Reload:
         return self.data.get(suite, self.data.get(""))
 
     def _task(self, result: Result) -> Task:
+        """The result's task, measured as the result was."""
+        task = self._named(result)
+        if task.measure == result.protocol.measure:
+            return task
+        extra = [name for name in result.measures if name not in (result.protocol.measure, *map(str, STANDARD))]
+        return measured_by(replace(task, extra_measures=()), [result.protocol.measure, *extra])
+
+    def _named(self, result: Result) -> Task:
         declared = find(result.task)
-        if declared:
-            return declared
+        analysis, drop = str(result.provenance.get("analysis", "english")), result.protocol.identical_ids == "dropped"
+        found_there = declared or undeclared(result.task, result.protocol.split, drop, analysis)
+        if found_there:
+            return found_there
         suite, _, name = result.task.partition("/")
         if suite != "folder" or name in ("", ".", "..") or "/" in name:
             raise BenchError(f"Task {result.task!r} is not known to this version.")
         folder = self._folder(result, name)
         try:
-            found = folder is not None and folder.is_dir()
+            found = folder is not None and folder.exists()
         except OSError as error:
             raise BenchError(f"Cannot read {folder}: {error.strerror or error}.") from error
         if folder is None or not found:
             raise BenchError(f"The folder of {result.task} is not at {folder}. Say where it is with --data PARENT.")
-        analysis = str(result.provenance.get("analysis", "english"))
-        task = folder_task(folder, result.protocol.split, analysis, result.protocol.identical_ids == "dropped")
+        task = folder_task(folder, result.protocol.split, analysis, drop)
         # A folder given for this task is the task's, whatever the folder is called.
         return replace(task, name=name) if result.task in self.data else task
 
@@ -381,5 +395,5 @@ class Reload:
         if result.task in self.data:
             return self.data[result.task]
         if parent is not None:
-            return parent / name
+            return place_of(parent, name)
         return Path(source) if source else None

@@ -33,6 +33,8 @@ LoadFirstStage = Callable[[Result], Run | None]
 """Gives the whole first-stage run that a result's candidates were taken from, or None where it is not available."""
 
 _OF_FIRST_STAGE = {"protocol.first_stage", "protocol.first_stage_sha256", "candidates.first_stage"}
+_OF_ALL_CANDIDATES = {"candidates.ceiling", "candidates.recall"}
+"""What a run that lacks failed queries does not tell."""
 
 SHOWN = 20  # differences printed for one file; a wrong run differs in every query
 
@@ -162,7 +164,10 @@ class _Replay:
 
     def score(self, lists: Sequence[CandidateList]) -> Iterator[Scored]:
         for candidates in lists:
-            scores = dict(self.run.rankings.get(candidates.query_id, []))
+            if candidates.query_id not in self.run.rankings:
+                yield Scored(candidates.query_id, (), failure="the run has no order for it")
+                continue
+            scores = dict(self.run.rankings[candidates.query_id])
             yield Scored(candidates.query_id, tuple(scores[document_id] for document_id in candidates.ids))
 
 
@@ -187,7 +192,8 @@ def _verify(
     if first_stage is None:
         verification.unchecked.append(Unchecked(stored.path, _without_first_stage(result)))
     settled = played = _prepared(collection, first_stage or run, result)
-    if record(_candidates(run, settled.candidates)):
+    failed = result.generation.failed if result.generation else 0
+    if record(_candidates(run, settled.candidates, failed)):
         wrong, played = True, _prepared(collection, run, result)
     again, reordered = evaluate(played, _Replay(replace(result.reranker, needs=frozenset()), run))
     wrong |= record(_orders(run, reordered))
@@ -201,7 +207,8 @@ def _verify(
     if library:
         reason = f"it was measured by {library[0]}, here is {library[1]}: install that."
         verification.unchecked.append(Unchecked(stored.path, reason))
-    record({key: pair for key, pair in figures.items() if first_stage is not None or key not in _OF_FIRST_STAGE})
+    beyond = () if first_stage is not None else (*_OF_FIRST_STAGE, *(_OF_ALL_CANDIDATES if failed else ()))
+    record({key: pair for key, pair in figures.items() if key not in beyond})
 
 
 def _without_first_stage(result: Result) -> str:
@@ -230,9 +237,16 @@ def _prepared(collection: Collection, first_stage: Run, result: Result) -> Prepa
     return prepare(collection, first_stage, protocol.depth, options, queries)
 
 
-def _candidates(run: Run, candidates: Run) -> Found:
-    """The queries whose documents in the run are not exactly the first stage's candidates."""
+def _candidates(run: Run, candidates: Run, failed: int) -> Found:
+    """The queries whose documents in the run are not exactly the first stage's candidates.
+
+    As many queries as the result says ``failed`` have none in the run.
+    """
     found: Found = {}
+    absent = candidates.rankings.keys() - run.rankings.keys()
+    if len(absent) == failed:
+        present = {key: ranking for key, ranking in candidates.rankings.items() if key not in absent}
+        candidates = replace(candidates, rankings=present)
     for query_id in dict.fromkeys([*candidates.rankings, *run.rankings]):
         ranked, given = (set(side.ids(query_id)) for side in (run, candidates))
         if ranked != given:

@@ -1,6 +1,6 @@
 """Score cache, so that an interrupted command can resume and a repeated one does not score again.
 
-The unit is the chunk of lists that are scored together (`bench.evaluation.evaluate`), since batch composition can
+The unit is the chunk of lists that are scored together (`bench.evaluation.chunks`), since batch composition can
 change a score's last bits. Its key hashes everything that decides its scores, so its answers are found again only for
 the same lists in the same order, scored by the same reranker under the same caps.
 
@@ -14,14 +14,16 @@ import io
 import json
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bench.console import note
 from bench.errors import BenchError
-from bench.evaluation.evaluate import Answered, ScoreLists, ask
+from bench.evaluation.chunks import Answered, Chunk, ScoreChunks
+from bench.evaluation.workers import Here, Workers, in_process
 from bench.files import kind
 from bench.interrupt import resumable
 from bench.lock import locked
@@ -29,6 +31,7 @@ from bench.protocol import digest
 from bench.provenance import ARITHMETIC, versions
 from bench.rerankers.base import CandidateList, Card, Options, Reranker, Scored
 from bench.rerankers.fusion import Fusion
+from bench.rerankers.generative.answers import answers_of
 
 CACHE = "scores.cache"
 
@@ -39,6 +42,8 @@ _DIGITS = 64
 
 class Log:
     """Answers by chunk, in an append-only log: a file, or memory where no path is given.
+
+    A generative reranker's raw answers are in it too, one a window, so that an interrupted chunk loses none of them.
 
     A record is the line ``SHA-256 of the rest, key, JSON``, with a line break before and after it, so that damage to
     one record does not reach the next. Damaged records are ignored, and left out of the file when it is opened.
@@ -69,16 +74,10 @@ class Log:
         Raises:
             BenchError: where the file cannot be read.
         """
-        if key not in self._records:
+        content = self._content(key, f"The lists from query {lists[0].query_id!r} on are scored again.")
+        if content is None:
             return None
-        place, length = self._records[key]
-        with self._usable():
-            self._file.seek(place)
-            record = _checked(self._file.read(length))
-        if record is None or record[0] != key:  # it was damaged since the file was opened
-            note(f"{self.path} is damaged. The lists from query {lists[0].query_id!r} on are scored again.")
-            return None
-        seconds, answers = json.loads(record[1])
+        seconds, answers = content
         self.lists += len(lists)
         self.found += len(lists)
         scored = [
@@ -92,22 +91,70 @@ class Log:
         Raises:
             BenchError: where they cannot be written; the file is then as it was before.
         """
-        content = [answered.seconds, [dataclasses.astuple(each)[1:] for each in answered.answers]]
+        self._append(key, [answered.seconds, [dataclasses.astuple(each)[1:-1] for each in answered.answers]])
+        self.lists += len(answered.answers)
+
+    def answer(self, key: str) -> Mapping[str, Any] | None:
+        """See `bench.rerankers.generative.answers.AnswerLog`."""
+        found: Mapping[str, Any] | None = self._content(key, "One window is asked about again.")
+        return found
+
+    def answers(self) -> Iterator[Mapping[str, Any]]:
+        """All raw answers, in the order in which they were kept."""
+        for key in self._records:
+            content = self._content(key, "One window's answer is not shown.")
+            if isinstance(content, dict):
+                yield content
+
+    def keep(self, key: str, record: Mapping[str, Any]) -> None:
+        """See `bench.rerankers.generative.answers.AnswerLog`."""
+        self._append(key, record)
+
+    def _content(self, key: str, consequence: str) -> Any:
+        """A record's JSON; None where there is none, or it was damaged since the file was opened."""
+        if key not in self._records:
+            return None
+        place, length = self._records[key]
+        with self._usable():
+            self._file.seek(place)
+            record = _checked(self._file.read(length))
+        if record is None or record[0] != key:
+            note(f"{self.path} is damaged. {consequence}")
+            return None
+        return json.loads(record[1])
+
+    def copy(self, other: "Log") -> int:
+        """Append the records of another log that this one lacks; gives their number.
+
+        Raises:
+            BenchError: as `add`.
+        """
+        new = [key for key in other._records if key not in self._records]
+        for key in new:
+            place, length = other._records[key]
+            with other._usable():
+                other._file.seek(place)
+                self._write(key, other._file.read(length), sync=key == new[-1])
+        return len(new)
+
+    def _append(self, key: str, content: object) -> None:
         record = f"{key} {json.dumps(content)}".encode()
-        line = hashlib.sha256(record).hexdigest().encode() + b" " + record + b"\n"
+        self._write(key, hashlib.sha256(record).hexdigest().encode() + b" " + record + b"\n")
+
+    def _write(self, key: str, line: bytes, sync: bool = True) -> None:
+        """Append a record's line, which is on the disk when this returns if ``sync``."""
         with self._usable():
             end = self._file.seek(0, os.SEEK_END)
             try:
                 rest = b"\n" + line
                 while rest:
                     rest = rest[self._file.write(rest) :]
-                if self.path:
+                if self.path and sync:
                     os.fsync(self._file.fileno())
             except OSError:
                 self._file.truncate(end)
                 raise
         self._records[key] = (end + 1, len(line))
-        self.lists += len(answered.answers)
 
     def close(self) -> None:
         """Close the file."""
@@ -190,43 +237,79 @@ def score_cache(output: Path) -> Iterator[ScoreCache]:
                 yield scores
 
 
-def scorer(scores: ScoreCache, reranker: Reranker, options: Options, cache_id: str = "") -> ScoreLists | None:
-    """Scores chunks from the cache, else by the reranker; None for a reranker that reads no texts and costs less.
+def scorer(
+    scores: ScoreCache, reranker: Reranker, options: Options, cache_id: str = "", workers: Workers | None = None
+) -> ScoreChunks | None:
+    """Scores chunks from the cache, else by workers; None for a reranker that reads no texts and costs less.
 
     A fusion uses the scores that are cached for the reranker that it fuses, so both together cost one of them.
 
     Args:
         scores: The output folder's cache.
-        reranker: Scores the lists that are not in the cache.
+        reranker: Whose scores they are.
         options: The command's options.
         cache_id: The user's word that a reranker without a fingerprint is the same one as in every other command with
             this id; without one, such a reranker gets no scores of another command.
+        workers: Score the chunks that are not in the cache; None has the reranker do so in this process.
     """
     if isinstance(reranker, Fusion):
-        return _fused(reranker, scorer(scores, reranker.reranker, options, cache_id))
+        return _fused(reranker, scorer(scores, reranker.reranker, options, cache_id, workers))
     if "texts" not in reranker.card.needs:
         return None
-    cacheable = getattr(reranker, "cacheable", True)
-    log = scores.file if cacheable or cache_id else scores.memory
-    vouched = "" if cacheable else cache_id
+    log, vouched = _log(scores, reranker, cache_id)
+    crew = workers or Here(reranker)
+    if (answers := answers_of(reranker)) is not None:
+        answers.log = log
 
-    def score(lists: Sequence[CandidateList]) -> Answered:
-        key = chunk_key(reranker.card, options, lists, vouched)
-        answered = log.get(key, lists)
-        if answered is None:
-            answered = ask(reranker, lists)
-            log.add(key, answered)
-        return answered
+    def fresh(missing: Mapping[Chunk, str]) -> Iterator[Answered]:
+        for chunk, answered in crew.score(list(missing)):
+            if not any(answer.failure for answer in answered.answers):  # else its windows alone are kept
+                log.add(missing[chunk], answered)
+            yield answered
+
+    def score(chunks: Iterable[Chunk]) -> Iterator[Answered]:
+        missing: dict[Chunk, str] = {}
+        for chunk in chunks:
+            lists = chunk.lists()
+            key = chunk_key(reranker.card, options, lists, vouched)
+            answered = log.get(key, lists)
+            if answered is not None:
+                yield answered
+                continue
+            missing[chunk] = key
+            if len(missing) >= crew.at_once:
+                yield from fresh(missing)
+                missing = {}
+            else:
+                chunk.forget()
+        yield from fresh(missing)
 
     return score
 
 
-def _fused(fusion: Fusion, score: ScoreLists | None) -> ScoreLists:
+def cached(
+    scores: ScoreCache, reranker: Reranker, options: Options, cache_id: str, lists: Sequence[CandidateList]
+) -> Answered | None:
+    """A chunk's answers as `scorer` would find them, None where it would score."""
+    if isinstance(reranker, Fusion):
+        return cached(scores, reranker.reranker, options, cache_id, lists)
+    log, vouched = _log(scores, reranker, cache_id)
+    return log.get(chunk_key(reranker.card, options, lists, vouched), lists)
+
+
+def _log(scores: ScoreCache, reranker: Reranker, cache_id: str) -> tuple[Log, str]:
+    """Where a reranker's answers are cached, and the user's word for its model where that counts."""
+    cacheable = getattr(reranker, "cacheable", True)
+    return scores.file if cacheable or cache_id else scores.memory, "" if cacheable else cache_id
+
+
+def _fused(fusion: Fusion, score: ScoreChunks | None) -> ScoreChunks:
     """Scores chunks by the reranker that a fusion fuses, and fuses the answers."""
 
-    def fuse(lists: Sequence[CandidateList]) -> Answered:
-        answered = score(lists) if score else ask(fusion.reranker, lists)
-        return dataclasses.replace(answered, answers=[fusion.fuse(answer) for answer in answered.answers])
+    def fuse(chunks: Iterable[Chunk]) -> Iterator[Answered]:
+        for answered in (score or in_process(fusion.reranker))(chunks):
+            fused = [each if each.failure else fusion.fuse(each) for each in answered.answers]
+            yield dataclasses.replace(answered, answers=fused)
 
     return fuse
 

@@ -1,28 +1,25 @@
 """The pipeline: rerank a prepared task's candidates, measure the new order."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
 
-from bench.collections.collection import Collection
 from bench.console import Advance
-from bench.evaluation import memory
+from bench.evaluation.chunks import Answered, ScoreChunks, chunks
 from bench.evaluation.prepare import PreparedTask
+from bench.evaluation.workers import in_process
 from bench.measures import STANDARD, Measure, mean, per_query
 from bench.provenance import provenance
-from bench.rerankers.answers import checked
-from bench.rerankers.base import CandidateList, Lazy, Reranker, Scored
-from bench.results import Cost, Cut, Result, check_writable
+from bench.rerankers.base import Reranker, Scored
+from bench.rerankers.generative.parsing import CLASSES
+from bench.results import Cost, Cut, Generation, Parallel, Result, check_writable
 from bench.run import Ranking, Run, rank_by_score, strictly_decreasing
-
-CHUNK_CHARACTERS = 100_000
-CHUNK_LISTS = 256
 
 
 def evaluate(
     prepared: PreparedTask,
     reranker: Reranker,
-    score: "ScoreLists | None" = None,
+    score: ScoreChunks | None = None,
     progress: Advance | None = None,
 ) -> tuple[Result, Run]:
     """Rerank a prepared task's candidates and measure the new order.
@@ -30,36 +27,30 @@ def evaluate(
     Args:
         prepared: The task, with its candidates and protocol.
         reranker: Scores the candidates.
-        score: How a chunk of lists gets its scores; None asks the reranker itself, without a score cache.
+        score: How chunks of lists get their scores; None asks the reranker itself, without a score cache.
         progress: Called with the number of lists finished since the last call, and whether they were restored.
 
     Raises:
         BenchError: where the reranker leaves a list out, or gives a score that is not finite; nothing is half-ranked.
     """
     check_writable(reranker.card, prepared.protocol)
-    memory.reset(reranker.card)
     started = time.perf_counter()
-    rankings: dict[str, Ranking] = {}
-    answers: list[Scored] = []
-    seconds = cached_seconds = loading_seconds = 0.0
-    cached_lists, cached_in = 0, ""
-    for chunk in _chunks(_lists(prepared, reranker)):
-        answered = score(chunk) if score else ask(reranker, chunk)
-        seconds += answered.seconds
-        loading_seconds += answered.loading_seconds
-        if answered.cache:
-            cached_seconds += answered.seconds
-            cached_lists, cached_in = cached_lists + len(chunk), answered.cache
-        for candidates, answer in zip(chunk, answered.answers, strict=True):
-            answers.append(answer)
-            rankings[candidates.query_id] = rank_by_score(candidates.ids, answer.scores)
+    spent = _Spent()
+    found: dict[str, Scored] = {}
+    for answered in (score or in_process(reranker))(chunks(prepared, reranker)):
+        spent.add(answered)
+        found |= {answer.query_id: answer for answer in answered.answers}
         if progress:
-            progress(len(chunk), restored=bool(answered.cache))
+            progress(len(answered.answers), restored=bool(answered.cache), workers=answered.workers)
+    # Answers come in any order; everything from here on is in the candidates' own.
+    rankings: dict[str, Ranking] = {
+        query_id: rank_by_score(prepared.candidates.ids(query_id), found[query_id].scores)
+        for query_id in prepared.candidates.rankings
+        if not found[query_id].failure
+    }
     run = strictly_decreasing(Run("_".join(reranker.card.name.split()), rankings))
     figures = _measured(prepared, run)
-    harness_seconds = time.perf_counter() - started - (seconds - cached_seconds) - loading_seconds
-    # Restored lists took no memory now, and the longest may be among them.
-    peak_memory = 0 if cached_lists else memory.peak(reranker.card)
+    answers = list(found.values())
     result = Result(
         task=prepared.protocol.task,
         reranker=reranker.card,
@@ -68,84 +59,49 @@ def evaluate(
         per_query=figures[Measure.parse(prepared.protocol.measure)],
         candidates=prepared.about,
         cut=_cut(answers),
-        cost=_cost(answers, seconds, harness_seconds, peak_memory, reranker.card.device),
+        cost=spent.cost(answers, time.perf_counter() - started, reranker.card.device),
         run_sha256=run.sha256,
         provenance=provenance(prepared.collection.source)
-        | {"analysis": prepared.collection.task.analysis, "kept_lists": cached_lists, "kept_in": cached_in},
+        | {
+            "analysis": prepared.collection.task.analysis,
+            "kept_lists": spent.cached_lists,
+            "kept_in": spent.cached_in,
+        },
+        generation=_generation(answers),
     )
     return result, run
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """A chunk's checked answers, in the lists' order, and the seconds that the reranker took for them.
+class _Spent:
+    """What the chunks took until now. ``seconds`` count cached chunks too, ``fresh`` only those scored now."""
 
-    ``loading_seconds`` were spent on loading the model before that. ``cache`` names the score cache that the answers
-    come from; it is empty where the reranker scored them now.
-    """
+    def __init__(self) -> None:
+        self.seconds = self.fresh = self.waited = 0.0
+        self.cached_lists = self.peak_memory = self.workers = 0
+        self.cached_in = ""
 
-    answers: Sequence[Scored]
-    seconds: float
-    cache: str = ""
-    loading_seconds: float = 0.0
+    def add(self, answered: Answered) -> None:
+        self.seconds += answered.seconds
+        self.waited += answered.waited
+        self.workers = max(self.workers, answered.workers)
+        self.peak_memory = max(self.peak_memory, answered.peak_memory_bytes)
+        if answered.cache:
+            self.cached_lists, self.cached_in = self.cached_lists + len(answered.answers), answered.cache
+        else:
+            self.fresh += answered.seconds
 
-
-ScoreLists = Callable[[Sequence[CandidateList]], Answered]
-
-
-def ask(reranker: Reranker, lists: Sequence[CandidateList]) -> Answered:
-    """Score a chunk and time it. A model that is not loaded yet is loaded first.
-
-    Raises:
-        BenchError: for answers that are not one finite score for each candidate of each list.
-    """
-    asked = time.perf_counter()
-    if isinstance(reranker, Lazy) and not reranker.is_loaded:
-        reranker.load()
-        memory.reset(reranker.card)
-    started = time.perf_counter()
-    answers = checked(reranker.card.name, reranker.score(lists), lists)
-    return Answered(answers, time.perf_counter() - started, loading_seconds=started - asked)
-
-
-def _lists(prepared: PreparedTask, reranker: Reranker) -> Iterator[CandidateList]:
-    """The candidates as lists that carry what the reranker's card asks for."""
-    needs = reranker.card.needs
-    for query_id, ranking in prepared.candidates.rankings.items():
-        ids = tuple(prepared.candidates.ids(query_id))
-        grades = prepared.judgements.get(query_id, {})
-        yield CandidateList(
-            query_id=query_id,
-            query=prepared.collection.queries[query_id],
-            ids=ids,
-            first_stage_scores=tuple(value for _, value in ranking),
-            texts=_texts(prepared.collection, ids) if "texts" in needs else (),
-            grades=tuple(grades.get(document_id, 0) for document_id in ids) if "grades" in needs else (),
-            task=prepared.protocol.task if "task" in needs else "",
+    def cost(self, answers: Sequence[Scored], wall_seconds: float, device: str) -> Cost:
+        return Cost(
+            seconds=self.seconds,
+            harness_seconds=wall_seconds - self.waited,
+            lists=sum(not answer.failure for answer in answers),
+            documents=sum(len(answer.scores) for answer in answers),
+            tokens=sum(answer.tokens for answer in answers),
+            # Restored lists took no memory now, and the longest may be among them.
+            peak_memory_bytes=0 if self.cached_lists else self.peak_memory,
+            device=device,
+            parallel=Parallel(self.workers, wall_seconds, self.fresh) if self.workers else None,
         )
-
-
-def _texts(collection: Collection, ids: tuple[str, ...]) -> tuple[str, ...]:
-    texts = collection.documents.texts(ids)
-    return tuple(texts[document_id] for document_id in ids)
-
-
-def _chunks(lists: Iterator[CandidateList]) -> Iterator[list[CandidateList]]:
-    """Group the lists by the length of their texts: a long list alone, many short ones together.
-
-    A chunk is scored and cached as a whole, and its borders depend on the lists alone: a command that resumes batches
-    every list with the same others, and so gives the same scores to the last bit.
-    """
-    chunk: list[CandidateList] = []
-    characters = 0
-    for candidates in lists:
-        chunk.append(candidates)
-        characters += sum(map(len, candidates.texts))
-        if characters >= CHUNK_CHARACTERS or len(chunk) == CHUNK_LISTS:
-            yield chunk
-            chunk, characters = [], 0
-    if chunk:
-        yield chunk
 
 
 def _measured(prepared: PreparedTask, run: Run) -> dict[Measure, dict[str, float]]:
@@ -155,15 +111,24 @@ def _measured(prepared: PreparedTask, run: Run) -> dict[Measure, dict[str, float
     return per_query(prepared.judgements, run.orders, measures)
 
 
-def _cost(answers: Sequence[Scored], seconds: float, harness_seconds: float, peak_memory: int, device: str) -> Cost:
-    return Cost(
-        seconds=seconds,
-        harness_seconds=harness_seconds,
-        lists=len(answers),
-        documents=sum(len(answer.scores) for answer in answers),
-        tokens=sum(answer.tokens for answer in answers),
-        peak_memory_bytes=peak_memory,
-        device=device,
+def _generation(answers: Sequence[Scored]) -> Generation | None:
+    """What a generative reranker's windows took; None for every other reranker."""
+    counts: Counter[str] = Counter()
+    for answer in answers:
+        counts.update(answer.counts)
+    failed = sum(bool(answer.failure) for answer in answers)
+    if not counts and not failed:
+        return None
+    return Generation(
+        calls=counts["calls"],
+        restored=counts["restored"],
+        unmetered=counts["unmetered"],
+        tokens_in=counts["tokens in"],
+        tokens_out=counts["tokens out"],
+        tokens_thinking=counts["tokens thinking"],
+        seconds=counts["milliseconds"] / 1000,
+        answers={kind: counts[kind] for kind in CLASSES if counts[kind]},
+        failed=failed,
     )
 
 

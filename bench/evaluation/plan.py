@@ -17,12 +17,16 @@ from bench.console import Advance, Numbered, Progress, note
 from bench.errors import BenchError
 from bench.evaluation.cache import ScoreCache, score_cache, scorer
 from bench.evaluation.evaluate import evaluate
+from bench.evaluation.hiring import Wanted, hired
 from bench.evaluation.prepare import PreparedTask, prepare, without_candidates
+from bench.evaluation.prices import Price, price_of, priced
+from bench.evaluation.shards import Shard, assemble
 from bench.first_stage.runs import first_stage, opened
-from bench.rerankers import calls_server
+from bench.rerankers import calls_server, row_of
 from bench.rerankers import check as check_reranker
 from bench.rerankers import load as load_reranker
 from bench.rerankers.base import Options
+from bench.rerankers.generative.answers import answers_of
 from bench.rerankers.options import check_options
 from bench.results import Result, note_replaced, write_result
 from bench.run import Run
@@ -34,7 +38,10 @@ class Plan:
     """What a suite command was asked for.
 
     ``queries`` None measures what the task says, all judged ones as a rule. ``cache_id`` vouches for the rerankers that
-    have no fingerprint (`bench.evaluation.cache.scorer`).
+    have no fingerprint (`bench.evaluation.cache.scorer`). ``workers`` None scores all lists in this process.
+    ``shard`` scores one share of the chunks, and gives no results.
+    ``allow_failures`` goes on where a call of a generative reranker failed for good: its query gets no order and counts
+    as 0.
     """
 
     tasks: Sequence[Task]
@@ -47,6 +54,10 @@ class Plan:
     source: str = ""
     options: Options = field(default_factory=Options)
     cache_id: str = ""
+    workers: Wanted | None = None
+    shard: Shard | None = None
+    allow_failures: bool = False
+    prices: Sequence[Price] = ()
 
     def __post_init__(self) -> None:
         sample = next((task.id for task in self.tasks if task.embedded), "")
@@ -57,16 +68,38 @@ class Plan:
             )
 
 
-def run(plan: Plan, progress: Progress) -> list[Result]:
+def run_all(plans: Sequence[Plan], progress: Progress) -> Iterator[list[Result]]:
+    """Run plans one after the other; all are checked, and their first stages opened, before the first is run.
+
+    Raises:
+        BenchError: as for `run`.
+    """
+    for plan in plans:
+        check(plan)
+    # A run file may be a pipe, which gives its content once.
+    choices = [opened(plan.first_stage) for plan in plans]
+    for plan, choice in zip(plans, choices, strict=True):
+        yield run(plan, progress, choice)
+
+
+def run(plan: Plan, progress: Progress, first_stage: str | Run | None = None) -> list[Result]:
     """Measure every reranker on every task; each result is on disk as soon as it is there.
+
+    Args:
+        plan: What to measure.
+        progress: Shows the steps.
+        first_stage: The plan's first stage, opened; None opens it here.
 
     Raises:
         BenchError: for anything the user can mend; results written until then stay.
     """
     names = check(plan)
-    candidates = opened(plan.first_stage)
+    candidates = opened(plan.first_stage) if first_stage is None else first_stage
     results: list[Result] = []
-    with score_cache(plan.output) as scores, ExitStack() as collections:
+    output = plan.shard.folder(plan.output) if plan.shard else plan.output
+    with score_cache(output) as scores, ExitStack() as collections:
+        if not plan.shard:
+            assemble(scores, plan.output)
         numbered = [Numbered(progress, number, len(plan.tasks)) for number in range(1, len(plan.tasks) + 1)]
         prepared_tasks = [
             collections.enter_context(settled(plan, task, each, candidates))
@@ -90,8 +123,16 @@ def check(plan: Plan) -> dict[str, str]:
         BenchError: for what the user can mend, two rerankers of one name among it.
     """
     check_options(plan.options)
+    if plan.workers:
+        plan.workers.check()
     if plan.options.http_options and not any(map(calls_server, plan.rerankers)):
         raise BenchError("--http-option has no effect: none of the rerankers is an HTTP server. Leave it out.")
+    if (plan.allow_failures or plan.prices) and not any(map(_generates, plan.rerankers)):
+        what = "--allow-failures" if plan.allow_failures else "--price"
+        raise BenchError(f"{what} has no effect: none of the rerankers is generative. Leave it out.")
+    for price in plan.prices:
+        if price.name and price.name not in plan.rerankers:
+            raise BenchError(f"--price names {price.name!r}, which is no --reranker here. Write it as there.")
     names: dict[str, str] = {}
     for name in dict.fromkeys(plan.rerankers):
         called = check_reranker(name, plan.options)
@@ -105,6 +146,11 @@ def check(plan: Plan) -> dict[str, str]:
         for analysis in dict.fromkeys(task.analysis for task in plan.tasks if task.suite == "folder"):
             analyser(analysis)
     return names
+
+
+def _generates(name: str) -> bool:
+    row = row_of(name)
+    return row is not None and row.family in ("generative", "chat")
 
 
 def _one_name(name: str, other: str, called: str) -> BenchError:
@@ -136,15 +182,24 @@ def _measured(
         reranker = load_reranker(name, plan.options, loading)
     if reranker.card.name in taken:  # a class of the user's own may name its objects when it makes them
         raise _one_name(name, "another --reranker", reranker.card.name)
-    score = scorer(scores, reranker, plan.options, plan.cache_id)
+    if (answers := answers_of(reranker)) is not None:
+        answers.allow_failures = plan.allow_failures
+    if plan.shard:
+        plan.shard.check(reranker, plan.cache_id)
     results = []
-    for each, numbered in prepared_tasks:
-        with numbered.step(f"{each.protocol.task}  {name}", len(each.candidates.rankings)) as advance:
-            shown[:] = [advance]
-            result, reranked = evaluate(each, reranker, score, advance)
-        note_replaced(result, plan.output)
-        write_result(result, reranked, plan.output)
-        results.append(result)
+    with hired(plan.workers, name, reranker, plan.options, loading) as workers:
+        score = scorer(scores, reranker, plan.options, plan.cache_id, workers)
+        for each, numbered in prepared_tasks:
+            with numbered.step(f"{each.protocol.task}  {name}", len(each.candidates.rankings)) as advance:
+                shown[:] = [advance]
+                if plan.shard:
+                    plan.shard.score(each, reranker, score, advance)
+                    continue
+                result, reranked = evaluate(each, reranker, score, advance)
+            result = priced(result, price_of(name, plan.prices))
+            note_replaced(result, plan.output)
+            write_result(result, reranked, plan.output)
+            results.append(result)
     return results
 
 

@@ -16,7 +16,8 @@ from bench.comparison.agreement import TOP, Disagreement, disagreement, mean
 from bench.console import Progress, note
 from bench.errors import BenchError
 from bench.evaluation.cache import score_cache, scorer
-from bench.evaluation.evaluate import ScoreLists, evaluate
+from bench.evaluation.chunks import ScoreChunks
+from bench.evaluation.evaluate import evaluate
 from bench.evaluation.plan import Plan, check, settled
 from bench.evaluation.prepare import PreparedTask
 from bench.evaluation.variations import VariesBlocks, variations
@@ -31,7 +32,7 @@ from bench.results import Result
 from bench.run import Run
 
 _COLUMNS = ("change", "std", "min", "max", "replaced", "reversed", "new first", "distractor")
-Scoring = Callable[[Reranker], ScoreLists | None]
+Scoring = Callable[[Reranker], ScoreChunks | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def measure(plan: Plan, orders: int, progress: Progress) -> tuple[Sensitivity, P
         with progress.step(f"preparing {name}", None):
             reranker = load_reranker(name, plan.options, lambda: progress.step(f"loading {name}", None))
 
-        def scoring(each: Reranker) -> ScoreLists | None:
+        def scoring(each: Reranker) -> ScoreChunks | None:
             return scorer(scores, each, plan.options, plan.cache_id)
 
         base, found = study(prepared, reranker, orders, plan.options.seed, scoring, progress)

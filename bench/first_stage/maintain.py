@@ -2,6 +2,7 @@
 
 import stat
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from bench.first_stage.manifest import (
 )
 from bench.first_stage.runs import build
 from bench.published import read_all
-from bench.run import read_run
+from bench.run import Run, read_run
 from bench.task import Task
 
 REFERENCES = {
@@ -33,6 +34,10 @@ REFERENCES = {
 """The published BM25 of each suite that a run is held against: the one made most nearly as ours is."""
 
 
+TOLERANCE = 0.01
+"""How far a run's figure may be from the published one: the analyses differ, by a third of this at most so far."""
+
+
 def build_bundled(
     tasks: Sequence[Task], data: Path | None, source: str, into: Path | None, progress: Progress
 ) -> Iterator[str]:
@@ -41,22 +46,75 @@ def build_bundled(
     Raises:
         BenchError: where a collection cannot be loaded or the folder not be written.
     """
+    _check_folder(into)
+    for task in tasks:
+        built = _built(task, data, source, progress)
+        if built is None:
+            yield f"{task.id}: no document shares a word with any query, so there is no run to keep."
+            continue
+        run, row = built
+        path = write_bundled(task, run, row, into or BUNDLED)
+        yield f"{task.id}: {_beside_published(task, row)}; {path}"
+
+
+def build_missing(
+    tasks: Sequence[Task], data: Path | None, source: str, into: Path | None, progress: Progress
+) -> Iterator[str]:
+    """Build the runs that are not bundled yet, embedded samples left out; yields a line about each task.
+
+    Each is written as soon as it is made, so that the same command goes on where one was stopped.
+
+    Raises:
+        BenchError: as `build_bundled`; at the end, for runs whose figure is further from the published one than
+            `TOLERANCE`, which are not written.
+    """
+    _check_folder(into)
+    wrong = []
+    for task in tasks:
+        if task.embedded:
+            continue
+        if _is_bundled(task, into or BUNDLED):
+            yield f"{task.id}: is there."
+            continue
+        built = _built(task, data, source, progress)
+        if built is None or _distance(task, built[1]) > TOLERANCE:
+            wrong.append(task.id)
+            yield f"{task.id}: {_beside_published(task, built[1]) if built else 'no candidates'}; not written."
+            continue
+        path = write_bundled(task, *built, into or BUNDLED)
+        yield f"{task.id}: {_beside_published(task, built[1])}; {path}"
+    if wrong:
+        raise BenchError(
+            f"{len(wrong)} runs are more than {100 * TOLERANCE:.0f} point from the published figure and were not "
+            f"written: {', '.join(wrong)}. Check the collections' versions; without --all they are written as well."
+        )
+
+
+def _check_folder(into: Path | None) -> None:
     if into and kind(into) != stat.S_IFDIR and (kind(into) or into.is_symlink()):
         raise BenchError(f"{into} is not a folder. Choose another place with --into.")
-    for task in tasks:
-        with progress.step(f"{task.id}  reading", None):
-            collection = load(task, data, source)
-        try:
-            with progress.step(f"{task.id}  BM25", len(collection.documents)) as advance:
-                run = build(collection, BUNDLED_DEPTH, advance)
-            if not any(run.rankings.values()):
-                yield f"{task.id}: no document shares a word with any query, so there is no run to keep."
-                continue
-            row = describe(collection, run, BUNDLED_DEPTH)
-            path = write_bundled(task, run, row, into or BUNDLED)
-        finally:
-            collection.documents.close()
-        yield f"{task.id}: {_beside_published(task, row)}; {path}"
+
+
+def _built(task: Task, data: Path | None, source: str, progress: Progress) -> tuple[Run, Manifest] | None:
+    """A task's run and its row; None where BM25 finds nothing."""
+    with progress.step(f"{task.id}  reading", None):
+        collection = load(task, data, source)
+    with closing(collection.documents):
+        with progress.step(f"{task.id}  BM25", len(collection.documents)) as advance:
+            run = build(collection, BUNDLED_DEPTH, advance)
+        return (run, describe(collection, run, BUNDLED_DEPTH)) if any(run.rankings.values()) else None
+
+
+def _is_bundled(task: Task, folder: Path) -> bool:
+    """Whether a task has a run and a row that fit each other."""
+    row, path = read_manifests(folder).get(task.id), bundled_path(task, folder)
+    return row is not None and kind(path) == stat.S_IFREG and read_run(path).sha256 == row.sha256
+
+
+def _distance(task: Task, row: Manifest) -> float:
+    """How far a run is from the published figures at most; 0 where there is none."""
+    known = _published(task)
+    return max((abs(figure - known[name]) for name, figure in row.figures.items() if name in known), default=0.0)
 
 
 def check_bundled(tasks: Sequence[Task], data: Path | None, source: str) -> list[str]:
@@ -82,17 +140,22 @@ def check_bundled(tasks: Sequence[Task], data: Path | None, source: str) -> list
 
 def _beside_published(task: Task, row: Manifest) -> str:
     """A run's figures times 100, each with its distance from the published one where there is one."""
-    published = {
-        figure.measure: figure.value
-        for figure in read_all()
-        if (figure.suite, figure.task, figure.reranker) == (task.suite, task.name, REFERENCES.get(task.suite))
-    }
+    published = _published(task)
     parts = []
     for name, figure in row.figures.items():
         known = published.get(name)
-        distance = f" ({100 * figure - known:+.2f} from the published {known:.2f})" if known is not None else ""
+        distance = f" ({100 * (figure - known):+.2f} from the published {100 * known:.2f})" if known is not None else ""
         parts.append(f"{name} {100 * figure:.2f}{distance}")
     return ", ".join(parts)
+
+
+def _published(task: Task) -> dict[str, float]:
+    """The figures of the suite's reference by measure, 0 to 1."""
+    return {
+        figure.measure: figure.value / 100
+        for figure in read_all()
+        if (figure.suite, figure.task, figure.reranker) == (task.suite, task.name, REFERENCES.get(task.suite))
+    }
 
 
 def _differences(task: Task, stored: Manifest, found: Manifest) -> list[str]:

@@ -24,6 +24,9 @@ from bench.rerankers.base import Options
 from bench.run import Run, read_run, write_run
 from bench.task import Task
 
+GIVEN = "given"
+"""The first stage of a reranking task: the candidates that come with its queries."""
+
 
 def opened(choice: str | Run) -> str | Run:
     """A first stage as `first_stage` takes it: a run file is read here, once for all tasks, since it may be a pipe.
@@ -31,7 +34,7 @@ def opened(choice: str | Run) -> str | Run:
     Raises:
         BenchError: naming what can be given, before collections are fetched; or for a run file that cannot be read.
     """
-    if isinstance(choice, Run) or choice == "bm25" or choice.startswith("dense:"):
+    if isinstance(choice, Run) or choice in ("bm25", GIVEN) or choice.startswith("dense:"):
         return choice
     if not kind(Path(choice)):
         raise BenchError(
@@ -51,7 +54,7 @@ def first_stage(
 
     Args:
         collection: The task's collection.
-        choice: ``bm25``, ``dense:MODEL``, the path of a TREC run file, or a run.
+        choice: ``bm25``, ``given``, ``dense:MODEL``, the path of a run file, or a run.
         depth: How many documents a query needs.
         progress: Called with the number of documents read since its last call, while a run is built.
         options: On what device and in what precision a dense first stage's model runs.
@@ -61,6 +64,8 @@ def first_stage(
     """
     if isinstance(choice, Run):
         return choice
+    if choice == GIVEN:
+        return _given(collection, depth)
     if choice.startswith("dense:"):
         from bench.first_stage.dense import dense_run
 
@@ -74,6 +79,30 @@ def first_stage(
     if task.suite == "folder" or task.embedded:
         return build(collection, depth, progress)
     return _cached(collection, max(depth, BUNDLED_DEPTH), progress)
+
+
+def _given(collection: Collection, depth: int) -> Run:
+    """The candidates that come with the queries, in an order that says nothing of them.
+
+    The sources list relevant documents first, and equal scores keep the candidates' order here: so they are ordered by
+    a hash of query and document. A list longer than ``depth`` would be cut at random, and is refused.
+    """
+    task = collection.task
+    if not collection.given:
+        raise BenchError(f"{task.id} comes without candidates. Use another first stage, such as --first-stage bm25.")
+    longest = max(map(len, collection.given.values()))
+    if longest > depth:
+        raise BenchError(f"{task.id}: a query comes with {longest:,} candidates. Take them all with --depth {longest}.")
+    return Run(
+        GIVEN,
+        {
+            query_id: [
+                (document_id, -float(rank))
+                for rank, document_id in enumerate(sorted(set(ids), key=lambda each: digest([query_id, each])), start=1)
+            ]
+            for query_id, ids in collection.given.items()
+        },
+    )
 
 
 def build(collection: Collection, depth: int = BUNDLED_DEPTH, progress: Advance | None = None) -> Run:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from bench import published, statistics
 from bench.errors import BenchError
 from bench.leaderboard.columns import Column, Key, Table, arrange, row_names, split, stage_of, unit_of
+from bench.leaderboard.stages import averages
 from bench.protocol import Protocol
 from bench.render.page import Mark
 from bench.rerankers.base import Card
-from bench.results import Result
+from bench.results import Generation, Result, total
 from bench.suites import SUITES, find, tasks
 
 Interval = tuple[float, float]
@@ -25,7 +26,7 @@ class Cell:
 
     ``gain`` is the difference to the first stage; its interval is known where the first stage was measured as a
     reranker too. ``share`` is the part reached of the candidates' ceiling. ``differs`` holds the letters of the rows
-    from which it differs significantly.
+    from which it differs significantly. ``failed`` queries count as 0 because a call failed for good.
     """
 
     score: float
@@ -36,11 +37,15 @@ class Cell:
     judged: float | None
     differs: tuple[str, ...]
     mark: Mark
+    failed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a row's reranking took over all its tasks here, and what length caps took away."""
+    """What a row's reranking took over all its tasks here, and what length caps took away.
+
+    ``generation`` is a generative reranker's, None for all others.
+    """
 
     devices: tuple[str, ...]
     documents: int
@@ -50,6 +55,7 @@ class Cost:
     documents_cut: int
     queries_cut: int
     tokens_lost: int
+    generation: Generation | None = None
 
     @property
     def documents_per_second(self) -> float | None:
@@ -101,6 +107,7 @@ def build(
     first_stage: str = "",
     mixed: bool = False,
     figures: Sequence[published.Published] = (),
+    average: bool = False,
 ) -> Leaderboard:
     """Arrange results in tables.
 
@@ -109,22 +116,29 @@ def build(
         first_stage: Only results over this one: ``bm25``, ``bm25@100``, or a protocol's whole label.
         mixed: Show a task's protocols in columns of their own where it has several.
         figures: Published ones; those for the tasks shown are in a separate block.
+        average: Show the means over first stages too, and so every protocol.
 
     Raises:
         BenchError: where a task has several protocols and they are not asked for, naming the fields that differ; where
-            no result is left; where one reranker has two results in a column.
+            no result is left; where one reranker has two results in a column; where there is nothing to average.
     """
     chosen = [result for result in results if not first_stage or first_stage in _names_of(result.protocol)]
     if not chosen:
         known = ", ".join(sorted({stage_of(result.protocol) for result in results}))
         raise BenchError(f"No result is over the first stage {first_stage!r}. There are: {known or 'none at all'}.")
-    if not mixed:
+    if not mixed and not average:
         _refuse_mixtures(chosen)
     sections = split(chosen, lambda result: (result.task.partition("/")[0], _is_embedded(result.task)))
     order = sorted(sections, key=lambda key: (SUITES.index(key[0]) if key[0] in SUITES else len(SUITES), key))
     commands = {str(result.provenance.get("command", "")) for result in chosen} - {""}
+    made = tuple(_section(*key, Table(sections[key]), average, figures) for key in order)
+    if average and not any(column.kind == "stages" for section in made for column in section.columns):
+        raise BenchError(
+            "Nothing to average: no task was measured over two first stages under otherwise one protocol, with every "
+            "row over all its tasks. Measure with another --first-stage, or leave out --average."
+        )
     return Leaderboard(
-        sections=tuple(_section(*key, Table(sections[key]), figures) for key in order),
+        sections=made,
         commands=tuple(sorted(commands)),
     )
 
@@ -159,8 +173,12 @@ def _refuse_mixtures(results: Sequence[Result]) -> None:
     )
 
 
-def _section(suite: str, embedded: bool, table: Table, figures: Sequence[published.Published]) -> Section:
+def _section(
+    suite: str, embedded: bool, table: Table, average: bool, figures: Sequence[published.Published]
+) -> Section:
     columns = arrange(suite, table)
+    if average:
+        columns = [*averages(table, columns), *columns]
     keys = _ordered(columns[0], table)
     competing = [key for key in keys if competes(_card(table, key))]
     letters = {key: statistics.letter(position) for position, key in enumerate(competing)}
@@ -206,7 +224,7 @@ def _cells(column: Column, table: Table, keys: Sequence[Key], letters: Mapping[K
     competing = [key for key in scores if key in letters]
     best = marks({key: scores[key] for key in competing})
     differs = _differences(competing, values, letters)
-    intervals, gain_intervals = _intervals(column, values)
+    intervals, gain_intervals = _intervals(table.weights(column), values)
     return {
         key: Cell(
             score=score,
@@ -217,6 +235,7 @@ def _cells(column: Column, table: Table, keys: Sequence[Key], letters: Mapping[K
             judged=_judged(column, table, key),
             differs=differs.get(key, ()),
             mark=best.get(key, ""),
+            failed=table.failed(column, key),
         )
         for key, score in scores.items()
     }
@@ -242,10 +261,9 @@ def _differences(
 
 
 def _intervals(
-    column: Column, values: Mapping[Key, list[statistics.Array]]
+    weights: Sequence[float], values: Mapping[Key, list[statistics.Array]]
 ) -> tuple[dict[Key, Interval], dict[Key, Interval]]:
     """Each row's interval, and that of its difference to the first stage where that is a row."""
-    weights = list(column.parts.values())
 
     def plain(key: Key) -> list[statistics.Array]:
         """A row's own figures: values are scaled by their task's weight."""
@@ -283,6 +301,7 @@ def _cost(results: Sequence[Result]) -> Cost:
         documents_cut=sum(result.cut.documents for result in results),
         queries_cut=sum(result.cut.queries for result in results),
         tokens_lost=sum(result.cut.tokens for result in results),
+        generation=total(result.generation for result in results),
     )
 
 
@@ -297,5 +316,7 @@ def _publishable(suite: str, columns: Sequence[Column]) -> dict[str, str]:
     return {
         column.name: column.measure
         for column in columns
-        if not column.partial and (column.kind != "mean" or (set(column.over) == usual and not column.without))
+        if not column.partial
+        and column.kind != "stages"
+        and (column.kind != "mean" or (set(column.over) == usual and not column.without))
     }

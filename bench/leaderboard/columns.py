@@ -20,7 +20,7 @@ from bench.results import Candidates, Result
 from bench.suites import SUITES, find, tasks
 from bench.task import Task
 
-Kind = Literal["task", "group", "mean"]
+Kind = Literal["task", "group", "mean", "stages"]
 Key = tuple[str, str]
 """A row's identity: the reranker's name, and its fingerprint, device, precision and settings as one text.
 
@@ -98,9 +98,28 @@ class Table:
             return None
         return sum(weight * self.at[part, key].main for part, weight in column.parts.items())
 
+    def failed(self, column: Column, key: Key) -> int:
+        """Over the column's tasks, the row's queries that count as 0 because a call failed for good."""
+        generations = (self.at[part, key].generation for part in column.parts if (part, key) in self.at)
+        return sum(each.failed for each in generations if each)
+
     def values(self, column: Column, key: Key) -> list[statistics.Array]:
-        """A row's per-query values, one array a part, scaled so that the mean of their means is the column's figure."""
-        return [self._array(part, key) * weight * len(column.parts) for part, weight in column.parts.items()]
+        """A row's per-query values, one array a task, scaled so that the mean of their means is the column's figure.
+
+        A query that was measured over several first stages counts once, with its mean.
+        """
+        tasks = self._tasks(column)
+        return [
+            np.sum([self._array(part, key) * column.parts[part] for part in parts], axis=0) * len(tasks)
+            for parts in tasks
+        ]
+
+    def weights(self, column: Column) -> list[float]:
+        """How much each task of `values` counts."""
+        return [sum(column.parts[part] for part in parts) for parts in self._tasks(column)]
+
+    def _tasks(self, column: Column) -> list[list[str]]:
+        return list(split(column.parts, lambda part: self.protocols[part].task).values())
 
     def _array(self, part: str, key: Key) -> statistics.Array:
         result = self.at[part, key]
@@ -265,10 +284,10 @@ def _labels(table: Table, parts: Sequence[str]) -> dict[str, str]:
 def _task_column(table: Table, part: str, label: str) -> Column:
     protocol = table.protocols[part]
     name = protocol.task.partition("/")[2]
-    return _column(table, name, "task", label, {part: 1.0}, (name,), (), protocol)
+    return column_of(table, name, "task", label, {part: 1.0}, (name,), (), protocol)
 
 
-def _column(
+def column_of(
     table: Table,
     name: str,
     kind: Kind,
@@ -278,6 +297,7 @@ def _column(
     without: Sequence[str],
     protocol: Protocol | None = None,
 ) -> Column:
+    """A column of some parts, with what it averages of the candidates."""
     one = {part: next(iter(table.of(part).values())) for part in parts}
     about = {part: result.candidates for part, result in one.items()}
     return Column(
@@ -339,7 +359,7 @@ def _means(
     units = _units(table, parts, declared)
     whole = [unit for unit in units if unit.present]
     groups = [
-        _column(table, unit.name, "group", label, weights([unit.present]), _names(table, unit.present), unit.missing)
+        column_of(table, unit.name, "group", label, weights([unit.present]), _names(table, unit.present), unit.missing)
         for unit in whole
         if unit.grouped
     ]
@@ -348,5 +368,5 @@ def _means(
     without = [unit.name for unit in units if not unit.present]
     over = [unit.name for unit in whole]
     return groups, [
-        _column(table, f"mean of {len(whole)}", "mean", label, weights(unit.present for unit in whole), over, without)
+        column_of(table, f"mean of {len(whole)}", "mean", label, weights(unit.present for unit in whole), over, without)
     ]

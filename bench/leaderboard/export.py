@@ -2,9 +2,10 @@
 
 The CSV is in long form: one line a figure, in full precision, measured and published alike from 0 to 1.
 
-An mteb file is where mteb's own cache looks: ``results/<model>/<revision>/<task>.json``. The revision's name has the
-first stage, since a score over candidates is not the score of ranking the whole corpus, and the reranker's id, since
-one model makes several rerankers: by another prompt, precision or window. The whole protocol comes with the scores.
+An mteb file is where mteb's own cache looks: ``results/<model>/<revision>/<task>.json``, next to the model_meta.json
+that the cache asks for. The revision's name has the first stage, since a score over candidates is not the score of
+ranking the whole corpus, and the reranker's id, since one model makes several rerankers: by another prompt, precision
+or window. The whole protocol comes with the scores.
 """
 
 import csv
@@ -19,21 +20,23 @@ from pathlib import Path
 from typing import Any
 
 from bench import escape
+from bench.console import note
 from bench.errors import BenchError
 from bench.files import write_whole
 from bench.leaderboard.board import Cell, Leaderboard, Row, Section
 from bench.leaderboard.columns import Column, declared_queries
 from bench.measures import Measure
 from bench.paths import short_hash
-from bench.results import Result
-from bench.suites import find
+from bench.results import Generation, Result
+from bench.suites import find, undeclared
 
 FIELDS = (
     "block", "suite", "embedded", "column", "kind", "over", "measure", "reranker", "letter", "mark", "score",
     "interval_low", "interval_high", "first_stage_score", "difference", "difference_low", "difference_high", "ceiling",
     "share_of_ceiling", "judged@10", "differs_from", "queries", "queries_declared", "first_stage", "depth", "protocol",
     "parameters", "family", "model", "revision", "fingerprint", "documents_per_second", "tokens_per_second",
-    "peak_memory_bytes", "documents_cut", "queries_cut", "tokens_lost", "source",
+    "peak_memory_bytes", "documents_cut", "queries_cut", "tokens_lost", "calls", "tokens_in", "tokens_out",
+    "tokens_thinking", "money", "queries_without_order", "source",
 )  # fmt: skip
 
 Value = str | int | float | bool | None
@@ -99,6 +102,17 @@ def _who(row: Row) -> dict[str, Value]:
         "documents_cut": row.cost.documents_cut,
         "queries_cut": row.cost.queries_cut,
         "tokens_lost": row.cost.tokens_lost,
+        **(_generation(row.cost.generation) if row.cost.generation else {}),
+    }
+
+
+def _generation(generation: Generation) -> dict[str, Value]:
+    return {
+        "calls": generation.calls,
+        "tokens_in": generation.tokens_in,
+        "tokens_out": generation.tokens_out,
+        "tokens_thinking": generation.tokens_thinking,
+        "money": generation.money or None,
     }
 
 
@@ -117,6 +131,7 @@ def _figures(cell: Cell, column: Column) -> dict[str, Value]:
         "share_of_ceiling": cell.share,
         "judged@10": cell.judged,
         "differs_from": " ".join(cell.differs),
+        "queries_without_order": cell.failed or None,
     }
 
 
@@ -164,9 +179,25 @@ def write_mteb(results: Sequence[Result], output: Path) -> list[Path]:
         if subset in subsets:
             raise BenchError(_clash(result, subsets[subset]))
         subsets[subset] = result
+        if result.generation and result.generation.failed:
+            note(
+                f"{result.task} by {result.reranker.name}: queries without an order, which count as 0: "
+                f"{result.generation.failed}. mteb's format cannot say so."
+            )
     for path, subsets in files.items():
+        write_whole(path.with_name("model_meta.json"), _model_meta(next(iter(subsets.values())), path.parent))
         write_whole(path, _file(subsets))
     return list(files)
+
+
+def _model_meta(result: Result, folder: Path) -> bytes:
+    """What mteb's cache reads of a model before its results: its name, and the revision, which is the folder's name."""
+    from mteb.models.model_meta import ModelMeta
+
+    card = result.reranker
+    known = {"name": _model(result), "revision": folder.name, "n_parameters": card.parameters or None}
+    meta = ModelMeta.create_empty(overwrites=known).to_dict()
+    return (json.dumps(meta, indent=2, ensure_ascii=False, default=str) + "\n").encode(errors="backslashreplace")
 
 
 def _clash(result: Result, other: Result) -> str:
@@ -189,8 +220,9 @@ def _file(subsets: Mapping[str, Result]) -> bytes:
 
 
 def _task_and_subset(result: Result) -> tuple[str, str]:
-    declared = find(result.task)
-    task, _, subset = (declared.mteb if declared else "").partition(":")
+    protocol = result.protocol
+    known = find(result.task) or undeclared(result.task, protocol.split, protocol.identical_ids == "dropped", "")
+    task, _, subset = (known.mteb if known else "").partition(":")
     return task or result.task, subset or "default"
 
 
@@ -256,7 +288,9 @@ def _mteb_scores(result: Result) -> dict[str, Any]:
 
 def _mteb_measure(measure: Measure, result: Result) -> str:
     """A measure in mteb's words; one over the whole list ends at the candidates' depth."""
-    return f"{_NAMES.get(measure.name, measure.name)}_at_{measure.cut or result.protocol.depth}"
+    name = _NAMES.get(measure.name, measure.name)
+    level = "" if measure.level == 1 else f"_rel{measure.level}"
+    return f"{name}{level}_at_{measure.cut or result.protocol.depth}"
 
 
 def _date(results: Iterable[Result]) -> float | None:

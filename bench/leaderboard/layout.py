@@ -1,19 +1,22 @@
 """The page of a leaderboard: its tables, notes and protocols."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from bench import published
 from bench.leaderboard import board as boards
 from bench.leaderboard.board import Leaderboard, Row, Section
 from bench.leaderboard.columns import Column as TaskColumn
 from bench.leaderboard.columns import headings, stage_of
+from bench.paths import component
 from bench.protocol import Protocol
-from bench.render.numbers import BLANK, count, difference, interval, percent, rate, score, size
+from bench.render.numbers import AT_LEAST, BLANK, at_least, count, difference, interval, percent, rate, score, size
 from bench.render.page import (
     Block,
     Bullets,
     Cell,
     Code,
+    Column,
     Group,
     Heading,
     Page,
@@ -26,9 +29,17 @@ from bench.render.page import (
 from bench.statistics import FEW_QUERIES
 
 TITLE = "Leaderboard of rerankers"
-TITLES = {"beir": "BEIR", "miracl": "MIRACL", "mkqa": "MKQA", "coir": "CoIR", "folder": "Own collections"}
+TITLES = {
+    "beir": "BEIR",
+    "miracl": "MIRACL",
+    "mkqa": "MKQA",
+    "coir": "CoIR",
+    "irds": "ir_datasets",
+    "mteb": "mteb",
+    "folder": "Own collections",
+}
 
-_PROTOCOL = {
+PROTOCOL_FIELDS = {
     "split": "split",
     "query_subset": "queries chosen",
     "first_stage": "first stage",
@@ -44,7 +55,7 @@ _PROTOCOL = {
 }
 """The protocol's fields that are told once where all columns share them, and their names for readers."""
 
-_NOTES = (
+NOTES = (
     "All rerankers of a column were given the same candidates in the same order; what the columns share, and where "
     "they differ, is listed with their protocols.",
     "A figure's letters name the rows from which it differs significantly: paired randomisation test over queries, "
@@ -62,6 +73,19 @@ _NOTES = (
 )
 
 
+_CAPTION = (
+    "Letters name the rows from which a figure differs significantly (paired randomisation test over queries, "
+    "p at most .05 after Holm's correction)."
+)
+
+
+def main_page(board: Leaderboard) -> Page:
+    """The sections' main tables alone, each with what a reader of a paper must know of it in its caption."""
+    return Page(
+        tuple(replace(table, caption=f"{table.caption}. {_CAPTION}") for table in map(scores_table, board.sections))
+    )
+
+
 def page(board: Leaderboard, command: str = "") -> Page:
     """A leaderboard's page.
 
@@ -72,7 +96,7 @@ def page(board: Leaderboard, command: str = "") -> Page:
     blocks: list[Block] = [Paragraph("This page is made by"), Code((command,))] if command else []
     for section in board.sections:
         blocks += _section(section)
-    blocks += [Heading("How to read the tables"), Bullets(_NOTES, legend=True)]
+    blocks += [Heading("How to read the tables"), Bullets(NOTES, legend=True)]
     if command and board.commands:
         blocks += [Heading("How the results were measured"), Code(board.commands)]
     return Page(tuple(blocks), TITLE)
@@ -80,25 +104,35 @@ def page(board: Leaderboard, command: str = "") -> Page:
 
 def _section(section: Section) -> Iterator[Block]:
     yield Heading(section_title(section))
-    yield _scores(section)
-    notes = (*(_mean_note(column, section) for column in section.columns if column.kind != "task"), *_empty(section))
+    yield scores_table(section)
+    notes = (
+        *(mean_note(column, section) for column in section.columns if column.kind != "task"),
+        *empty_notes(section),
+    )
     if notes:
         yield Bullets(notes)
     if section.published:
-        yield from _published(section.published, section)
-    yield _details(section)
-    yield _costs(section)
-    yield _protocols(section)
+        yield from published_blocks(section.published, section)
+    yield details_table(section)
+    yield costs_table(section)
+    yield from generated_blocks(section)
+    yield protocols_table(section)
     yield Paragraph(f"For all columns: {_shared(section)}.")
 
 
 def section_title(section: Section) -> str:
-    """What a section is called: its suite, and whether it is the embedded sample."""
+    """What a section is called."""
     title = TITLES.get(section.suite, section.suite)
     return f"{title}, embedded sample" if section.embedded else title
 
 
-def _scores(section: Section) -> Table:
+def _label(section: Section, what: str = "") -> str:
+    """What a paper refers to a section's table by: ``beir``, ``beir-embedded-costs``."""
+    return "-".join(filter(None, (component(section.suite), "embedded" if section.embedded else "", what)))
+
+
+def scores_table(section: Section) -> Table:
+    """Rerankers by columns, the best marked, with the letters of what each differs from."""
     measures = {column.measure for column in section.columns}
     titles = (title(*lines) for lines in headings(section.columns))
     return Table(
@@ -107,11 +141,12 @@ def _scores(section: Section) -> Table:
         caption=f"{section_title(section)}: {' and '.join(sorted(measures))} x100",
         stub=2,
         split=True,
+        label=_label(section),
     )
 
 
 def _score(cell: boards.Cell | None) -> Cell:
-    return Cell(score(cell.score), cell.mark, _letters(cell)) if cell else Cell(BLANK)
+    return Cell(at_least(score(cell.score), cell.failed), cell.mark, _letters(cell)) if cell else Cell(BLANK)
 
 
 def _letters(cell: boards.Cell) -> str:
@@ -131,16 +166,31 @@ def _references(section: Section) -> Iterator[Group]:
         yield rows(found)
 
 
-def _mean_note(column: TaskColumn, section: Section) -> str:
+def mean_note(column: TaskColumn, section: Section) -> str:
+    """What a mean is over, and what it leaves out."""
     partial = {
         each.name: each.queries for each in section.columns if each.partial and each.parts.keys() <= column.parts.keys()
     }
     over = (f"{name} ({partial[name]})" if name in partial else name for name in column.over)
     without = f"; without {', '.join(column.without)}, which not every row has" if column.without else ""
-    return f"{column.title}: over {', '.join(over)}{without}."
+    lacking = "; ".join(_lacking(column, section))
+    missing = f" Not averaged, for lack of a first stage: {lacking}." if lacking else ""
+    return f"{column.title}: over {', '.join(over)}{without}.{missing}"
 
 
-def _empty(section: Section) -> Iterator[str]:
+def _lacking(column: TaskColumn, section: Section) -> Iterator[str]:
+    """The rows without a figure in a mean over first stages, and what each lacks."""
+    if column.kind != "stages":
+        return
+    place = section.columns.index(column)
+    parts = [(at, each.protocol) for at, each in enumerate(section.columns) if each.parts.keys() <= column.parts.keys()]
+    for row in section.rows:
+        if row.cells[place] is None:
+            stages = {stage_of(protocol) for at, protocol in parts if protocol and row.cells[at] is None}
+            yield f"{row.name} ({', '.join(sorted(stages))})"
+
+
+def empty_notes(section: Section) -> Iterator[str]:
     """The queries that no reranker can do anything for."""
     found = [
         f"{column.title} {column.without_candidates:,} of {column.protocol.queries:,}"
@@ -151,14 +201,16 @@ def _empty(section: Section) -> Iterator[str]:
         yield f"Queries without candidates, which count as 0: {', '.join(found)}."
 
 
-def _about(column: TaskColumn) -> str:
+def about(column: TaskColumn) -> str:
+    """A column in words: its title, its queries, and whether they are few."""
     few = "few queries" if column.fewest_queries < FEW_QUERIES else ""
     return ", ".join(filter(None, (column.title, column.queries, few)))
 
 
-def _details(section: Section) -> Table:
+def details_table(section: Section) -> Table:
+    """A group of rows a column: scores and gains with intervals, share of the ceiling, judged@10."""
     groups = tuple(
-        rows((_detail(row, cell) for row in section.rows if (cell := row.cells[position])), _about(column))
+        rows((_detail(row, cell) for row in section.rows if (cell := row.cells[position])), about(column))
         for position, column in enumerate(section.columns)
     )
     titles = ("", "reranker", "score", "95% interval", "gain", "95% interval", "differs", "ceiling", "judged@10")
@@ -191,22 +243,24 @@ def _gain_interval(row: Row, cell: boards.Cell) -> Cell:
     if cell.gain_interval is None:
         return Cell(BLANK)
     low, high = cell.gain_interval
-    # The ceiling's gain would make everybody else's too small to see.
-    drawn = ((low, cell.gain, high),) if row.competes else ()
+    # What the ceiling gains, and random orders lose, would make everybody else's gain too small to see.
+    drawn = ((low, cell.gain, high),) if row.competes and row.card.family != "order-only" else ()
     return Cell(interval(low, high), whisker=drawn)
 
 
-def _costs(section: Section) -> Table:
+def costs_table(section: Section) -> Table:
+    """What each row took, and what length caps took away."""
     titles = (
         "", "reranker", "parameters", "documents/s", "tokens/s", "peak memory", "documents cut", "queries cut",
         "tokens lost", "device", "precision", "model",
     )  # fmt: skip
     return Table(
-        columns=columns(titles, left=(0, 1, 9, 10, 11)),
+        columns=(*columns(titles[:-1], left=(0, 1, 9, 10)), Column(titles[-1], "prose")),
         groups=(rows(map(_cost, section.rows)),),
         caption=f"{section_title(section)}: cost, and what length caps took away",
         stub=2,
         split=True,
+        label=_label(section, "costs"),
     )
 
 
@@ -229,11 +283,58 @@ def _cost(row: Row) -> tuple[str, ...]:
     )
 
 
-def _protocols(section: Section) -> Table:
-    tasks = [(column, column.protocol) for column in section.columns if column.protocol]
-    varying = [name for name in _PROTOCOL if len({getattr(protocol, name) for _, protocol in tasks}) > 1]
+_GENERATED = (
+    "Answers: one a window, each in one class. A window whose answer could not be read keeps its order; scores are "
+    "derived from ranks.",
+    f"Queries without an order: a call failed for good. They count as 0 in every measure, so that figures marked "
+    f"{AT_LEAST} are lower bounds.",
+)
+
+
+def generated_blocks(section: Section) -> Iterator[Block]:
+    """What generative rerankers' calls took, and the classes of their answers; nothing where there are none."""
+    if any(row.cost.generation for row in section.rows):
+        yield _generated(section)
+        yield Bullets(_GENERATED)
+
+
+def _generated(section: Section) -> Table:
+    classes = dict.fromkeys(kind for row in section.rows if row.cost.generation for kind in row.cost.generation.answers)
     titles = (
-        "task", *(_PROTOCOL[name] for name in varying), "queries", "documents", "candidates' recall", "data",
+        "", "reranker", "calls", "tokens in", "tokens out", "thinking", "seconds", "money",
+        *(f"answers: {kind}" for kind in classes), "queries without an order",
+    )  # fmt: skip
+    cells = (
+        (
+            row.letter,
+            row.name,
+            count(cost.calls),
+            count(cost.tokens_in) if cost.unmetered < cost.calls else BLANK,
+            count(cost.tokens_out) if cost.unmetered < cost.calls else BLANK,
+            count(cost.tokens_thinking),
+            count(round(cost.seconds)),
+            f"{cost.money:,.2f}" if cost.money else BLANK,
+            *(count(cost.answers.get(kind, 0)) for kind in classes),
+            count(cost.failed),
+        )
+        for row in section.rows
+        if (cost := row.cost.generation)
+    )
+    return Table(
+        columns=columns(titles, left=(0, 1)),
+        groups=(rows(cells),),
+        caption=f"{section_title(section)}: calls, tokens and answers of generative rerankers",
+        stub=2,
+        split=True,
+    )
+
+
+def protocols_table(section: Section) -> Table:
+    """The fields in which the columns' protocols differ, and the hashes of their data."""
+    tasks = [(column, column.protocol) for column in section.columns if column.protocol]
+    varying = [name for name in PROTOCOL_FIELDS if len({getattr(protocol, name) for _, protocol in tasks}) > 1]
+    titles = (
+        "task", *(PROTOCOL_FIELDS[name] for name in varying), "queries", "documents", "candidates' recall", "data",
         "candidates' texts", "first stage's sha256", "protocol",
     )  # fmt: skip
     figures = range(len(varying) + 1, len(varying) + 4)
@@ -242,6 +343,7 @@ def _protocols(section: Section) -> Table:
         groups=(rows(_protocol(column, protocol, varying) for column, protocol in tasks),),
         caption=f"{section_title(section)}: protocol of each column",
         split=True,
+        label=_label(section, "protocols"),
     )
 
 
@@ -262,11 +364,14 @@ def _protocol(column: TaskColumn, protocol: Protocol, varying: Sequence[str]) ->
 def _shared(section: Section) -> str:
     """The fields in which all columns agree."""
     protocols = [column.protocol for column in section.columns if column.protocol]
-    values = {name: {str(getattr(protocol, name)) for protocol in protocols} for name in _PROTOCOL}
-    return "; ".join(f"{_PROTOCOL[name]}: {next(iter(found))}" for name, found in values.items() if len(found) == 1)
+    values = {name: {str(getattr(protocol, name)) for protocol in protocols} for name in PROTOCOL_FIELDS}
+    return "; ".join(
+        f"{PROTOCOL_FIELDS[name]}: {next(iter(found))}" for name, found in values.items() if len(found) == 1
+    )
 
 
-def _published(block: published.Block, section: Section) -> Iterator[Block]:
+def published_blocks(block: published.Block, section: Section) -> Iterator[Block]:
+    """Published figures in a table of their own, with their sources."""
     sources: dict[str, dict[str, None]] = {}
     for group in block.groups.values():
         for row in group:

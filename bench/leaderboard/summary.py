@@ -8,10 +8,10 @@ from bench.leaderboard.board import competes, marks
 from bench.leaderboard.columns import Column as TaskColumn
 from bench.leaderboard.columns import Key, Table, arrange, headings, row_names, split, unit_of
 from bench.render import page as pages
-from bench.render.numbers import count, percent, score
+from bench.render.numbers import AT_LEAST, at_least, count, percent, score
 from bench.render.page import Cell, Column, Notes, Page, rows, title
 from bench.rerankers.base import Card
-from bench.results import Result
+from bench.results import Generation, Result, total
 from bench.suites import SUITES, find
 from bench.suites import tasks as tasks_of
 
@@ -66,7 +66,10 @@ def _figures(column: TaskColumn, table: Table, cards: Mapping[Key, Card]) -> dic
     """A column's figures by row, the best marked."""
     scores = {key: figure for key in cards if (figure := table.figure(column, key)) is not None}
     best = marks({key: figure for key, figure in scores.items() if competes(cards[key])})
-    return {key: Cell(score(figure), best.get(key, "")) for key, figure in scores.items()}
+    return {
+        key: Cell(at_least(score(figure), table.failed(column, key)), best.get(key, ""))
+        for key, figure in scores.items()
+    }
 
 
 def _title(results: Sequence[Result]) -> str:
@@ -100,6 +103,25 @@ def _notes(results: Sequence[Result], columns: Sequence[TaskColumn]) -> Iterator
         if documents or queries:
             share = documents / sum(result.cost.documents for result in own)
             yield f"{name}: {percent(share)} of the documents and {count(queries)} queries were cut to its length cap."
+        if generation := total(result.generation for result in own):
+            yield from _generated(name, generation, sum(result.protocol.queries for result in own))
+
+
+def _generated(name: str, generation: Generation, queries: int) -> Iterator[str]:
+    """What a generative reranker's answers were, and what they took."""
+    classes = ", ".join(f"{count(number)} {kind}" for kind, number in generation.answers.items())
+    money = f", {generation.money:,.2f} at the prices given" if generation.money else ""
+    yield (
+        f"{name}: {count(generation.calls)} windows answered ({classes}); {count(generation.tokens_in)} tokens in, "
+        f"{count(generation.tokens_out)} out, {count(generation.tokens_thinking)} of them thinking{money}."
+    )
+    if generation.unmetered:
+        yield f"{name}: the server did not say how many tokens {count(generation.unmetered)} of the calls took."
+    if generation.failed:
+        yield (
+            f"{name}: {count(generation.failed)} of {count(queries)} queries got no order, since a call failed for "
+            f"good. They count as 0, so figures marked {AT_LEAST} are lower bounds."
+        )
 
 
 def _cached(results: Sequence[Result], scores: Path | None) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""LaTeX tables for a paper, with booktabs; one table* for each table, cut where it would not fit a page."""
+"""LaTeX tables for a paper, with booktabs: as wide as a column or as the page, cut where one would not fit a page."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -6,10 +6,12 @@ from itertools import zip_longest
 
 from bench import escape
 from bench.render.page import Block, Bullets, Cell, Code, Group, Notes, Page, Table
-from bench.render.text import pieces
+from bench.render.text import cuts, total_width
 
 WIDTH = 76
 """So many characters of a table fit the page, at a guess that no font is asked for."""
+COLUMN = 45
+"""So many fit one of two columns."""
 ROWS = 40
 
 _LEGEND = "The best figure of a column is bold, the second best underlined."
@@ -25,7 +27,9 @@ def write(page: Page) -> str:
 
 def _block(block: Block) -> str:
     if isinstance(block, Table):
-        return "\n\n".join(_table(piece) for piece in _pieces(block))
+        cut = list(_pieces(block))
+        labels = [block.label] if len(cut) == 1 else [f"{block.label}-{number}" for number in range(1, len(cut) + 1)]
+        return "\n\n".join(map(_table, cut, labels if block.label else [""] * len(cut)))
     if isinstance(block, Bullets | Notes):
         legend = [_LEGEND] if isinstance(block, Bullets) and block.legend else []
         return _comment([*legend, *block.items])
@@ -40,9 +44,21 @@ def _comment(lines: Sequence[str]) -> str:
 
 def _pieces(table: Table) -> Iterator[Table]:
     """Cut a table by columns and by rows, so that each piece fits a page."""
-    for piece in pieces(table, WIDTH):
+    for piece in map(table.choose, cuts(_measured(table), WIDTH)):
         for groups in _pages(piece.groups):
             yield replace(piece, groups=groups)
+
+
+def _measured(table: Table) -> Table:
+    """The table as wide as LaTeX sets it: marks take no room, two raised letters that of one."""
+    groups = (
+        replace(
+            group,
+            rows=tuple(tuple(Cell(each.text + "x" * (len(each.letters) // 2)) for each in row) for row in group.rows),
+        )
+        for group in table.groups
+    )
+    return replace(table, groups=tuple(groups))
 
 
 def _pages(groups: Sequence[Group]) -> Iterator[tuple[Group, ...]]:
@@ -58,7 +74,8 @@ def _pages(groups: Sequence[Group]) -> Iterator[tuple[Group, ...]]:
         yield tuple(page)
 
 
-def _table(table: Table) -> str:
+def _table(table: Table, label: str) -> str:
+    environment = "table" if total_width(_measured(table), WIDTH) <= COLUMN else "table*"
     aligned = "".join("l" if column.is_left else "r" for column in table.columns)
     rows: list[str] = []
     for group in table.groups:
@@ -68,16 +85,17 @@ def _table(table: Table) -> str:
         rows += [_line(list(map(_cell, row))) for row in group.rows]
     return "\n".join(
         [
-            r"\begin{table*}",
+            rf"\begin{{{environment}}}",
             r"\centering\footnotesize",
             *([rf"\caption{{{escape.latex(table.caption)}}}"] if table.caption else []),
+            *([rf"\label{{tab:{label}}}"] if label else []),
             rf"\begin{{tabular}}{{{aligned}}}",
             r"\toprule",
             *_heads(table),
             *rows,
             r"\bottomrule",
             r"\end{tabular}",
-            r"\end{table*}",
+            rf"\end{{{environment}}}",
         ]
     )
 

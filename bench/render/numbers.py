@@ -2,11 +2,17 @@
 
 BLANK = "–"
 """A figure that was not measured or cannot be known."""
+AT_LEAST = "≥"
 
 
 def score(figure: float) -> str:
     """A figure from 0 to 1 in points: 0.6194 is ``61.94``."""
     return f"{100 * figure:.2f}"
+
+
+def at_least(figure: str, failed: int) -> str:
+    """A figure, marked as a lower bound where ``failed`` queries count as 0 only because a call failed."""
+    return f"{AT_LEAST}{figure}" if failed else figure
 
 
 def difference(figure: float) -> str:

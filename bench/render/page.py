@@ -63,7 +63,7 @@ class Table:
 
     Where a ``split`` table is too wide for text, it continues below; any other leaves columns out, and says which:
     ``column`` is what such a column is called, and ``hint`` how to see it. A ``folded`` table may be hidden until a
-    reader opens it.
+    reader opens it. ``label`` is what a paper refers to it by.
     """
 
     columns: tuple[Column, ...]
@@ -72,6 +72,7 @@ class Table:
     stub: int = 1
     folded: bool = False
     split: bool = False
+    label: str = ""
     column: str = "column"
     hint: str = "use a wider terminal"
 

@@ -88,6 +88,11 @@ def _command(line: str, width: int) -> str:
 
 def pieces(table: Table, width: int) -> list[Table]:
     """Split a table by columns so that each piece fits; every piece keeps the columns that name the row."""
+    return [table.choose(columns) for columns in cuts(table, width)]
+
+
+def cuts(table: Table, width: int) -> list[list[int]]:
+    """The columns of each piece of a table."""
     widths = _widths(table, width)
     stub = list(range(table.stub))
     room = width - sum(widths[column] + len(_GAP) for column in stub)
@@ -99,7 +104,13 @@ def pieces(table: Table, width: int) -> list[Table]:
             used = 0
         chosen[-1].append(column)
         used += widths[column] + len(_GAP)
-    return [table.choose(stub + piece) for piece in chosen]
+    return [stub + piece for piece in chosen]
+
+
+def total_width(table: Table, width: int) -> int:
+    """How many characters wide a table is on a page of so many."""
+    widths = _widths(table, width)
+    return sum(widths) + len(_GAP) * (len(widths) - 1)
 
 
 def _widths(table: Table, width: int) -> list[int]:

@@ -3,6 +3,7 @@
 import math
 import operator
 from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import replace
 from itertools import islice
 
 from bench.errors import BenchError
@@ -52,6 +53,8 @@ def _iterated(reranker: str, answers: object) -> Iterable[object]:
 
 def _answer(reranker: str, answer: Scored, candidates: CandidateList) -> Scored:
     """One answer with its numbers converted and checked."""
+    if answer.failure:
+        return Scored(candidates.query_id, (), failure=str(answer.failure))
     scores = _scores(reranker, answer.scores, candidates)
     if len(scores) != len(candidates.ids):
         raise BenchError(
@@ -59,7 +62,8 @@ def _answer(reranker: str, answer: Scored, candidates: CandidateList) -> Scored:
         )
     if not all(map(math.isfinite, scores)):
         raise BenchError(f"{reranker} gave a score that is not finite for {_query(candidates)}; it is not ranked.")
-    return Scored(candidates.query_id, scores, *(_count(reranker, answer, name, candidates) for name in _COUNTS))
+    counts = {name: _count(reranker, answer, name, candidates) for name in _COUNTS}
+    return replace(answer, query_id=candidates.query_id, scores=scores, **counts)  # type: ignore[arg-type]
 
 
 def _scores(reranker: str, scores: object, candidates: CandidateList) -> tuple[float, ...]:

@@ -32,7 +32,8 @@ class Scored:
     """A reranker's answer for one list: a finite score for each candidate, in the candidates' order; higher is better.
 
     ``tokens`` is how many the model read; ``documents_cut``, ``tokens_lost`` and ``queries_cut`` count what its caps
-    removed.
+    removed. ``counts`` are a generative reranker's (`bench.rerankers.generative.ranker`). A list that got no order has
+    no scores, and ``failure`` says why.
     """
 
     query_id: str
@@ -41,6 +42,8 @@ class Scored:
     documents_cut: int = 0
     tokens_lost: int = 0
     queries_cut: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
+    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,38 +5,25 @@ Jina, Cohere, vLLM and infinity use this form. Voyage uses ``top_k`` and ``data`
 ``texts`` and returns a bare list with ``score``. The server decides how texts are truncated; this is not counted.
 
 A key comes from the environment, is sent to its own host only, and appears in no message, card or file. Calls are made
-in `bench.rerankers.http_call`, and answers parsed in `bench.rerankers.http_answer`.
+in `bench.rerankers.http_call`, hosts and keys looked up in `bench.rerankers.http_host`, and answers parsed in
+`bench.rerankers.http_answer`.
 """
 
 import hashlib
 import json
-import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote
-
-import httpx
 
 from bench.console import note
 from bench.errors import BenchError
 from bench.rerankers.base import CandidateList, Card, Options, Reranker, Scored
 from bench.rerankers.http_answer import read_answer
-from bench.rerankers.http_call import Answer, Caller, Patience, Post, is_host, text_of
+from bench.rerankers.http_call import Answer, Caller, Patience, Post, text_of
+from bench.rerankers.http_host import Host, keep_from_results, read_host, read_key
 from bench.rerankers.rows import Row
 from reranker.prompt import well_formed
-
-
-@dataclass(frozen=True, slots=True)
-class Host:
-    """How a service differs: the variables with its key, the field for the number of answers, further fields."""
-
-    keys: tuple[str, ...]
-    count: str = "top_n"
-    fields: tuple[tuple[str, bool], ...] = ()
-
 
 HOSTS: Mapping[str, Host] = {
     "api.jina.ai": Host(("JINA_API_KEY",), fields=(("return_documents", False),)),
@@ -46,8 +33,6 @@ HOSTS: Mapping[str, Host] = {
 OWN_SERVER = Host(("RERANK_API_KEY",))
 
 PATIENCE = Patience()
-_SECRET = 8
-"""Keys with fewer characters are placeholders, not secrets."""
 TEI_BATCH = 32
 """Texts a call that Text Embeddings Inference accepts by default; it scores each separately."""
 _TOO_MANY = re.compile(
@@ -154,9 +139,9 @@ def build(row: Row, options: Options) -> Reranker:
             or a key, proxy or certificate file that cannot be used.
     """
     url, _, model = row.model.partition("#")
-    host = _host(url, model)
-    key = _key(host, httpx.URL(url).host)
-    _keep_from_results(key, [row.model, *(value for _, value in options.http_options), *sys.argv[1:]])
+    host = read_host(url, model, HOSTS, OWN_SERVER)
+    key = read_key(host, url, is_own=host is OWN_SERVER)
+    keep_from_results(key, [row.model, *(value for _, value in options.http_options), *sys.argv[1:]])
     fields = {name: json.loads(value) for name, value in options.http_options}
     settings: dict[str, str | float] = {"url": url, "timeout": PATIENCE.timeout, "lengths": "the server's own"}
     card = Card(
@@ -176,52 +161,3 @@ def _fingerprint(url: str, model: str, options: Sequence[tuple[str, str]]) -> st
     """A hash of the URL, model and options; the server does not say which weights it has."""
     asked = f" {json.dumps(options)}" if options else ""
     return hashlib.sha256(f"http 1 {url} {model}{asked}".encode()).hexdigest()
-
-
-def _keep_from_results(key: str, written: Sequence[str]) -> None:
-    """Raise a BenchError if the key is in anything written into results: URL, model, options, command.
-
-    A short key (``EMPTY``, ``token``) is a placeholder that occurs in other texts.
-    """
-    if len(key) >= _SECRET and any(key in unquote(text) for text in written):
-        raise BenchError(
-            "The key in the environment is also on the command line or in the URL, which are written into results. "
-            "Leave it out there: it is sent in the header Authorization."
-        )
-
-
-def _host(url: str, model: str) -> Host:
-    """The host of a URL. Messages do not repeat what may be a secret."""
-    try:
-        parsed = httpx.URL(url)
-    except (httpx.InvalidURL, UnicodeError):
-        raise BenchError("The reranker's URL cannot be read. Write it as http://host:port/rerank#MODEL.") from None
-    if parsed.userinfo or parsed.query or "?" in model:
-        raise BenchError(
-            f"The URL of {parsed.host} must carry neither a password nor a query string, since it is written into "
-            f"results. A key is taken from {' or '.join(OWN_SERVER.keys)} in the environment."
-        )
-    if parsed.scheme not in ("http", "https") or not parsed.host or not is_host(parsed):
-        raise BenchError("The reranker's URL is not an http(s) URL. Write it as http://host:port/rerank#MODEL.")
-    host = HOSTS.get(parsed.host, OWN_SERVER)
-    if host is not OWN_SERVER and parsed.scheme != "https":
-        raise BenchError(f"{parsed.host} needs https, since a key over http is not encrypted. Write https://.")
-    return host
-
-
-def _key(host: Host, name: str) -> str:
-    """The key for a host, from the environment; "" for your own server without one.
-
-    Raises:
-        BenchError: where a hosted service has none, or it has characters that a header cannot carry.
-    """
-    for variable in host.keys:
-        # A key read from a file may end with a newline.
-        key = os.environ.get(variable, "").strip()
-        if key and not (key.isascii() and key.isprintable()):
-            raise BenchError(f"{variable} has a control character or one beyond ASCII. Set it to the key alone.")
-        if key:
-            return key
-    if host is not OWN_SERVER:
-        raise BenchError(f"{name} needs an API key: no key is set. Set {' or '.join(host.keys)} in the environment.")
-    return ""

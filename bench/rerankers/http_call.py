@@ -35,11 +35,15 @@ _TOKEN = 12
 """A proxy user name of this length may be a token."""
 
 
+class CallFailed(BenchError):
+    """One call brought no answer that can be used; the next call may."""
+
+
 @dataclass(frozen=True, slots=True)
 class Patience:
     """Limits on time and size of an answer, and the number of attempts with the waits between them.
 
-    Times are in seconds, sizes in bytes, unpacked.
+    Times are in seconds, sizes in bytes, unpacked. ``busy`` are the statuses after which it is made again.
     """
 
     timeout: float = 60
@@ -47,6 +51,7 @@ class Patience:
     first_wait: float = 1
     longest_wait: float = 120
     largest_answer: int = 64 * 1024**2
+    busy: frozenset[int] = BUSY
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +121,15 @@ class Caller:
                     # Not chained, here and elsewhere: the libraries' own messages may quote the key.
                     raise BenchError(f"{reason} from {self.where}. {_advice(error)}") from None
             else:
-                if answer.status not in BUSY:
+                if answer.status not in patience.busy:
                     return answer
                 reason = self.refusal(answer)
                 wait = max(wait, asked)
             if wait > patience.longest_wait:
-                raise BenchError(f"{reason} from {self.where}; the server asks to wait {wait:.0f} s. Try again then.")
+                raise CallFailed(f"{reason} from {self.where}; the server asks to wait {wait:.0f} s. Try again then.")
             if attempt < patience.attempts:
                 await anyio.sleep(wait)
-        raise BenchError(
+        raise CallFailed(
             f"{reason} from {self.where}, {patience.attempts} times, with {patience.timeout:g} s for each answer. "
             "Check that the server is up, or try again later."
         )
@@ -146,7 +151,7 @@ class Caller:
         """The body, unpacked here and not by the HTTP library, which does so without a limit."""
         packing = response.headers.get("Content-Encoding", "").strip().lower()
         if packing not in ("", "identity", "gzip", "x-gzip", "deflate"):
-            raise BenchError(f"the answer from {self.where} has an unknown encoding, {self.shown(packing)!r}.")
+            raise CallFailed(f"the answer from {self.where} has an unknown encoding, {self.shown(packing)!r}.")
         unpacker = None if packing in ("", "identity") else zlib.decompressobj(zlib.MAX_WBITS | 32)
         limit = self._patience.largest_answer
         content = bytearray()
@@ -156,13 +161,13 @@ class Caller:
             try:
                 content += unpacker.decompress(chunk, limit + 1 - len(content)) if unpacker else chunk
             except zlib.error as error:
-                raise BenchError(f"the answer from {self.where} is damaged: {error}.") from None
+                raise CallFailed(f"the answer from {self.where} is damaged: {error}.") from None
             if max(len(content), received) > limit:
-                raise BenchError(f"the answer from {self.where} is larger than {limit:,} bytes.")
+                raise CallFailed(f"the answer from {self.where} is larger than {limit:,} bytes.")
             if unpacker and unpacker.eof:
                 break
         if unpacker and content and not unpacker.eof:
-            raise BenchError(f"the answer from {self.where} is damaged: it ends too early.")
+            raise CallFailed(f"the answer from {self.where} is damaged: it ends too early.")
         return bytes(content)
 
     def _failure(self, error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Fields that the user adds to each request of an HTTP reranker: ``--http-option key=value``."""
+"""Fields that the user adds to each request of a reranking server or chat endpoint: ``--http-option key=value``."""
 
 import json
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from bench.errors import BenchError
 from reranker.schema import parse_json
 
-OURS = frozenset({"model", "query", "documents", "texts", "top_n", "top_k"})
+OURS = frozenset({"model", "query", "documents", "texts", "top_n", "top_k", "messages", "stream"})
 """Fields that the harness fills in itself."""
 _SECRETS = frozenset({"key", "apikey", "token", "accesstoken", "auth", "authorization", "bearer", "password", "secret"})
 """Names of fields for keys, in lower case, without separators."""

@@ -7,7 +7,7 @@ an installed package announces as ``rerank_bench.rerankers``; ``module:Class`` o
 import difflib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -25,13 +25,21 @@ GROUP = "rerank_bench.rerankers"
 
 Maker = Callable[[Options, Step | None], Reranker]
 
+_MODULES = {"generative": "generative.local", "chat": "generative.chat"}
+"""The modules of families that have not one of their own name."""
+_SERVERS = ("http", "chat")
+
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """``make`` gives the reranker; ``ready`` checks what needs no model, and gives the card's name."""
+    """``make`` gives the reranker; ``ready`` checks what needs no model, and gives the card's name.
+
+    ``row`` is None for a class of the user's own, and for a fusion that of the reranker that it fuses.
+    """
 
     make: Maker
     ready: Callable[[Options], str]
+    row: Row | None = None
 
 
 def load(name: str, options: Options, step: Step | None = None) -> Reranker:
@@ -65,12 +73,21 @@ def check(name: str, options: Options) -> str:
     return _named(name).ready(options)
 
 
+def row_of(name: str) -> Row | None:
+    """The row that a name stands for, of a fusion that of the fused reranker; None for a class of the user's own.
+
+    Raises:
+        BenchError: the name is unknown, or the row cannot be run here.
+    """
+    return _named(name).row
+
+
 def calls_server(name: str) -> bool:
     """Whether a name is of a reranker over HTTP, fused or not."""
     inner = name
     while inner.startswith("fusion:"):
         inner = inner.removeprefix("fusion:")
-    return ROWS[inner].family == "http" if inner in ROWS else inner.startswith(("http:", "https:"))
+    return ROWS[inner].family in _SERVERS if inner in ROWS else inner.startswith(("http:", "https:", "chat:"))
 
 
 def _named(name: str) -> Named:
@@ -83,7 +100,10 @@ def _named(name: str) -> Named:
         return _of_family(Row(name, "http", name))
     if family == "fusion" and model:
         inner = _named(model)
-        return Named(partial(_fusion, inner.make), lambda options: f"fusion:{inner.ready(options)}")
+        return Named(partial(_fusion, inner.make), lambda options: f"fusion:{inner.ready(options)}", inner.row)
+    if family == "generative" and model:
+        place, mark, strategy = model.partition("#")
+        return _of_family(Row(f"{family}:{shown(place)}{mark}{strategy}", family, model))
     if family in FAMILIES and model:
         return _of_family(Row(f"{family}:{shown(model)}", family, model))
     if name and folder(name):
@@ -109,13 +129,17 @@ def plug_ins() -> Mapping[str, EntryPoint]:
 def _of_family(row: Row) -> Named:
     if row.refusal:
         raise BenchError(f"{row.name} cannot be run here: {row.refusal}")
-    return Named(partial(_build, row), partial(_ready, row))
+    return Named(partial(_build, row), partial(_ready, row), row)
 
 
 def _ready(row: Row, options: Options) -> str:
     """Check what can be checked of a row without a model; gives its card's name."""
-    if row.family in ("order-only", "http"):
+    if row.family in ("order-only", *_SERVERS):
         _build(row, options, None)  # costs nothing, and sends nothing
+    elif row.family == "generative":
+        model, _, strategy = row.model.partition("#")
+        import_module("bench.rerankers.generative.spec").read(strategy)
+        checkpoint.check(replace(row, model=model))
     else:
         checkpoint.check(row)
     return row.name
@@ -124,7 +148,7 @@ def _ready(row: Row, options: Options) -> str:
 def _build(row: Row, options: Options, step: Step | None) -> Reranker:
     # A family is imported when it is first used, since most of them import torch.
     with own.out_of_sight():
-        module = import_module(f"bench.rerankers.{row.family.replace('-', '_')}")
+        module = import_module(f"bench.rerankers.{_MODULES.get(row.family, row.family.replace('-', '_'))}")
         made = cast(Callable[[Row, Options], Reranker], module.build)(row, options)
         if not isinstance(made, Lazy):
             return made

@@ -1,12 +1,19 @@
 """The suites: a declared table of tasks for each. Open `beir.py` first."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from importlib import import_module
 
 from bench.errors import BenchError
-from bench.task import Task
+from bench.measures import Measure
+from bench.task import SPLIT, Task
 
 SUITES = ("beir", "miracl", "mkqa", "coir")
+DECLARED = (*SUITES, "irds")
+"""Where tasks are declared: the benchmarks, and those of ir_datasets' other data sets that the field reports."""
+OTHERS = ("irds", "mteb", "folder")
+"""What a task's id begins with that belongs to no benchmark."""
 
 
 def tasks(suite: str) -> tuple[Task, ...]:
@@ -22,10 +29,10 @@ def declared(suite: str | None = None) -> list[Task]:
         BenchError: for a suite that does not exist.
     """
     if suite is None:
-        return [task for each in SUITES for task in tasks(each)]
-    if suite not in SUITES:
-        near = get_close_matches(suite, SUITES, n=1, cutoff=0.4)
-        hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(SUITES)}."
+        return [task for each in DECLARED for task in tasks(each)]
+    if suite not in DECLARED:
+        near = get_close_matches(suite, DECLARED, n=1, cutoff=0.4)
+        hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(DECLARED)}."
         raise BenchError(f"Unknown suite {suite!r}. {hint}")
     return list(tasks(suite))
 
@@ -39,7 +46,7 @@ def by_ids(ids: list[str]) -> list[Task]:
     chosen: dict[str, list[str]] = {}
     suite = ""
     for each in ids:
-        if "/" not in each and (each in SUITES or not suite):
+        if "/" not in each and (each in DECLARED or not suite):
             suite = each
             chosen.setdefault(suite, [])
         else:
@@ -82,9 +89,58 @@ def choose(suite: str, names: list[str], embedded: bool = False) -> list[Task]:
 
 
 def find(task_id: str) -> Task | None:
-    """The declared task with this id, None where there is none (a user's own folder)."""
+    """The declared task with this id, in the split that it names; None where there is none (a user's own folder)."""
     suite = task_id.partition("/")[0]
-    return next((task for task in tasks(suite) if task.id == task_id), None) if suite in SUITES else None
+    declared_id, _, split = task_id.partition(SPLIT)
+    found = next((task for task in tasks(suite) if task.id == declared_id), None) if suite in DECLARED else None
+    if not split or found is None:
+        return found
+    return with_split(found, split) if _has_splits(found) and split != found.split else None
+
+
+def with_split(task: Task, split: str) -> Task:
+    """A declared task in another split, as a task of its own: no published figure and no declared count is this one's.
+
+    Raises:
+        BenchError: where the task has a single split.
+    """
+    if split == task.split:
+        return task
+    if not _has_splits(task):
+        kind = "a sample of the package" if task.embedded else "a task whose questions are one set"
+        raise BenchError(f"{task.id} is {kind}, so that --split does not fit it. Leave it out.")
+    # ir_datasets names a split last; a data set that does not name one has no other there.
+    head, _, last = task.source_id.rpartition("/")
+    source_id = f"{head}/{split}" if last == task.split else ""
+    return replace(
+        task, name=f"{task.name}{SPLIT}{split}", split=split, source_id=source_id, counts=None, default=False
+    )
+
+
+def _has_splits(task: Task) -> bool:
+    return not task.embedded and task.suite not in ("mkqa", "irds")
+
+
+def undeclared(task_id: str, split: str, drop_identical_ids: bool, analysis: str) -> Task | None:
+    """A task of ir_datasets or mteb that is declared nowhere, as a result tells of it; None for any other id."""
+    suite, _, name = task_id.partition("/")
+    task = Task(suite, name, split=split, drop_identical_ids=drop_identical_ids, analysis=analysis, default=False)
+    if suite == "irds":
+        return replace(task, source_id=name, source_text=True)
+    return replace(task, mteb=name.partition(SPLIT)[0]) if suite == "mteb" else None
+
+
+def measured_by(task: Task, names: Sequence[str]) -> Task:
+    """The task with the first of these measures as its main one, and the others and its own reported along with it.
+
+    Raises:
+        BenchError: for a measure that is not known.
+    """
+    if not names:
+        return task
+    main, *more = (str(Measure.parse(name)) for name in names)
+    extra = dict.fromkeys((*more, task.measure, *task.extra_measures))
+    return replace(task, measure=main, extra_measures=tuple(name for name in extra if name != main))
 
 
 def _unknown(name: str, suite: str, choices: set[str]) -> str:

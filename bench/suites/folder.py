@@ -32,16 +32,19 @@ def folder_tasks(
 
 
 def folder_task(path: Path, split: str, analysis: str = "english", drop_identical_ids: bool = False) -> Task:
-    """Declare one folder.
+    """Declare one folder, or the zip archive of one, which is named without its ending.
 
     Raises:
         BenchError: where it does not exist.
     """
-    if kind(path) != stat.S_IFDIR:
-        raise BenchError(f"{path} is not a folder. Give one that holds corpus.jsonl, queries.jsonl and qrels/.")
+    is_archive = kind(path) == stat.S_IFREG and path.suffix == ".zip"
+    if kind(path) != stat.S_IFDIR and not is_archive:
+        raise BenchError(
+            f"{path} is not a folder. Give one that holds corpus.jsonl, queries.jsonl and qrels/, or a .zip of one."
+        )
     return Task(
         suite="folder",
-        name=as_text(path.resolve().name),
+        name=as_text(path.resolve().name).removesuffix(".zip" if is_archive else ""),
         split=split,
         source_id=str(path),
         analysis=analysis,

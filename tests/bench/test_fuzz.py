@@ -12,8 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench.collections.beir_folder import FolderDocuments, read_judgements, read_queries
+from bench.collections.beir_folder import FolderDocuments, read_queries
 from bench.collections.collection import Collection
+from bench.collections.judgements import read_judgements
 from bench.collections.mkqa import read_questions
 from bench.errors import BenchError
 from bench.evaluation.evaluate import evaluate

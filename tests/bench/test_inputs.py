@@ -216,3 +216,23 @@ def test_a_corpus_may_be_a_pipe(bench: Call, folder: Path, tmp_path: Path):
     writer.start()
     answer = bench("folder", folder, "-r", "first-stage", "--queries", "3")
     assert answer.returncode == 0, answer.stderr
+
+
+def test_another_split_and_measure_are_measured_and_verified(bench: Call, beir_folder: BeirFolder, tmp_path: Path):
+    corpus = "d1 | | sea\n d2 | | sea land"
+    beir_folder(corpus, "q1 | sea\n q2 | land", "q1 d2 2\n q1 d1 1\n q2 d2 1", name="data/nfcorpus", split="dev")
+    options = ["--data", tmp_path / "data", "-r", "first-stage", "--measure", "RR(rel=2)@10", "--measure", "nDCG@5"]
+    answer = bench("beir", "nfcorpus", "--split", "dev", *options)
+    assert answer.returncode == 0, answer.stderr
+    (path,) = result_paths([tmp_path / "here" / "out"])
+    found = read_result(path)
+    assert (found.task, found.protocol.split, found.protocol.measure) == ("beir/nfcorpus@dev", "dev", "MRR(rel=2)@10")
+    # d1, the shorter document, comes first for q1, whose only document of grade 2 is d2; q2 has none of grade 2.
+    assert found.per_query == {"q1": 0.5, "q2": 0.0}
+    assert {"nDCG@5", "nDCG@10", "MRR@10"} <= found.measures.keys()
+    answer = bench("verify", "out", "--data", tmp_path / "data")
+    assert (answer.returncode, answer.stdout.strip()) == (0, "1 of 1 results verified."), answer.stderr
+    # The paper's nfcorpus is the test split: nothing published is shown with this one.
+    answer = bench("leaderboard", "out")
+    assert "nfcorpus@dev" in answer.stdout
+    assert "pyserini" not in answer.stdout

@@ -54,6 +54,50 @@ def test_map_averages_precision_over_all_relevant_documents():
     assert figure("MAP", {"a": 1, "c": 2, "missing": 1}, ["a", "b", "c"]) == pytest.approx(5 / 9)
 
 
+def test_map_may_be_cut():
+    # of three relevant documents the first two places hold one, at rank 1
+    assert figure("AP@2", {"a": 1, "c": 2, "missing": 1}, ["a", "b", "c"]) == pytest.approx(1 / 3)
+
+
+def test_mrr_may_be_of_the_whole_list():
+    assert figure("RR", {"hit": 1}, padded(40)) == pytest.approx(1 / 40)
+
+
+@pytest.mark.parametrize(
+    ("measure", "expected"),
+    # by rel=2 b and the missing one are relevant: b at rank 2
+    [("RR(rel=2)@10", 1 / 2), ("RR(rel=2)", 1 / 2), ("AP(rel=2)", 1 / 4), ("P(rel=2)@10", 1 / 10),
+     ("R(rel=2)@10", 1 / 2), ("Success(rel=2)@1", 0), ("MRR(rel=1)@10", 1), ("R(rel=3)@10", 0), ("R(rel=4)@10", 0)],
+)  # fmt: skip
+def test_a_level_says_from_which_grade_a_document_is_relevant(measure: str, expected: float):
+    assert figure(measure, {"a": 1, "b": 2, "c": 0, "missing": 3}, ["a", "b", "c"]) == pytest.approx(expected)
+
+
+def test_levels_side_by_side_do_not_mix():
+    measures = [Measure.parse(text) for text in ("nDCG@10", "R@10", "R(rel=2)@10")]
+    found = per_query({"q": {"a": 1, "b": 2}}, {"q": ["a"]}, measures)
+    # the gain of a is 1; the best order's are 2 and 1
+    assert [each["q"] for each in found.values()] == [pytest.approx(1 / (2 + 1 / log2(3))), 1 / 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [("RR@10", "MRR@10"), ("AP", "MAP"), ("AP(rel=2)@1000", "MAP(rel=2)@1000"), ("Recall@5", "R@5"),
+     ("Judged@10", "judged@10"), ("NDCG@5", "nDCG@5"), ("Precision(rel=1)@3", "P@3")],
+)  # fmt: skip
+def test_ir_measures_other_names_are_read(theirs: str, ours: str):
+    assert str(Measure.parse(theirs)) == ours
+    assert Measure.parse(ours) == Measure.parse(theirs)
+
+
+@pytest.mark.parametrize(
+    "text", ["nDCG(rel=2)@10", "judged(rel=2)@10", "P(rel=0)@10", "P(rel=1001)@1", "P(rel=2)", "RR@0"]
+)
+def test_a_level_or_cut_off_that_does_not_fit_is_refused(text: str):
+    with pytest.raises(BenchError, match="Unknown measure"):
+        Measure.parse(text)
+
+
 def test_precision_divides_by_the_cut_off_even_where_the_list_is_shorter():
     assert figure("P@10", {"a": 1, "c": 1}, ["a", "b", "c"]) == pytest.approx(2 / 10)
 
@@ -190,7 +234,6 @@ def test_a_measure_prints_as_it_parses(text: str):
     [
         "",
         "nDCG",
-        "MAP@10",
         "nDCG@0",
         "nDCG@-1",
         "nDCG@010",

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.collections.beir_folder import load_folder, read_judgements, read_queries
+from bench.collections.beir_folder import load_folder, read_queries
 from bench.collections.collection import Collection
+from bench.collections.judgements import read_judgements
 from bench.first_stage.manifest import BUNDLED, bundled_path, read_manifests
 from bench.results import read_result, result_paths
 from bench.run import read_run

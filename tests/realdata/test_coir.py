@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.collections.beir_folder import load_folder, read_judgements
+from bench.collections.beir_folder import load_folder
+from bench.collections.judgements import read_judgements
 from bench.collections.mteb import differences, load_mteb
 from bench.suites import choose
 

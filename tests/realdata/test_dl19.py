@@ -8,6 +8,8 @@ import pytest
 
 from bench.results import read_result, result_paths
 from bench.run import read_run
+from tests.bench.chat_server import ChatServer, reversing
+from tests.bench.tiny_generators import write_model
 
 pytestmark = pytest.mark.realdata
 
@@ -31,6 +33,24 @@ def test_bm25s_published_figure(bench: Call, dl19: Path, tmp_path: Path):
     assert first.task == "folder/dl19"
     assert first.main < results["oracle"].main < 1
     assert "50.58" in answer.stdout
+
+
+def test_generative_rerankers(bench: Call, dl19: Path, tmp_path: Path):
+    """A scripted endpoint and a tiny model over real passages, 100 deep: nine windows a query, none of them lost."""
+    run = dl19 / "runs" / "BM25.trec.gz"
+    model = write_model(tmp_path / "tiny", "mistral", positions=1024)
+    local = f"generative:{model}#first,window=10,stride=10"
+    with ChatServer(reversing).running() as server:
+        arguments = ("folder", dl19, "--first-stage", run, "--queries", 2, "-r", "first-stage")
+        environment = {"NO_PROXY": "127.0.0.1"}
+        answer = bench(*arguments, "-r", f"chat:{server.url}#m", "-r", local, env=environment, timeout=280)
+    assert answer.returncode == 0, answer.stderr
+    results = {each.reranker.family: each for each in map(read_result, result_paths([tmp_path / "here" / "out"]))}
+    for family, calls in (("chat", 18), ("generative", 20)):
+        generation = results[family].generation
+        assert generation is not None
+        assert (generation.calls, generation.answers) == (calls, {"whole": calls})
+    assert results["generative"].cut.documents == 200
 
 
 @pytest.mark.parametrize("name", RUNS)

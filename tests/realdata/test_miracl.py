@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.collections.beir_folder import load_folder, read_judgements
+from bench.collections.beir_folder import load_folder
+from bench.collections.judgements import read_judgements
 from bench.suites import choose
 
 pytestmark = pytest.mark.realdata

@@ -7,7 +7,8 @@ give the figures and the hash that ties each run to its collection.
 import sys
 from pathlib import Path
 
-from bench.collections.beir_folder import read_judgements, read_queries
+from bench.collections.beir_folder import read_queries
+from bench.collections.judgements import read_judgements
 from bench.first_stage.manifest import (
     BUNDLED,
     BUNDLED_DEPTH,

@@ -73,10 +73,10 @@ def card(
         BenchError: a file is missing, damaged or not allowed, or there is no such device or precision.
     """
     device, dtype = place(options)
-    with _explained(f"{files.model} cannot be loaded as {what}"), staging.staged(files.folder) as folder:
+    with explained(f"{files.model} cannot be loaded as {what}"), staging.staged(files.folder) as folder:
         stated = settings(folder)
         precision = stored.precision(folder) or str(dtype).removeprefix("torch.")
-        parameters = stored.parameters(folder, with_head=row.family == "yes-no")
+        parameters = stored.parameters(folder, with_head=row.family in ("yes-no", "generative"))
     identity = f"{row.family} 1 {files.identity} {precision} {prompt}"
     return Card(
         name=row.name,
@@ -100,7 +100,7 @@ def loading(files: Checkpoint, what: str) -> Iterator[Path]:
     """
     from reranker.loaded import reports
 
-    with _explained(f"{files.model} cannot be loaded as {what}"):
+    with explained(f"{files.model} cannot be loaded as {what}"):
         with staging.staged(files.folder, to_load=True) as folder, reports() as loaded:
             yield folder
         for report in loaded:
@@ -115,13 +115,13 @@ def tried(reranker: Reranker) -> Reranker:
     """
     texts = ("Water boils at one hundred degrees.", "")
     made_up = CandidateList("trial", "when does water boil", ("a", "b"), (2.0, 1.0), texts)
-    with _explained(f"{reranker.card.name} was loaded but cannot score"):
+    with explained(f"{reranker.card.name} was loaded but cannot score"):
         list(reranker.score([made_up]))
     return reranker
 
 
 @contextmanager
-def _explained(problem: str) -> Iterator[None]:
+def explained(problem: str) -> Iterator[None]:
     """Turn a library's errors into ours, and hide its progress bar and its own report."""
     from transformers.utils import logging
 

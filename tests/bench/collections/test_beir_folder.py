@@ -14,8 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench.collections.beir_folder import FolderDocuments, load_folder, read_judgements, read_queries
+from bench.collections.beir_folder import FolderDocuments, load_folder, read_queries
 from bench.collections.collection import Collection, check_judged
+from bench.collections.judgements import read_judgements
 from bench.collections.load import load
 from bench.collections.texts import hash_texts
 from bench.errors import BenchError
@@ -354,8 +355,11 @@ def test_a_missing_split_is_named_with_those_that_are_there(beir_folder: BeirFol
         ("plain text", "not JSON"),
         ("[1]", "expected an object"),
         ("null", "expected an object"),
-        ({"id": "d2", "text": "x"}, "'_id' must be"),
-        ({"_id": 7, "text": "x"}, "found 7"),
+        ({"docid": "d2", "text": "x"}, "'_id' must be"),
+        ({"id": "d 2", "text": "x"}, "'id' must be"),
+        ({"_id": 7.0, "text": "x"}, "found 7.0"),
+        ({"_id": True, "text": "x"}, "found True"),
+        ({"_id": "d2", "contents": 7}, "'contents' must be a text"),
         ({"_id": "", "text": "x"}, "found ''"),
         ({"_id": "d 2", "text": "x"}, "found 'd 2'"),
         ({"_id": "d\u00a02", "text": "x"}, "'_id' must be"),
@@ -378,6 +382,19 @@ def test_a_malformed_row_is_named(small: Path, file: str, row: object, reason: s
     assert reason in message
 
 
+@pytest.mark.parametrize(
+    "row",
+    [{"_id": 7, "text": "x"}, {"id": "7", "text": "x"}, {"id": 7, "contents": "x"}, {"_id": "7", "contents": "x"}],
+)
+def test_ids_may_be_whole_numbers_and_keys_anserinis(small: Path, row: dict[str, object]):
+    put(small, "corpus.jsonl", row)
+    put(small, "queries.jsonl", row)
+    put(small, "qrels/test.tsv", "7\t7\t1")
+    found = loaded(small)
+    assert found.queries == {"7": "x"}
+    assert found.documents.texts(["7"]) == {"7": "x"}
+
+
 def test_a_title_that_is_no_text_is_named(small: Path):
     path = put(small, "corpus.jsonl", "", {"_id": "d1", "title": ["T"], "text": "x"})
     assert f"{path}, line 2: 'title' must be a text" in refusal(small)
@@ -398,7 +415,8 @@ def test_ids_in_any_script(small: Path, identifier: str):
         ("q1\td1", "expected 'query-id<TAB>corpus-id<TAB>score'"),
         ("q1 d1 1", "Separate the columns by tabs."),
         ("q1,d1,1", "Separate the columns by tabs."),
-        ("q1\t0\td1\t1", "looks like a TREC qrels file: drop its second column"),
+        ("q1\t0\td1\t1", "TREC's four columns and the lines before have three"),
+        ("q1 0 d1 1", "TREC's four columns and the lines before have three"),
         ("q1\t\t1", "expected 'query-id<TAB>corpus-id<TAB>score'"),
         ("q1\td1 \t1", "white space"),
         (" q1\td1\t1", "white space"),
@@ -434,6 +452,45 @@ def test_judgements_with_and_without_a_header(tmp_path: Path, text: str):
     path = tmp_path / "test.tsv"
     path.write_bytes(text.encode())
     assert read_judgements(path) == {"q": {"a": -1, "b": 2}}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["q 0 a -1\nq 0 b 2\n", "q\t0\ta\t-1\nq\t0\tb\t2\n", "q Q0  a\t-1 \n\nq 1 b 2.0", "q\ta\t-1.0\nq\tb\t2.\n"],
+    ids=["TREC, spaces", "TREC, tabs", "TREC, mixed", "whole-number floats"],
+)
+def test_trecs_columns_and_whole_number_floats(tmp_path: Path, text: str):
+    path = tmp_path / "test.tsv"
+    path.write_text(text)
+    assert read_judgements(path) == {"q": {"a": -1, "b": 2}}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("q 0 a 1\nq\tb\t1\n", "line 2: expected 'query 0 document grade', found 'q\\tb\\t1'"),
+        ("q 0 two words 1\n", "line 1: expected 'query-id<TAB>corpus-id<TAB>score'"),
+        ("q 0 a 1\nq 0 b 0.5\n", "line 2: the score '0.5' is not a whole number"),
+        ("q 0 a 1\nq 0 a 1\n", "line 2: document 'a' is judged twice"),
+        ("q q 0 1\n", "line 1: expected"),  # the second column is TREC's only if it is a number
+    ],
+)
+def test_malformed_judgements_of_trec_are_named(tmp_path: Path, text: str, reason: str):
+    path = tmp_path / "test.tsv"
+    path.write_text(text)
+    with pytest.raises(BenchError) as caught:
+        read_judgements(path)
+    assert f"{path}, {reason}" in str(caught.value)
+
+
+def test_judgements_next_to_the_corpus_are_the_test_split(small: Path):
+    (small / "qrels" / "test.tsv").rename(small / "qrels.tsv")
+    (small / "qrels").rmdir()
+    assert len(loaded(small).queries) == 2
+    assert "qrels.tsv is its test split" in refusal(small, Task("folder", "small", split="dev"))
+    (small / "qrels.tsv.gz").write_bytes(gzip.compress((small / "qrels.tsv").read_bytes()))
+    (small / "qrels.tsv").unlink()
+    assert len(loaded(small).queries) == 2
 
 
 @pytest.mark.parametrize("content", ["", "query-id\tcorpus-id\tscore\n", "\n\n"])

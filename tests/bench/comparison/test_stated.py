@@ -38,6 +38,7 @@ def test_no_kept_result_is_accused() -> None:
         asked("python -m bench folder mine --max-query-length 8", max_query_length=8),
         asked("python -m bench folder mine --first-stage my.trec", first_stage="anything"),
         asked("python -m bench folder mine --first-stage bm25.trec", first_stage="bm25"),
+        asked("python -m bench folder mine --first-stage my.trec --first-stage bm25", first_stage="anything"),
         asked("python -m bench folder mine --analysis japanese", analysis="japanese"),
         asked("python -m bench beir toy", "beir/toy"),
         # A script's or a test's own arguments are no command of ours, and a quote may be open.

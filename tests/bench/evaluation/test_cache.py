@@ -24,7 +24,8 @@ from bench.collections.collection import Collection
 from bench.errors import BenchError
 from bench.evaluation import cache
 from bench.evaluation.cache import CACHE, Log, ScoreCache, chunk_key, score_cache, scorer
-from bench.evaluation.evaluate import Answered, evaluate
+from bench.evaluation.chunks import Answered, Chunk
+from bench.evaluation.evaluate import evaluate
 from bench.evaluation.prepare import prepare
 from bench.lock import LOCK, locked
 from bench.rerankers.base import CandidateList, Card, Options, Scored
@@ -65,7 +66,8 @@ def answer(scores: ScoreCache, reranker: Any, work: list[CandidateList]) -> Answ
     """Have one chunk scored, from the cache or by the reranker."""
     score = scorer(scores, reranker, OPTIONS)
     assert score is not None
-    return score(work)
+    (answered,) = score([Chunk(work, lambda: work)])
+    return answered
 
 
 def ask_all(folder: Path, work: list[list[CandidateList]]) -> tuple[list[list[Scored]], list[str]]:

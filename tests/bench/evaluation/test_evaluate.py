@@ -327,7 +327,7 @@ def test_each_list_is_scored_once_however_many_there_are():
     seen: list[str] = []
     sizes: list[int] = []
     settled = settle(judgements, run_of(**dict.fromkeys(judgements, "ab")))
-    progress = lambda units, restored: sizes.append(units)  # noqa: E731
+    progress = lambda units, restored, workers: sizes.append(units)  # noqa: E731
     evaluate(settled, ByFunction(lambda each: seen.append(each.query_id) or (0.0, 0.0)), progress=progress)
     assert seen == list(judgements)
     assert sum(sizes) == count

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bench.console import Advance
 from bench.errors import BenchError
-from bench.evaluation.plan import Plan, run
+from bench.evaluation.plan import Plan, run, run_all
 from bench.evaluation.sensitivity import measure
 from bench.rerankers.base import Options
 from bench.results import read_result, result_paths
@@ -40,7 +41,7 @@ class Steps:
     def step(self, label: str, total: int | None) -> Iterator[Advance]:
         done = 0
 
-        def advance(units: int, /, *, restored: bool = False) -> None:
+        def advance(units: int, /, *, restored: bool = False, workers: int = 0) -> None:
             nonlocal done
             done += units
 
@@ -253,6 +254,27 @@ def test_a_first_stage_that_is_no_file_is_named_before_anything_is_read(plan: Ca
     steps = Steps()
     with pytest.raises(BenchError, match=r"Cannot read bm52: no such file\..* bm25, dense:MODEL"):
         run(plan("first-stage", first_stage="bm52"), steps)
+    assert steps.steps == []
+
+
+def test_several_first_stages(plan: Callable[..., Plan], tmp_path: Path):
+    """By hand: BM25 finds d1 and d2 for q1, and d2 is relevant; the file has it first."""
+    file = tmp_path / "mine.trec"
+    file.write_text("q1 Q0 d2 1 2 mine\nq1 Q0 d1 2 1 mine\nq2 Q0 d3 1 1 mine\n")
+    one = plan("first-stage", "reverse")
+    both = run_all([one, replace(one, first_stage=str(file))], Steps())
+    results = [result for of_stage in both for result in of_stage]
+    found = [(each.protocol.first_stage, each.reranker.name, each.task) for each in results]
+    tasks, names = ("folder/one", "folder/two"), ("first-stage", "reverse")
+    assert found == [(stage, name, task) for stage in ("bm25", "mine") for name in names for task in tasks]
+    assert [round(each.main, 4) for each in results] == [0.8155, 0.8155, 1.0, 1.0, 1.0, 1.0, 0.8155, 0.8155]
+    assert len(list((tmp_path / "out").rglob("result.json"))) == 8
+
+
+def test_every_first_stage_is_opened_before_the_first_is_run(plan: Callable[..., Plan]):
+    steps = Steps()
+    with pytest.raises(BenchError, match="Cannot read bm52"):
+        list(run_all([plan("first-stage"), replace(plan("first-stage"), first_stage="bm52")], steps))
     assert steps.steps == []
 
 

@@ -34,7 +34,7 @@ class Quiet:
 
     @contextmanager
     def step(self, label: str, total: int | None) -> Iterator[Callable[[int], None]]:
-        yield lambda units, *, restored=False: None
+        yield lambda units, *, restored=False, workers=0: None
 
 
 class Texts:

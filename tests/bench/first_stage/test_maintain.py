@@ -10,7 +10,7 @@ import pytest
 
 from bench.console import Advance
 from bench.errors import BenchError
-from bench.first_stage.maintain import build_bundled, check_bundled
+from bench.first_stage.maintain import build_bundled, build_missing, check_bundled
 from bench.first_stage.manifest import bundled_path, read_manifests
 from bench.suites import by_ids
 from bench.task import Task
@@ -93,3 +93,49 @@ def test_a_manifest_that_is_a_pipe_is_refused_and_not_waited_for(tmp_path: Path)
     os.mkfifo(tmp_path / "manifest.json")
     with pytest.raises(BenchError, match=r"manifest\.json is not a regular file"):
         read_manifests(tmp_path)
+
+
+NAMED = ["scifact", "nfcorpus", "fiqa"]
+
+
+@pytest.fixture
+def three(beir_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Task]:
+    """Three tasks on which BM25 scores 1, 1 and 0, while 100 is published for each."""
+    from bench.published import Published
+
+    for name in NAMED:
+        hit = "d2" if name == "fiqa" else "d1"
+        beir_folder("d1 | | sea\n d2 | | land", "q1 | sea", f"q1 {hit} 1", name=f"data/{name}")
+    one = {"parameters_b": None, "measure": "nDCG@10", "value": 100.0, "first_stage": "none", "source": "", "note": ""}
+    rows = [Published("beir", name, "BM25 bm25s Lucene (k1=0.9, b=0.4)", **one) for name in NAMED]
+    monkeypatch.setattr("bench.first_stage.maintain.read_all", lambda: rows)
+    return [Task("beir", name) for name in NAMED]
+
+
+def test_missing_runs_are_built_and_held_against_what_is_published(three: list[Task], tmp_path: Path):
+    steps, into = Steps(), tmp_path / "into"
+    build = build_missing([*three, *SAMPLES], tmp_path / "data", "", into, steps)
+    lines = [next(build) for _ in three]
+    assert "nDCG@10 100.00 (+0.00 from the published 100.00)" in lines[0]
+    assert "nDCG@10 0.00 (-100.00 from the published 100.00), R@100 0.00; not written." in lines[2]
+    with pytest.raises(BenchError, match=r"1 runs are more than 1 point .* were not written: beir/fiqa\."):
+        next(build)
+    assert read_manifests(into).keys() == {"beir/scifact", "beir/nfcorpus"}
+
+
+def test_a_stopped_build_goes_on_where_it_was(three: list[Task], tmp_path: Path):
+    into = tmp_path / "into"
+    first = build_missing(three[:2], tmp_path / "data", "", into, Steps())
+    next(first)
+    first.close()
+    assert read_manifests(into).keys() == {"beir/scifact"}
+    steps = Steps()
+    lines = list(build_missing(three[:2], tmp_path / "data", "", into, steps))
+    assert lines[0] == "beir/scifact: is there."
+    assert steps.labels == ["beir/nfcorpus  reading", "beir/nfcorpus  BM25"]
+    # A run that does not fit its row is not there.
+    bundled_path(three[0], into).write_bytes(b"q1 Q0 d2 1 1 bm25\n")
+    steps = Steps()
+    list(build_missing(three[:2], tmp_path / "data", "", into, steps))
+    assert steps.labels == ["beir/scifact  reading", "beir/scifact  BM25"]
+    assert read_manifests(into).keys() == {"beir/scifact", "beir/nfcorpus"}

@@ -79,7 +79,7 @@ def test_mtebs_cache_finds_the_models(tmp_path: Path):
     hub = result("beir/nfcorpus", 0.5)
     hub = replace(hub, reranker=replace(hub.reranker, model="org/model", revision="0a1b"))
     write_mteb([result("beir/nfcorpus"), hub, result("beir/scifact")], tmp_path)
-    loaded = mteb.ResultCache(cache_path=tmp_path).load_results(require_model_meta=False, include_remote=False)
+    loaded = mteb.ResultCache(cache_path=tmp_path).load_results(include_remote=False)
     found = {
         (model.model_name, model.model_revision): sorted(task.task_name for task in model.task_results)
         for model in loaded.model_results

@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from bench.errors import BenchError
-from bench.evaluation.evaluate import ask
+from bench.evaluation.chunks import ask
 from bench.evaluation.variations import VariesBlocks
 from bench.rerankers import load, plug_ins
 from bench.rerankers.base import CandidateList, Options, Scored

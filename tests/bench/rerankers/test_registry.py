@@ -48,6 +48,27 @@ def test_a_row_that_cannot_be_run_is_refused_with_its_reason(monkeypatch):
         load("closed", Options())
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("RankQwen3-8B", "weights are not published"),
+        ("LiT5-Distill-large", "no class of transformers"),
+        ("ListT5-3B", "no class of transformers"),
+    ],
+)
+def test_generative_rows_that_cannot_be_run(name, reason):
+    with pytest.raises(BenchError, match=rf"^{name} cannot be run here: .*{reason}"):
+        load(name, Options())
+
+
+def test_every_generative_row_has_a_strategy_and_a_prompt():
+    from bench.rerankers.generative import spec
+
+    for row in ROWS.values():
+        if row.family == "generative" and not row.refusal:
+            assert spec.read(row.model.partition("#")[2]).prompt.licence
+
+
 def test_importing_the_table_loads_no_model_library():
     heavy = ("torch", "transformers", "sentence_transformers", "httpx", "numpy", "huggingface_hub")
     code = f"import bench.rerankers, sys; print([name for name in {heavy} if name in sys.modules])"

@@ -11,7 +11,7 @@ from bench.collections.load import EMBEDDED, load
 from bench.errors import BenchError
 from bench.first_stage.runs import build
 from bench.measures import Measure, mean, per_query
-from bench.suites import SUITES, by_ids, choose, declared, find, tasks
+from bench.suites import DECLARED, by_ids, choose, declared, find, measured_by, tasks, with_split
 from bench.suites.beir import TASKS
 from bench.suites.folder import folder_tasks
 
@@ -62,7 +62,7 @@ def test_ids_are_unique_and_found():
     everything = declared()
     assert len({task.id for task in everything}) == len(everything)
     assert all(find(task.id) is task for task in everything)
-    assert {task.suite for task in everything} == set(SUITES)
+    assert {task.suite for task in everything} == set(DECLARED)
     for unknown in ("folder/nfcorpus", "beir/nothing", "nothing", ""):
         assert find(unknown) is None
 
@@ -185,3 +185,47 @@ def test_two_folders_of_one_name_are_refused(tmp_path):
         (tmp_path / name / "dev").mkdir(parents=True)
     with pytest.raises(BenchError, match="folder/dev"):
         folder_tasks([tmp_path / "en" / "dev", tmp_path / "fr" / "dev"], "test")
+
+
+@pytest.mark.parametrize(
+    ("task_id", "split", "source_id"),
+    [
+        ("beir/nfcorpus", "dev", "beir/nfcorpus/dev"),
+        ("miracl/sw", "train", "miracl/sw/train"),
+        ("beir/msmarco", "train", "beir/msmarco/train"),
+        ("beir/scidocs", "dev", ""),  # ir_datasets has a single split, and names none
+        ("coir/cosqa", "train", ""),
+    ],
+)
+def test_another_split_is_another_task(task_id: str, split: str, source_id: str):
+    declared = find(task_id)
+    other = with_split(declared, split)
+    assert (other.id, other.split, other.source_id) == (f"{task_id}@{split}", split, source_id)
+    assert other.folder == declared.name
+    # No declared count, and no place among a suite's usual tasks, is that of other questions.
+    assert (other.counts, other.default) == (None, False)
+    assert (other.analysis, other.drop_identical_ids) == (declared.analysis, declared.drop_identical_ids)
+    assert find(other.id) == other
+    assert with_split(declared, declared.split) == declared
+
+
+@pytest.mark.parametrize("task_id", ["beir/embedded-claims", "mkqa/ja"])
+def test_a_task_of_one_split_has_no_other(task_id: str):
+    with pytest.raises(BenchError, match=rf"{task_id} is .* so that --split does not fit it"):
+        with_split(find(task_id), "dev")
+    assert find(f"{task_id}@dev") is None
+
+
+@pytest.mark.parametrize("task_id", ["beir/nowhere@dev", "beir/nfcorpus@test", "folder/nfcorpus@dev"])
+def test_no_other_split_of_what_is_not_declared(task_id: str):
+    assert find(task_id) is None
+
+
+def test_the_first_measure_named_is_the_main_one():
+    task = find("mkqa/ja")
+    assert measured_by(task, []) == task
+    changed = measured_by(task, ["RR(rel=2)@10", "Success@20", "AP"])
+    assert changed.measure == "MRR(rel=2)@10"
+    assert changed.extra_measures == ("Success@20", "MAP", "Success@10", "Success@100")
+    with pytest.raises(BenchError, match="Unknown measure 'ERR@20'"):
+        measured_by(task, ["ERR@20"])

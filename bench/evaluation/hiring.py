@@ -1,0 +1,136 @@
+"""Who scores a reranker's lists: this process, processes on this machine, or a Ray cluster, as the command line asks.
+
+Workers load a model by its name, so they are for models that run here and for classes of the user's own. A reranker
+that calls a server stays in this process: the work is the server's. So do orders that need no model.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+
+from bench.console import note
+from bench.errors import BenchError
+from bench.evaluation.worker import Order, packages
+from bench.evaluation.workers import Crew, Workers
+from bench.rerankers import calls_server
+from bench.rerankers.base import Options, Reranker, Step
+from bench.rerankers.fusion import Fusion
+from bench.rerankers.generative.answers import answers_of
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The workers that a command was asked for.
+
+    ``count`` None is every GPU that can be seen, else one. ``ray`` is a cluster's HOST:PORT, ``auto`` for the one that
+    this machine belongs to, ``local`` for one of this machine alone; empty for processes without Ray.
+    """
+
+    count: int | None
+    ray: str = ""
+
+    def check(self) -> None:
+        """Refuse in the first second what cannot work.
+
+        Raises:
+            BenchError: Ray is not installed, or nothing answers at its address.
+        """
+        if not self.ray:
+            return
+        if find_spec("ray") is None:
+            raise BenchError("--ray needs Ray, which is not installed. Run: pip install 'rerank-bench[ray]'")
+        from bench.evaluation.ray_workers import check_address
+
+        check_address(self.ray)
+
+
+@contextmanager
+def hired(
+    wanted: Wanted | None, name: str, reranker: Reranker, options: Options, loading: Step
+) -> Iterator[Workers | None]:
+    """The workers for one reranker, for as long as the context is open; None where it is scored in this process.
+
+    Args:
+        wanted: What was asked for; None for this process.
+        name: The reranker's name, by which workers load it.
+        reranker: What the name is in this process: its card, above all.
+        options: The command's options.
+        loading: Opens the step of progress in which the first worker loads the model.
+
+    Raises:
+        BenchError: this machine has fewer devices than workers are wanted.
+    """
+    while isinstance(reranker, Fusion):
+        reranker, name = reranker.reranker, name.removeprefix("fusion:")
+    if wanted is None or "texts" not in reranker.card.needs:
+        yield None
+        return
+    if calls_server(name) or answers_of(reranker) is not None:
+        note(f"{name} is scored from this process, not by workers: its server does the work, or its answers are kept.")
+        yield None
+        return
+    order = Order(name, _for_workers(options, reranker), reranker.card, packages())
+    if wanted.ray:
+        from bench.evaluation.ray_workers import RayActors
+
+        crew = Crew(name, lambda: RayActors(order, wanted.ray, wanted.count), loading)
+    else:
+        from bench.evaluation.processes import Processes
+
+        environments = _environments(reranker.card.device, wanted.count)
+        crew = Crew(name, lambda: Processes(order, environments), loading)
+    try:
+        yield crew
+    finally:
+        crew.close()
+
+
+def _for_workers(options: Options, reranker: Reranker) -> Options:
+    """The options with the device that this process chose: each worker sees one device of that kind, its first.
+
+    Raises:
+        BenchError: one certain GPU was asked for.
+    """
+    if reranker.card.family == "own":
+        return options
+    kind, _, number = options.device.partition(":")
+    if number:
+        raise BenchError(f"--device {options.device} is one device, and workers share several. Give --device {kind}.")
+    return replace(options, device=reranker.card.device.partition(":")[0])
+
+
+def _environments(device: str, count: int | None) -> list[Mapping[str, str]]:
+    """For each worker the variables that give it a GPU of its own, or its share of the processor's cores.
+
+    The number of threads is divided, since processes that all use every core wait for each other. That changes no bit
+    of a score of the core model and of minilm: measured with 1 to 4 threads.
+
+    Raises:
+        BenchError: there are fewer GPUs than workers.
+    """
+    if device.startswith("cuda"):
+        gpus = _visible_gpus()
+        if count is not None and count > len(gpus):
+            raise BenchError(
+                f"--workers {count} needs as many GPUs, and this machine shows {len(gpus)}. Give --workers auto."
+            )
+        return [{"CUDA_VISIBLE_DEVICES": gpu} for gpu in gpus[:count]]
+    workers = count or 1
+    threads = str(max(1, cores() // workers))
+    return [{"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}] * workers
+
+
+def cores() -> int:
+    """The processor's cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _visible_gpus() -> list[str]:
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if given is not None:
+        return [each.strip() for each in given.split(",") if each.strip()]
+    import torch
+
+    return list(map(str, range(torch.cuda.device_count())))

@@ -1,0 +1,210 @@
+"""A team of Ray actors on a cluster: the only file that imports Ray.
+
+An actor is one reranker on one GPU, or on a share of the cores. Ray restarts an actor that dies and repeats its calls,
+both within bounds: a chunk that has ended `DEATHS` actors is reported as such. An actor whose node is gone is given up
+and another is started on the nodes that are left. The command runs on a node of the cluster, and is connected until it
+ends; Ray ends its actors then.
+"""
+
+import logging
+import os
+import socket
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+# Read when Ray is imported: it reports to nobody, and what `next` raises is not printed a second time.
+os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_IGNORE_UNHANDLED_ERRORS="1")
+
+import ray
+from ray.exceptions import RayActorError, RayTaskError
+
+from bench.errors import BenchError
+from bench.evaluation.worker import Order, Worker
+from bench.evaluation.workers import DEATHS, Died, Done, Event, Ready
+from bench.rerankers.base import CandidateList
+
+CONNECT_SECONDS = 5.0
+"""Seconds in which a cluster's address must answer."""
+RESTARTS = 100
+"""Restarts of one actor, of whatever cause."""
+_LOOK = 2.0
+"""Seconds between two looks at the cluster's nodes."""
+
+
+def check_address(address: str) -> None:
+    """Refuse an address where no cluster answers, before any work is done.
+
+    Raises:
+        BenchError: it is no address, or nothing answers there.
+    """
+    if address in ("auto", "local"):
+        return
+    host, _, port = address.rpartition(":")
+    if not host or not (port.isascii() and port.isdigit() and int(port[:6]) < 2**16):
+        raise BenchError(f"--ray {address} is no address of a cluster. Give HOST:PORT, auto or local.")
+    try:
+        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
+    except OSError as error:
+        raise BenchError(
+            f"No Ray cluster answers at {address} within {CONNECT_SECONDS:.0f} seconds: {error}. Start one with "
+            "'ray start --head', or give --ray local."
+        ) from error
+
+
+class RayActors:
+    """Started actors; see `bench.evaluation.workers.Team`."""
+
+    def __init__(self, order: Order, address: str, count: int | None) -> None:
+        """Connect to the cluster and start actors; ``count`` None is one for each GPU, or for each node.
+
+        Raises:
+            BenchError: the cluster cannot be joined, or has too few devices.
+        """
+        _connect(address, count)
+        self._order = order
+        needs, workers = _shares(order.card.device, count)
+        self._needs = needs
+        self._make = ray.remote(
+            num_cpus=needs["CPU"], num_gpus=needs["GPU"], max_restarts=RESTARTS, max_task_retries=DEATHS - 1
+        )(_Actor)
+        self._known: deque[Event] = deque()
+        self._actors: dict[int, Any] = {}
+        self._nodes: dict[int, str] = {}  # where each actor was ready
+        self._calls: dict[Any, int] = {}  # by reference: whose call it is; in the order made
+        self._looked = time.monotonic()
+        for worker in range(workers):
+            self._start(worker)
+
+    def send(self, worker: int, lists: Sequence[CandidateList]) -> None:
+        """See `Team`."""
+        self._calls[self._actors[worker].score.remote(lists)] = worker
+
+    def next(self) -> Event:
+        """See `Team`."""
+        while not self._known:
+            answered, _ = ray.wait(list(self._calls), timeout=_LOOK)
+            for reference in answered:
+                self._hear(reference)
+            if not self._known and time.monotonic() - self._looked > _LOOK:
+                self._look()
+        return self._known.popleft()
+
+    def close(self) -> None:
+        """See `Team`."""
+        for actor in self._actors.values():
+            ray.kill(actor)
+
+    def _start(self, worker: int) -> None:
+        self._actors[worker] = self._make.remote(self._order)
+        self._nodes.pop(worker, None)
+        self._calls[self._actors[worker].ready.remote()] = worker
+
+    def _hear(self, reference: Any) -> None:
+        worker = self._calls.pop(reference)
+        try:
+            answer = ray.get(reference)
+        except RayTaskError as error:
+            if isinstance(error.cause, BenchError):
+                raise BenchError(str(error.cause)) from error
+            raise
+        except RayActorError as error:
+            self._give_up(worker, " ".join(str(error).split())[:200])
+            return
+        if isinstance(answer, str):
+            self._nodes[worker] = answer
+            self._known.append(Ready(worker))
+        else:
+            self._known.append(Done(worker, answer))
+
+    def _give_up(self, worker: int, how: str) -> None:
+        """Forget an actor and all its calls, and start another."""
+        self._calls = {reference: each for reference, each in self._calls.items() if each != worker}
+        ray.kill(self._actors[worker])
+        self._start(worker)
+        self._known.append(Died(worker, how))
+
+    def _look(self) -> None:
+        """Give up the actors whose nodes are gone.
+
+        Raises:
+            BenchError: no node is left on which an actor could run.
+        """
+        self._looked = time.monotonic()
+        alive = {node["NodeID"]: node["Resources"] for node in ray.nodes() if node["Alive"]}
+        if not any(_fits(self._needs, resources) for resources in alive.values()):
+            raise BenchError(
+                f"The Ray cluster has no node left with {_in_words(self._needs)} for a worker. Everything scored until "
+                "now is cached: run the same command again when the cluster is back."
+            )
+        for worker in [worker for worker, node in self._nodes.items() if node not in alive]:
+            self._give_up(worker, "with its node")
+
+
+class _Actor:
+    """`Worker` as an actor."""
+
+    def __init__(self, order: Order) -> None:
+        logging.basicConfig(level=logging.WARNING)
+        self._worker = Worker(order)
+
+    def ready(self) -> str:
+        """Load the reranker; gives the node's id."""
+        self._worker.load()
+        node: str = ray.get_runtime_context().get_node_id()
+        return node
+
+    def score(self, lists: Sequence[CandidateList]) -> Any:
+        """See `Worker`."""
+        return self._worker.score(lists)
+
+
+def _connect(address: str, count: int | None) -> None:
+    """Join the cluster, once a process."""
+    if ray.is_initialized():
+        return
+    cores = {"num_cpus": max(count or 1, os.cpu_count() or 1), "include_dashboard": False} if address == "local" else {}
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    try:
+        ray.init(address, log_to_driver=False, configure_logging=False, **cores)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:500]
+        raise BenchError(
+            f"The Ray cluster {address!r} cannot be joined: {reason} Start one with 'ray start --head', and run the "
+            "command on one of its nodes; or give --ray local."
+        ) from error
+
+
+def _shares(device: str, count: int | None) -> tuple[dict[str, float], int]:
+    """What each actor needs of a node, and how many actors there are.
+
+    Raises:
+        BenchError: the cluster has too little of it.
+    """
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if device.startswith("cuda"):
+        needs, most = {"CPU": 0.0, "GPU": 1.0}, sum(int(node.get("GPU", 0)) for node in nodes)
+        workers = most if count is None else count
+    else:
+        cores = [int(node["CPU"]) for node in nodes if node.get("CPU")]
+        workers, most = count or len(cores), sum(cores)
+        share = max(1, most // max(1, workers))
+        while share > 1 and sum(each // share for each in cores) < workers:
+            share -= 1
+        needs = {"CPU": float(share), "GPU": 0.0}
+    if not 0 < workers <= most:
+        what, fix = ("GPUs", ", or give --device cpu") if needs["GPU"] else ("cores", "")
+        raise BenchError(
+            f"The Ray cluster has {most} {what}, too few for {workers or 'any'} workers. Add nodes, or lower "
+            f"--workers{fix}."
+        )
+    return needs, workers
+
+
+def _fits(needs: dict[str, float], resources: dict[str, float]) -> bool:
+    return all(resources.get(name, 0) >= amount for name, amount in needs.items())
+
+
+def _in_words(needs: dict[str, float]) -> str:
+    return "a GPU" if needs["GPU"] else f"{needs['CPU']:.0f} cores"

@@ -1,0 +1,79 @@
+"""A worker's own side: it loads one reranker, once, and scores the chunks that it is sent."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bench import __version__
+from bench.errors import BenchError
+from bench.evaluation.chunks import Answered, ask
+from bench.provenance import ARITHMETIC, versions
+from bench.rerankers import load
+from bench.rerankers.base import CandidateList, Card, Options, Reranker
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a worker is to load: a reranker's name with the worker's options, and what it must turn out to be."""
+
+    name: str
+    options: Options
+    card: Card
+    packages: Mapping[str, str]
+
+
+def packages() -> dict[str, str]:
+    """The versions that decide scores, and so must be the same in all processes of one run."""
+    python = ".".join(map(str, sys.version_info[:2]))
+    return {"rerank-bench": __version__, "python": python, **versions(ARITHMETIC)}
+
+
+class Worker:
+    """One reranker in one process."""
+
+    def __init__(self, order: Order) -> None:
+        """Loads nothing: that is `load`'s, which a worker that was restarted does with its first chunk."""
+        self._order = order
+        self._reranker: Reranker | None = None
+
+    def load(self) -> Reranker:
+        """The reranker with its model, loaded once.
+
+        Raises:
+            BenchError: it cannot be loaded here, or is not the one that the command has: two versions of a model
+                never share a result.
+        """
+        if self._reranker is None:
+            order = self._order
+            _check("packages", order.packages, packages(), "Install the same versions everywhere.")
+            reranker = load(order.name, order.options)
+            _check(order.name, _identity(order.card), _identity(reranker.card), "Give all workers the same files.")
+            self._reranker = reranker
+        return self._reranker
+
+    def score(self, lists: Sequence[CandidateList]) -> Answered:
+        """Score a chunk.
+
+        Raises:
+            BenchError: as `load`; or a list cannot be scored.
+        """
+        return ask(self.load(), lists)
+
+
+def _identity(card: Card) -> dict[str, str]:
+    return {
+        "fingerprint": card.fingerprint,
+        "device": card.device,
+        "precision": card.dtype,
+        "settings": repr(sorted(card.settings.items())),
+    }
+
+
+def _check(what: str, expected: Mapping[str, str], found: Mapping[str, str], fix: str) -> None:
+    differences = [
+        f"{key} is {found.get(key, 'missing')} on the worker and {expected.get(key, 'missing')} here"
+        for key in {**expected, **found}
+        if expected.get(key) != found.get(key)
+    ]
+    if differences:
+        raise BenchError(f"A worker is refused, {what} of another version: {'; '.join(differences)}. {fix}")

@@ -1,0 +1,164 @@
+"""Commands whose lists are scored by actors on a Ray cluster of real raylets: the same bytes, whatever dies."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import bench
+from tests.bench.evaluation.workplace import (
+    CHUNK,
+    QUERIES,
+    UNLOADABLE_LATER,
+    Place,
+    all_end,
+    is_alive,
+    killed_at_random,
+    refusal,
+)
+
+
+@pytest.fixture
+def place(tmp_path: Path, environment: dict[str, str]) -> Place:
+    return Place(tmp_path, environment)
+
+
+@pytest.fixture
+def truth(place: Place) -> Any:
+    """The outcome in one process."""
+    return place.undisturbed()
+
+
+class TwoNodes:
+    """A Ray cluster of real raylets on this machine: a head without cores, and two nodes of one core."""
+
+    def __init__(self) -> None:
+        from ray.cluster_utils import Cluster
+
+        self._cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+        self._nodes: list[Any] = []
+        self.address: str = self._cluster.address
+
+    def complete(self) -> "TwoNodes":
+        """Start what is missing."""
+        self._nodes = [node for node in self._nodes if is_alive(self._raylet(node))]
+        while len(self._nodes) < 2:
+            self._nodes.append(self._cluster.add_node(num_cpus=1))
+        return self
+
+    def kill_raylet(self) -> None:
+        os.kill(self._raylet(self._nodes.pop()), signal.SIGKILL)
+
+    def end(self) -> None:
+        self._cluster.shutdown()
+
+    @staticmethod
+    def _raylet(node: Any) -> int:
+        process: int = node.all_processes["raylet"][0].process.pid
+        return process
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[TwoNodes]:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("RAY_AUTH_MODE", "disabled")  # the commands have another home, without this one's token
+        patched.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patched.setenv("PYTHONPATH", str(Path(bench.__file__).parents[1]))
+        made = TwoNodes()
+        yield made
+        made.end()
+
+
+@pytest.fixture
+def two_nodes(cluster: TwoNodes, place: Place) -> TwoNodes:
+    place.environment["RAY_AUTH_MODE"] = "disabled"
+    return cluster.complete()
+
+
+def test_two_actors_on_two_nodes_give_the_same_bytes_though_two_are_killed(
+    place: Place, truth: Any, two_nodes: TwoNodes
+) -> None:
+    killed_at_random(place, truth, 2, 0.1, "--ray", two_nodes.address)
+
+
+@pytest.mark.fuzz
+def test_twenty_actors_killed(place: Place, truth: Any, two_nodes: TwoNodes) -> None:
+    killed_at_random(place, truth, 20, 1.5, "--ray", two_nodes.address)
+
+
+@pytest.mark.fuzz
+def test_a_nodes_raylet_killed(place: Place, truth: Any, two_nodes: TwoNodes) -> None:
+    command = place.start("--ray", two_nodes.address, seconds=0.3)
+    place.wait_for(12, command)
+    two_nodes.kill_raylet()
+    place.end(command)
+    assert place.outcome() == truth
+
+
+def test_a_cluster_that_shrinks_to_nothing_stops_the_command_and_what_was_scored_is_kept(
+    place: Place, truth: Any, two_nodes: TwoNodes
+) -> None:
+    command = place.start("--ray", two_nodes.address, seconds=0.2)
+    place.wait_for(24, command)
+    two_nodes.kill_raylet()
+    two_nodes.kill_raylet()
+    said = place.end(command, status=2)
+    assert "Error: The Ray cluster has no node left with 1 cores for a worker. Everything scored until now is" in said
+    assert all_end({process for _, process in place.asked()})
+    before = len(place.asked())
+    place.call()
+    assert len(place.asked()) - before <= QUERIES - before + 4 * CHUNK
+    assert place.outcome() == truth
+
+
+@pytest.mark.fuzz
+def test_a_chunk_that_kills_three_actors(place: Place, truth: Any, two_nodes: TwoNodes) -> None:
+    said = place.call("--ray", two_nodes.address, status=2, poison=place.last())
+    assert "3 workers ended" in said
+    assert f"while they scored queries '{place.last()}', " in said
+    assert [query for query, _ in place.asked()].count(place.last()) == 3
+
+
+@pytest.mark.fuzz
+def test_a_command_on_ray_killed_or_interrupted(place: Place, truth: Any, two_nodes: TwoNodes) -> None:
+    for how, status in ((signal.SIGKILL, -9), (signal.SIGINT, 130)):
+        command = place.start("--ray", two_nodes.address, seconds=0.2)
+        place.wait_for(len(place.asked()) + 12, command)
+        command.send_signal(how)
+        place.end(command, status)
+        assert all_end({process for _, process in place.asked()}, 30)
+    place.call("--ray", two_nodes.address)
+    assert place.outcome() == truth
+
+
+@pytest.mark.fuzz
+def test_what_an_actor_refuses_is_the_commands_message(place: Place, two_nodes: TwoNodes) -> None:
+    (place.folder / "slow.py").write_text(UNLOADABLE_LATER)
+    error = refusal(place, "--ray", two_nodes.address)
+    assert "Cannot load the reranker 'slow:Slow': ImportError: no such thing on this node" in error
+
+
+def test_a_cluster_without_gpus_is_refused_for_a_model_on_one(two_nodes: TwoNodes) -> None:
+    code = (
+        "import sys, bench.evaluation.ray_workers as workers\n"
+        "from bench.evaluation.worker import Order\nfrom bench.rerankers.base import Card, Options\n"
+        "workers.RayActors(Order('m', Options(), Card('m', 'f', 'core', device='cuda:0'), {}), sys.argv[1], None)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, two_nodes.address], capture_output=True, text=True, timeout=100, check=False
+    )
+    assert "The Ray cluster has 0 GPUs, too few for any workers. Add nodes, or lower --workers, or give" in done.stderr
+
+
+def test_ray_is_missing_or_does_not_answer(place: Place) -> None:
+    for address in ("127.0.0.1:9", "[::1]:9"):
+        started = time.monotonic()
+        assert f"No Ray cluster answers at {address} within 5 seconds" in refusal(place, "--ray", address)
+        assert time.monotonic() - started < 30
+    assert "--ray nonsense is no address of a cluster. Give HOST:PORT" in refusal(place, "--ray", "nonsense")

@@ -1,0 +1,183 @@
+"""Commands whose lists are scored by processes: the same bytes as without, however these and the command end."""
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import bench
+from bench.errors import BenchError
+from bench.evaluation.hiring import Wanted
+from bench.evaluation.shards import Shard
+from bench.evaluation.worker import Order, Worker, packages
+from bench.rerankers.base import Card, Options
+from tests.bench.evaluation.workplace import (
+    CHUNK,
+    QUERIES,
+    SLOW,
+    UNLOADABLE_LATER,
+    Place,
+    all_end,
+    cost,
+    killed_at_random,
+    refusal,
+)
+
+
+@pytest.fixture
+def place(tmp_path: Path, environment: dict[str, str]) -> Place:
+    return Place(tmp_path, environment)
+
+
+@pytest.fixture
+def truth(place: Place) -> Any:
+    """The outcome in one process."""
+    return place.undisturbed()
+
+
+def test_two_processes_give_the_same_bytes_and_say_what_they_cost(place: Place, truth: Any) -> None:
+    said = place.call("--workers", "2", seconds=0.02)
+    assert place.outcome() == truth
+    assert len({process for _, process in place.asked()}) == 2
+    assert len(place.asked()) == QUERIES
+    assert "parallel" not in cost(place.folder / "truth")
+    parallel = cost(place.folder / "out")["parallel"]
+    assert parallel["workers"] == 2
+    assert parallel["worker_seconds"] == pytest.approx(cost(place.folder / "out")["seconds"])
+    assert parallel["worker_seconds"] >= QUERIES * 0.02
+    assert parallel["wall_seconds"] > 0
+    assert said.count("loading slow:Slow") == 1
+    # Everything is cached: no worker starts, and without workers the result is the same.
+    for arguments in (["--workers", "2"], []):
+        assert "loading" not in place.call(*arguments)
+        assert place.outcome() == truth
+    assert len(place.asked()) == QUERIES
+    assert "parallel" not in cost(place.folder / "out")
+
+
+def test_workers_killed_at_random_moments_cost_only_their_chunks(place: Place, truth: Any) -> None:
+    killed_at_random(place, truth, kills=2, seconds=0.02)
+
+
+@pytest.mark.fuzz
+def test_twenty_workers_killed(place: Place, truth: Any) -> None:
+    killed_at_random(place, truth, kills=20, seconds=0.4)
+
+
+def test_a_chunk_that_kills_three_workers_stops_the_command_and_the_rest_is_kept(place: Place, truth: Any) -> None:
+    said = place.call("--workers", "2", status=2, poison=place.last())
+    (error,) = [line for line in said.splitlines() if line.startswith("Error: ")]
+    assert "slow:Slow: 3 workers ended, killed by SIGKILL" in error
+    assert f"while they scored queries '{place.last()}', " in error
+    assert said.count("They are scored again.") == 2
+    before = len(place.asked())
+    place.call("--workers", "2")
+    # All chunks are longer, so they were sent before; one may have been in flight.
+    assert len(place.asked()) - before <= 2 * CHUNK
+    assert place.outcome() == truth
+
+
+def test_a_command_killed_takes_its_workers_along_and_resumes(place: Place, truth: Any) -> None:
+    command = place.start("--workers", "2", seconds=0.1)
+    place.wait_for(24, command)
+    command.kill()
+    command.communicate(timeout=60)
+    assert all_end({process for _, process in place.asked()})
+    before = len(place.asked())
+    place.call("--workers", "2")
+    assert len(place.asked()) - before <= QUERIES - before + 2 * CHUNK
+    assert place.outcome() == truth
+
+
+def test_ctrl_c_ends_the_workers(place: Place) -> None:
+    command = place.start("--workers", "2", seconds=0.1)
+    place.wait_for(24, command)
+    pressed = time.monotonic()
+    command.send_signal(signal.SIGINT)
+    said = place.end(command, status=130)
+    assert time.monotonic() - pressed < 5
+    assert re.search(r"Interrupted\. \d+ lists cached\. Resume with: python -m bench folder data .*--workers 2", said)
+    assert all_end({process for _, process in place.asked()})
+
+
+@pytest.mark.parametrize("number", ["0", "²"])
+def test_no_number_of_workers(place: Place, number: str) -> None:
+    assert f"--workers {number} is no number of workers. Give auto, or a number from 1." in refusal(
+        place, "--workers", number
+    )
+
+
+def test_a_class_that_a_worker_cannot_load_stops_the_command(place: Place) -> None:
+    (place.folder / "slow.py").write_text(UNLOADABLE_LATER)
+    assert "Cannot load the reranker 'slow:Slow': ImportError: no such thing on this node" in refusal(
+        place, "--workers", "2"
+    )
+
+
+def test_a_worker_with_another_model_is_refused(place: Place) -> None:
+    # Who makes it later has other weights.
+    varying = "\nimport pathlib\nclass Varying(Slow):\n    fingerprint = str(len(list(pathlib.Path().glob('made*'))))\n"
+    made = "    def __init__(self):\n        pathlib.Path(f'made{os.getpid()}').touch()\n"
+    (place.folder / "slow.py").write_text(SLOW + varying + made)
+    error = refusal(place, "--workers", "1", "--reranker", "slow:Varying")
+    assert re.search(r"A worker is refused, slow:Varying of another version: fingerprint is \w{64} on the", error)
+
+
+def test_a_worker_that_cannot_start_is_given_up(place: Place) -> None:
+    (place.folder / "slow.py").write_text(SLOW + "\nif os.path.exists('gone'):\n    os._exit(7)\nopen('gone', 'w')\n")
+    error = refusal(place, "--workers", "1")
+    assert "No worker can load slow:Slow: 3 ended before they were ready, the last with exit status 7." in error
+
+
+def test_what_a_worker_refuses_is_the_commands_message(place: Place) -> None:
+    (place.folder / "slow.py").write_text(SLOW.replace("tokens=9", "tokens=-1"))
+    assert "slow:Slow gave -1 (int) as 'tokens' of query 'q" in refusal(place, "--workers", "2")
+
+
+def test_files_of_the_working_folder_that_are_called_like_modules_do_no_harm(place: Place, truth: Any) -> None:
+    for name in ("random", "queue", "multiprocessing"):
+        (place.folder / f"{name}.py").write_text("raise SystemExit('not me')")
+    place.call("--workers", "2")
+    assert place.outcome() == truth
+
+
+def test_without_ray_the_option_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.evaluation.hiring.find_spec", lambda name: None)
+    with pytest.raises(BenchError, match=re.escape("Run: pip install 'rerank-bench[ray]'")):
+        Wanted(None, "local").check()
+
+
+def test_another_version_of_the_package_is_refused() -> None:
+    order = Order("first-stage", Options(), Card("first-stage", "f", "order-only"), packages() | {"rerank-bench": "9"})
+    expected = f"rerank-bench is {bench.__version__} on the worker and 9 here. Install the same versions everywhere."
+    with pytest.raises(BenchError, match=re.escape(expected)):
+        Worker(order).load()
+
+
+def test_shards_are_assembled_by_the_command_without_or_by_merge(place: Place, truth: Any) -> None:
+    for number in (1, 2, 3):
+        place.call("--shard", f"{number}/3")
+    assert sorted(query for query, _ in place.asked()) == sorted(f"q{number}" for number in range(QUERIES))
+    (place.folder / "out" / "shards" / "3-of-3").rename(place.folder / "elsewhere")
+    merged = [sys.executable, "-m", "bench", "merge", "elsewhere"]
+    subprocess.run(merged, cwd=place.folder, env=place.environment, check=True, capture_output=True, timeout=60)
+    said = place.call()
+    assert "records of shards in out/shards merged into out/scores.cache." in said
+    assert len(place.asked()) == QUERIES
+    assert place.outcome() == truth
+
+
+@pytest.mark.parametrize("share", ["0/2", "3/2", "1", "a/b"])
+def test_no_share(share: str) -> None:
+    with pytest.raises(BenchError, match=f"--shard {share} is no share"):
+        Shard.parse(share)
+
+
+def test_a_shard_of_a_class_without_a_fingerprint_is_refused(place: Place) -> None:
+    (place.folder / "slow.py").write_text(SLOW.replace("fingerprint =", "version ="))
+    assert "slow:Slow has no fingerprint, so that a shard's scores could not be" in refusal(place, "--shard", "1/2")
