@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast, overload
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -102,14 +102,32 @@ class Reranker:
         return f"Reranker({name}{self.parameters:,} parameters, {self.device}, {precision})"
 
     @overload
-    def rerank(self, query: str, documents: Iterable[str], **options: Any) -> RankedList: ...
+    def rerank(
+        self,
+        query: str,
+        documents: Iterable[str],
+        *,
+        top_n: int | None = None,
+        instruction: str | None = None,
+        max_query_length: int = MAX_QUERY_LENGTH,
+        max_doc_length: int = MAX_DOC_LENGTH,
+        return_embeddings: bool = False,
+    ) -> RankedList: ...
     @overload
     def rerank(
-        self, query: Sequence[str], documents: Iterable[str] | Iterable[Iterable[str]], **options: Any
+        self,
+        query: list[str] | tuple[str, ...],
+        documents: Iterable[str] | Iterable[Iterable[str]],
+        *,
+        top_n: int | None = None,
+        instruction: str | None = None,
+        max_query_length: int = MAX_QUERY_LENGTH,
+        max_doc_length: int = MAX_DOC_LENGTH,
+        return_embeddings: bool = False,
     ) -> list[RankedList]: ...
     def rerank(
         self,
-        query: str | Sequence[str],
+        query: str | list[str] | tuple[str, ...],
         documents: Iterable[str] | Iterable[Iterable[str]],
         *,
         top_n: int | None = None,
@@ -142,7 +160,7 @@ class Reranker:
         if isinstance(query, list | tuple):
             lists = _paired(query, documents)
         else:
-            lists = [(cast(str, query), checked_documents(query, documents))]
+            lists = [(query, checked_documents(query, documents))]
         outputs = sorted(self._engine.run(lists, options), key=lambda output: output.scores.index)
         ranked = [
             _ranked(texts, output, top_n, return_embeddings) for (_, texts), output in zip(lists, outputs, strict=True)
