@@ -1,12 +1,13 @@
 """``python -m bench``."""
 
-from bench.ours import fill_standard_streams, forget_working_folder
+from bench.ours import fill_standard_streams, forget_working_folder, refuse_windows
 
 
 def run() -> None:
     """Run the command line; Ctrl-C ends it at any moment, even while modules are imported."""
     forget_working_folder()
     fill_standard_streams()
+    refuse_windows()
     # Only now: a `signal.py` of the user's would be taken for the library's.
     import signal
 

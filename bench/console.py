@@ -9,6 +9,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +19,17 @@ from rich.text import Text
 
 from bench.escape import shell_word, terminal, without_login
 from bench.pace import Pace, in_words
+
+
+@dataclass(slots=True)
+class Output:
+    """What the command line was asked to show: no progress, or more on errors."""
+
+    quiet: bool = False
+    verbose: bool = False
+
+
+output = Output()
 
 
 class Terminal(Console):
@@ -103,6 +115,19 @@ class Progress(Protocol):
         ...
 
 
+class Silent:
+    """Progress that is not shown."""
+
+    @contextmanager
+    def step(self, label: str, total: int | None) -> Iterator[Advance]:
+        """See `Progress`."""
+
+        def advance(units: int, /, *, restored: bool = False, workers: int = 0) -> None:
+            pass
+
+        yield advance
+
+
 class Numbered:
     """Progress of one of several tasks: each step also says which one, as in ``task 3 of 13``."""
 
@@ -115,7 +140,7 @@ class Numbered:
         return self._progress.step(f"{label}{self._suffix}", total)
 
 
-INTERVAL = 30.0
+INTERVAL = 60.0
 """Seconds between two lines about one step, where standard error is no terminal."""
 
 
@@ -123,7 +148,7 @@ class Bar:
     """A progress bar per step, on standard error, so that the table on standard output can be piped.
 
     Where standard error is no terminal, as in a CI log, each step is one line when it is done, and a long one says
-    every ``interval`` seconds how far it is.
+    every ``interval`` seconds how far it is. Nothing is shown where the command line was asked to be quiet.
     """
 
     def __init__(self, console: Console | None = None, interval: float = INTERVAL) -> None:
@@ -133,6 +158,10 @@ class Bar:
     @contextmanager
     def step(self, label: str, total: int | None) -> Iterator[Advance]:
         """See `Progress`."""
+        if output.quiet:
+            with Silent().step(label, total) as advance_silently:
+                yield advance_silently
+            return
         pace = Pace(total)
         with (self._bar if self._console.is_terminal else self._lines)(label, pace) as shown:
 

@@ -23,6 +23,15 @@ def fill_standard_streams() -> None:
     import_module("reranker.startup").fill_standard_streams()
 
 
+def refuse_windows() -> None:
+    """End with exit status 2 where Python has no ``fcntl``, on which file locks and interrupts rely."""
+    try:
+        import_module("fcntl")
+    except ImportError:
+        sys.stderr.write("Error: rerank-bench needs Linux or macOS: this Python has no fcntl. On Windows, use WSL.\n")
+        raise SystemExit(2) from None
+
+
 def import_reranker() -> None:
     """Import our package ``reranker``, which is next to ``bench``, whatever else has that name."""
     sys.path.insert(0, _HOME)

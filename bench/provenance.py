@@ -4,6 +4,9 @@ import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -16,11 +19,24 @@ ARITHMETIC = ("torch", "transformers", "sentence-transformers", "tokenizers", "n
 _PACKAGES = ("rerank-bench", *ARITHMETIC, "ir_datasets", "mteb", "pytrec_eval-terrier")
 
 
+_call: ContextVar[str] = ContextVar("call", default="")
+
+
+@contextmanager
+def called(call: str) -> Iterator[None]:
+    """Within the context, results were measured by this call of the Python API, not by the process's command."""
+    token = _call.set(call)
+    try:
+        yield
+    finally:
+        _call.reset(token)
+
+
 def provenance(source: str) -> dict[str, Any]:
     """Package versions, commit, command, time and data source of a result being written now."""
     return {
         "source": source,
-        "command": shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
+        "command": _call.get() or shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "git_commit": git_commit(),
         "python": platform.python_version(),

@@ -15,9 +15,15 @@ from reranker.errors import CheckpointError, ListTooLongError, NonFiniteScoreErr
 TYPE_CHECKING = False  # not from typing, for which `python -m` looks in the working folder first
 if TYPE_CHECKING:
     from reranker.engine import ListScores
-    from reranker.rerank import Ranked, Reranker
+    from reranker.ranked import Ranked, RankedList
+    from reranker.rerank import Reranker
 
-_HOMES = {"Reranker": "reranker.rerank", "Ranked": "reranker.rerank", "ListScores": "reranker.engine"}
+_HOMES = {
+    "ListScores": "reranker.engine",
+    "Ranked": "reranker.ranked",
+    "RankedList": "reranker.ranked",
+    "Reranker": "reranker.rerank",
+}
 
 __all__ = [
     "CheckpointError",
@@ -25,6 +31,7 @@ __all__ = [
     "ListTooLongError",
     "NonFiniteScoreError",
     "Ranked",
+    "RankedList",
     "Reranker",
     "RerankerError",
 ]

@@ -38,8 +38,8 @@ def block_sizes(
     return [*sizes, count] if count else sizes
 
 
-def merge(queries: Tensor, documents: Sequence[Tensor]) -> Tensor:
-    """Scores of a whole list from the embeddings of its blocks.
+def merge(queries: Tensor, documents: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """The query embedding and scores of a whole list from the embeddings of its blocks.
 
     The query embeddings of the blocks are averaged, each weighted by its similarity to the block's best document; every
     document is then compared with this mean.
@@ -49,9 +49,10 @@ def merge(queries: Tensor, documents: Sequence[Tensor]) -> Tensor:
         documents: the documents' raw embeddings of each block, float32 [documents of the block, width].
 
     Returns:
-        The cosine of each document with the merged query, float32 [documents], in the list's order.
+        The merged query embedding, float32 [width], and each document's cosine with it, float32 [documents], in the
+        list's order.
     """
     best = [cosine_similarity(query, block, dim=-1).max() for query, block in zip(queries, documents, strict=True)]
     weights = (1 + torch.stack(best)) / 2
     query = (weights[:, None] * queries).sum(0) / weights.sum()
-    return cosine_similarity(query, torch.cat(list(documents)), dim=-1)
+    return query, cosine_similarity(query, torch.cat(list(documents)), dim=-1)

@@ -54,10 +54,14 @@ class ListScores:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """The scores of one list with the embeddings behind them: raw float32 [documents, width]."""
+    """The scores of one list with the embeddings behind them: raw float32 [documents, width], and the query's [width].
+
+    Of a list that was read in blocks, the query's is the mean that the documents were compared with.
+    """
 
     scores: ListScores
     embeddings: Tensor
+    query: Tensor
 
 
 @dataclass(slots=True)
@@ -242,7 +246,9 @@ def _output(owner: _PendingList) -> Output:
     blocks = [block for block in owner.embeddings if block is not None]  # each [N + 1, width], the query's last
     documents = [block[:-1] for block in blocks]
     embeddings = torch.cat(documents) if documents else torch.empty(0, 0)
-    scores = merge(torch.stack([block[-1] for block in blocks]), documents) if blocks else torch.empty(0)
+    scores, query = torch.empty(0), torch.empty(0)
+    if blocks:
+        query, scores = merge(torch.stack([block[-1] for block in blocks]), documents)
     if not bool(torch.isfinite(scores).all()):
         raise NonFiniteScoreError(
             f"the model gave scores that are not finite numbers for the query {_short(owner.query)}: "
@@ -259,6 +265,7 @@ def _output(owner: _PendingList) -> Output:
             query_cut=owner.query_cut,
         ),
         embeddings,
+        query,
     )
 
 

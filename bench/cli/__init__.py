@@ -15,9 +15,10 @@ from pathlib import Path
 import typer
 from pydantic import ValidationError
 
-from bench.cli import measuring, merging, other_tasks, overview, report, results  # noqa: F401  (they register their commands)
+# They register their commands.
+from bench.cli import measuring, merging, other_tasks, overview, report, results  # noqa: F401
 from bench.cli.options import app
-from bench.console import log_to_stderr, note, note_lines, note_traceback
+from bench.console import log_to_stderr, note, note_lines, note_traceback, output
 from bench.errors import BenchError
 
 _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
@@ -63,6 +64,8 @@ def _run(arguments: Sequence[str]) -> int:
         _explain(error)
     except (BenchError, RerankerError) as error:
         note(f"Error: {error}")
+        if output.verbose:
+            note_traceback(error)
     else:
         return 0
     return 2

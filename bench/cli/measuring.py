@@ -46,6 +46,7 @@ from bench.cli.options import (
 )
 from bench.console import Bar, note, say
 from bench.errors import BenchError
+from bench.escape import shell_word
 
 if TYPE_CHECKING:
     from bench.evaluation.plan import Plan
@@ -176,7 +177,7 @@ def folder(
     )
 
 
-@app.command(help="Measure how much a score depends on order, depth, block size.")
+@app.command(help="Test how stable a reranker is: shuffle, truncate or split its candidates, or add a distractor.")
 def sensitivity(
     task: Annotated[str, typer.Argument(help="As suite/name, or your own folder in BEIR format.")],
     reranker: Annotated[str, typer.Option("--reranker", "-r", help="As for the suites.")],
@@ -226,7 +227,7 @@ def sensitivity(
         cache_id=cache_id,
     )
     found, path = measure(plan, orders, Bar())
-    emit(page(found), form)
+    emit(page(found), form, data=found)
     # Markup on standard output is for a file.
     (say if form == "text" else note)(f"Written to {path}")
 
@@ -246,15 +247,15 @@ def measure_all(*plans: "Plan", first_stages: Sequence[str] | None = None, dry_r
 
         emit(dry.page([each for plan in plans for each in dry.foresee(plan, Bar())]))
         return
+    from bench.leaderboard.flat import row
     from bench.leaderboard.summary import page
 
     for results in run_all(plans, Bar()):
         if results:
-            emit(page(results, plans[0].output / CACHE))
+            emit(page(results, plans[0].output / CACHE), data=[row(result) for result in results])
+    output = plans[0].output
     if shard := plans[0].shard:
-        say(
-            f"Shard {shard} is scored: {shard.folder(plans[0].output)}/. When all are, give the command without "
-            "--shard."
-        )
+        say(f"Shard {shard} is scored: {shard.folder(output)}/. When all are, give the command without --shard.")
         return
-    say(f"Written to {plans[0].output}/")
+    say(f"Written to {output}/")
+    note(f"Next: python -m bench leaderboard {shell_word(str(output))}")

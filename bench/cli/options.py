@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.cli.shared import Commands, record
 from bench.errors import BenchError
 from bench.render import Form
 
@@ -13,18 +14,42 @@ if TYPE_CHECKING:
     from bench.evaluation.shards import Shard
     from bench.render.page import Page
 
-app = typer.Typer(
+app = Commands(
     help="Rerank first-stage candidates of BEIR, MIRACL, MKQA and CoIR, measure the new order, compare rerankers.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from bench import __version__
+        from bench.console import say
+
+        say(f"rerank-bench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options of the program itself."""
+
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="TASK", help="Tasks; the suite's default ones if none.")]
 Rerankers = Annotated[
     list[str] | None,
-    typer.Option("--reranker", "-r", help="A row of 'rerankers', family:MODEL, a folder, module:Class. Repeatable."),
+    typer.Option(
+        "--reranker",
+        "-r",
+        help="Reranker to run: a name from 'rerankers', FAMILY:MODEL, a checkpoint folder, MODULE:CLASS. Repeatable.",
+    ),
 ]
 FirstStage = Annotated[str, typer.Option(help="bm25 (the usual default), bm25-english, dense:MODEL, or a run file.")]
 FirstStages = Annotated[
@@ -153,8 +178,8 @@ def share(shard: str) -> "Shard | None":
     return Shard.parse(shard) if shard else None
 
 
-def emit(page: "Page", form: str = "text", output: Path | None = None) -> None:
-    """Show a page on standard output, or write it to a file."""
+def emit(page: "Page", form: str = "text", output: Path | None = None, data: object = None) -> None:
+    """Show a page on standard output, or write it to a file; with --json, record ``data``, or else the page."""
     from bench.console import Terminal, say_page
     from bench.files import write_whole
     from bench.render import render
@@ -162,7 +187,9 @@ def emit(page: "Page", form: str = "text", output: Path | None = None) -> None:
 
     if output:
         write_whole(output, render(page, form).encode())
-    elif form == "text" and (console := Terminal()).is_terminal:
+    if record(page if data is None else data) or output:
+        return
+    if form == "text" and (console := Terminal()).is_terminal:
         show(page, console)
     else:
         say_page(render(page, form))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli.options import Data, Source, TaskIds, app, emit
+from bench.cli.shared import Commands
 from bench.console import Bar, say
 from bench.render.numbers import count, score
 from bench.render.page import Column, Notes, Page, Table, rows
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 _HINT = "use a wider terminal, or pipe the output into a file"
 
-runs = typer.Typer(help="List, build, check the bundled BM25 runs.", no_args_is_help=True)
+runs = Commands(help="List, build, check the bundled BM25 runs.", no_args_is_help=True)
 app.add_typer(runs, name="runs")
 
 
@@ -29,7 +30,8 @@ def tasks(
     """List the declared tasks."""
     from bench.suites import declared
 
-    emit(tasks_page(declared(suite)))
+    found = declared(suite)
+    emit(tasks_page(found), data=found)
 
 
 @app.command(help="List the rerankers.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from bench.cli.options import Data, Device, Dtype, Format, Into, Places, Source, app, emit
+from bench.cli.shared import record
 from bench.console import Bar, note, say_page, say_path
 from bench.errors import BenchError
 
@@ -55,7 +56,7 @@ def leaderboard(
     from bench.comparison.stored import read_results
     from bench.files import write_whole
     from bench.leaderboard.board import build
-    from bench.leaderboard.export import as_csv, write_mteb
+    from bench.leaderboard.export import as_csv, flat_rows, write_mteb
     from bench.leaderboard.layout import main_page, page
 
     if main and form in ("csv", "mteb"):
@@ -66,13 +67,15 @@ def leaderboard(
             say_path(path)
         return
     board = build(results, first_stage, mixed, published.read_all(), average)
+    data = list(flat_rows(board))
     if main:
-        emit(main_page(board), form, output)
+        emit(main_page(board), form, output, data)
     elif form != "csv":
-        emit(page(board, " ".join(["python -m bench", *sys.argv[1:]]) if output else ""), form, output)
+        emit(page(board, " ".join(["python -m bench", *sys.argv[1:]]) if output else ""), form, output, data)
     elif output:
         write_whole(output, as_csv(board).encode())
-    else:
+        record(data)
+    elif not record(data):
         say_page(as_csv(board))
 
 
@@ -115,7 +118,8 @@ def reproduce(
         _measure_missing(rows(), places[0], data, device, dtype)
     elif not places and not Path("out").exists():
         note("out does not exist: no figure is measured yet. Give a folder of results, or measure some with --run.")
-    emit(page(rows()), form, output)
+    reproduced = rows()
+    emit(page(reproduced), form, output, reproduced)
 
 
 def _measure_missing(rows: "list[Reproduction]", output: Path, data: Path | None, device: str, dtype: str) -> None:
@@ -171,7 +175,8 @@ def compare(
                 note(f"Queries and documents of {result.task} are shown by their ids alone. {error}")
                 return None
 
-        emit(page(compare(a, b, collection, query=query, changes=changes)), form, output)
+        compared = compare(a, b, collection, query=query, changes=changes)
+        emit(page(compared), form, output, compared)
 
 
 @app.command()
@@ -188,7 +193,7 @@ def gate(
     form: Format = "text",
     output: Into = None,
 ) -> None:
-    """Fail if new results are worse than a baseline.
+    """Fail if new results regressed from a baseline.
 
     A task has regressed when it fell by at least --min-drop points and the paired randomisation test is significant
     after Holm's correction, or when it fell by --max-drop; an order-only reranker when any figure differs. A fall of
@@ -203,7 +208,7 @@ def gate(
     gates.append_step_summary(report)
     if junit is not None:
         gates.write_junit(report, junit)
-    emit(gates.page(report), form, output)
+    emit(gates.page(report), form, output, report)
     raise typer.Exit(report.exit_status)
 
 
@@ -229,5 +234,5 @@ def verify(
 
     with closing(Reload(data_places(data or []), source, first_stage or [])) as reload:
         found = verify(places or [Path("out")], reload.collection, reload.first_stage)
-    emit(page(found), form, output)
+    emit(page(found), form, output, found)
     raise typer.Exit(found.exit_status)

@@ -127,15 +127,12 @@ def compare(
             no task has. Everything wrong is in the one message.
     """
     pairing = _paired(a, b)
-    differences = [statistics.differences(x.result.per_query, y.result.per_query) for x, y in pairing.pairs]
-    p_values = [statistics.p_value(values, resamples=resamples, seed=seed) for values in differences]
     tasks = []
-    for (x, y), values, p, p_holm in zip(pairing.pairs, differences, p_values, statistics.holm(p_values), strict=True):
-        interval = statistics.interval(values)
-        task = _compared(x.result, y.result, values, interval, (p, p_holm))
+    compared = figures([(x.result, y.result) for x, y in pairing.pairs], resamples=resamples, seed=seed)
+    for (x, y), task in zip(pairing.pairs, compared, strict=True):
         if changes or query is not None:
             runs = x.run(), y.run()
-            chosen = _chosen(x.result, values, query, changes)
+            chosen = _chosen(x.result, y.result, query, changes)
             changed = _queries(x, y, runs, chosen, load_collection) if chosen else []
             if query is not None:
                 changed = [_with_raw(each, (x, y), runs) for each in changed]
@@ -145,6 +142,18 @@ def compare(
         raise BenchError(f"No task of {a} and {b} has a query {query!r}.")
     only_a, only_b = (tuple(stored.label for stored in side) for side in (pairing.only_a, pairing.only_b))
     return Comparison(tuple(tasks), only_a, only_b, query)
+
+
+def figures(
+    pairs: Sequence[tuple[Result, Result]], *, resamples: int = statistics.RESAMPLES, seed: int = 0
+) -> list[TaskComparison]:
+    """Compare results that share a protocol by their figures alone; p-values are corrected over all pairs."""
+    differences = [statistics.differences(a.per_query, b.per_query) for a, b in pairs]
+    p_values = [statistics.p_value(values, resamples=resamples, seed=seed) for values in differences]
+    return [
+        _compared(a, b, values, statistics.interval(values), (p, p_holm))
+        for (a, b), values, p, p_holm in zip(pairs, differences, p_values, statistics.holm(p_values), strict=True)
+    ]
 
 
 def _compared(
@@ -203,11 +212,12 @@ def _name(a: Sequence[StoredResult], b: Sequence[StoredResult]) -> Callable[[Sto
     return lambda stored: stored.task_and_reranker
 
 
-def _chosen(result: Result, values: statistics.Array, query: str | None, changes: int) -> list[str]:
+def _chosen(a: Result, b: Result, query: str | None, changes: int) -> list[str]:
     """The query asked for, or those that changed most; equal changes keep the order of their ids."""
     if query is not None:
-        return [query] if query in result.per_query else []
-    size = dict(zip(result.per_query, abs(values).tolist(), strict=True))
+        return [query] if query in a.per_query else []
+    values = statistics.differences(a.per_query, b.per_query)
+    size = dict(zip(a.per_query, abs(values).tolist(), strict=True))
     changed = sorted((key for key in size if size[key] > 0), key=lambda key: (-size[key], key))
     return changed[:changes]
 

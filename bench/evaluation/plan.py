@@ -6,11 +6,12 @@ are loaded one after the other, since two may not fit in memory.
 """
 
 import gc
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.collections.collection import Collection
 from bench.collections.load import load
 from bench.console import Advance, Numbered, Progress, note
 from bench.errors import BenchError
@@ -46,7 +47,7 @@ class Plan:
     tasks: Sequence[Task]
     rerankers: Sequence[str]
     output: Path
-    first_stage: str = ""
+    first_stage: str | Run = ""
     depth: int = 100
     queries: int | None = None
     data: Path | None = None
@@ -162,7 +163,7 @@ def _one_name(name: str, other: str, called: str) -> BenchError:
 def _measured(
     plan: Plan,
     name: str,
-    taken: Collection[str],
+    taken: Container[str],
     prepared_tasks: Sequence[tuple[PreparedTask, Progress]],
     scores: ScoreCache,
     progress: Progress,
@@ -212,9 +213,15 @@ def settled(plan: Plan, task: Task, progress: Progress, candidates: str | Run | 
     with progress.step(f"{task.id}  reading", None):
         collection = load(task, plan.data, plan.source)
     with closing(collection.documents):
-        with progress.step(f"{task.id}  first stage", len(collection.documents)) as advance:
-            run = first_stage(collection, choice, plan.depth, advance, plan.options)
-        made = prepare(collection, run, plan.depth, plan.options, plan.queries or task.sample_queries)
-        if line := without_candidates(made):
-            note(f"Note: {line}")
-        yield made
+        yield with_candidates(plan, collection, choice, progress)
+
+
+def with_candidates(plan: Plan, collection: Collection, choice: str | Run, progress: Progress) -> PreparedTask:
+    """Find a loaded task's candidates, and settle its protocol."""
+    task = collection.task
+    with progress.step(f"{task.id}  first stage", len(collection.documents)) as advance:
+        run = first_stage(collection, choice, plan.depth, advance, plan.options)
+    made = prepare(collection, run, plan.depth, plan.options, plan.queries or task.sample_queries)
+    if line := without_candidates(made):
+        note(f"Note: {line}")
+    return made

@@ -33,13 +33,13 @@ BUILT = (BM25, BM25_ENGLISH, GIVEN)
 """The first stages that a collection alone decides."""
 
 
-def opened(choice: str) -> str | Run:
+def opened(choice: str | Run) -> str | Run:
     """A first stage as `first_stage` takes it: a run file is read here, once for all tasks, since it may be a pipe.
 
     Raises:
         BenchError: naming what can be given, before collections are fetched; or for a run file that cannot be read.
     """
-    if choice in ("", *BUILT) or choice.startswith("dense:"):
+    if isinstance(choice, Run) or choice in ("", *BUILT) or choice.startswith("dense:"):
         return choice
     if not kind(Path(choice)):
         raise BenchError(

@@ -47,10 +47,16 @@ def as_csv(board: Leaderboard) -> str:
     stream = io.StringIO()
     writer = csv.DictWriter(stream, FIELDS, restval="", lineterminator="\n")
     writer.writeheader()
-    for section in board.sections:
-        for line in (*_measured(section), *_published(section)):
-            writer.writerow({name: _plain(value) for name, value in line.items()})
+    for line in flat_rows(board):
+        writer.writerow({name: _plain(value) for name, value in line.items()})
     return stream.getvalue()
+
+
+def flat_rows(board: Leaderboard) -> Iterator[dict[str, Value]]:
+    """A row for each cell of each section, with the fields of the CSV that it has."""
+    for section in board.sections:
+        yield from _measured(section)
+        yield from _published(section)
 
 
 def _plain(value: Value) -> Value:

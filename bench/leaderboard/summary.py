@@ -102,7 +102,7 @@ def _notes(results: Sequence[Result], columns: Sequence[TaskColumn]) -> Iterator
         documents, queries = sum(result.cut.documents for result in own), sum(result.cut.queries for result in own)
         if documents or queries:
             share = documents / sum(result.cost.documents for result in own)
-            yield f"{name}: {percent(share)} of the documents and {count(queries)} queries were cut to its length cap."
+            yield f"{name} truncated {percent(share)} of documents and {count(queries)} queries to its token limit."
         if generation := total(result.generation for result in own):
             yield from _generated(name, generation, sum(result.protocol.queries for result in own))
 

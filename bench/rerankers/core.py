@@ -5,10 +5,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import cast
 
+import torch
+
 from bench.errors import BenchError
 from bench.rerankers.base import CandidateList, Card, Lazy, Options, Reranker, Scored
 from bench.rerankers.local import checkpoint, loading
-from bench.rerankers.rows import Row
+from bench.rerankers.rows import ROWS, Row
 from reranker import Reranker as Model
 from reranker import RerankerError
 from reranker.blocks import MAX_DOCUMENTS
@@ -66,23 +68,39 @@ def build(row: Row, options: Options) -> Reranker:
     files = checkpoint.locate(row)
     with _explained(row.model):
         found = find(files.folder)
-        card = Card(
-            name=row.name,
-            fingerprint=found.fingerprint(dtype),
-            family="core",
-            model=checkpoint.shown(row.model),
-            revision=files.revision,
-            parameters=found.parameters,
-            device="cpu" if device.type == "cpu" else f"{device.type}:{device.index or 0}",
-            dtype=str(dtype).removeprefix("torch."),
-            listwise=True,
-        )
+        model = checkpoint.shown(row.model)
+        card = _card(row.name, model, found.fingerprint(dtype), found.parameters, device, dtype)
+        card = replace(card, revision=files.revision)
 
     def load() -> Reranker:
         with _explained(row.model):
             return Core(card, Model.from_pretrained(files.folder, options.device, options.dtype), options)
 
     return LazyCore(card, load)
+
+
+def name_of(model: Model) -> str:
+    """What a checkpoint is called on the command line: ``embedded``, or ``core:MODEL``."""
+    return model.name if model.name in ROWS else f"core:{checkpoint.shown(model.name)}"
+
+
+def loaded(model: Model, options: Options, name: str) -> Reranker:
+    """A model that is in memory already, as a reranker."""
+    source = ROWS[model.name].model if model.name in ROWS else checkpoint.shown(model.name)
+    return Core(_card(name, source, model.fingerprint, model.parameters, model.device, model.dtype), model, options)
+
+
+def _card(name: str, model: str, fingerprint: str, parameters: int, device: torch.device, dtype: torch.dtype) -> Card:
+    return Card(
+        name=name,
+        fingerprint=fingerprint,
+        family="core",
+        model=model,
+        parameters=parameters,
+        device="cpu" if device.type == "cpu" else f"{device.type}:{device.index or 0}",
+        dtype=str(dtype).removeprefix("torch."),
+        listwise=True,
+    )
 
 
 def _in_blocks(card: Card, documents: int) -> Card:

@@ -93,6 +93,15 @@ def from_module(name: str, options: Options) -> Reranker:
     return _made(name, _class_of(name), name.partition(":")[0], options)
 
 
+def from_object(name: str, scorer: object) -> Reranker:
+    """An object that the user made.
+
+    Raises:
+        BenchError: where its card or fingerprint cannot be used.
+    """
+    return _wrapped(name, scorer, needs_source=False)
+
+
 @contextmanager
 def out_of_sight() -> Iterator[None]:
     """Hide the folder of users' modules from imports while a built-in reranker is imported and loaded.
@@ -227,10 +236,11 @@ def _made(name: str, kind: type, module: str, options: Options) -> Reranker:
     return _wrapped(name, scorer, module)
 
 
-def _wrapped(name: str, scorer: Any, module: str = "") -> Own:
+def _wrapped(name: str, scorer: Any, module: str = "", needs_source: bool = True) -> Own:
     """Give a user's object a card whose fingerprint covers its source files, its own fingerprint, and its own card.
 
-    ``module`` is where the user named the class, which may have been made elsewhere.
+    ``module`` is where the user named the class, which may have been made elsewhere. An object from a notebook need not
+    have a source file.
     """
     with _failures(f"Cannot read the 'card' and 'fingerprint' of {name!r}"):
         card = _attribute(scorer, "card")
@@ -245,7 +255,7 @@ def _wrapped(name: str, scorer: Any, module: str = "") -> Own:
     if own is not None and not (isinstance(own, str) and own):
         raise BenchError(f"{name!r} has a 'fingerprint' that is not a text: {own!r:.60}. Give a str that is not empty.")
     parts = [
-        _source(name, type(scorer), module, optional=card is not None),
+        _source(name, type(scorer), module, optional=card is not None or not needs_source),
         own or "",
         card.fingerprint if card else "",
     ]
@@ -271,7 +281,7 @@ def _source(name: str, kind: type, module: str, optional: bool) -> str:
     """
     try:
         source = inspect.getsourcefile(kind)
-    except TypeError:
+    except (OSError, TypeError):
         source = None
     if source is None:
         if optional:

@@ -16,6 +16,7 @@ from typing import cast
 from bench.errors import BenchError
 from bench.rerankers import own
 from bench.rerankers.base import Lazy, Options, Reranker, Step
+from bench.rerankers.given import Given
 from bench.rerankers.local import checkpoint
 from bench.rerankers.local.checkpoint import folder, shown
 from bench.rerankers.rows import FAMILIES, ROWS, Row
@@ -90,6 +91,8 @@ def calls_server(name: str) -> bool:
 
 
 def _named(name: str) -> Named:
+    if isinstance(name, Given):
+        return Named(lambda options, _: name.make(options), lambda _: str(name))
     if name in ROWS:
         return _of_family(ROWS[name])
     family, _, model = name.partition(":")

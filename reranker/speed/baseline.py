@@ -44,7 +44,7 @@ class Baseline:
             queries.append(found[-1])
             embeddings.append(found[:-1])
             start += size
-        scores: list[float] = merge(torch.stack(queries), embeddings).tolist()
+        scores: list[float] = merge(torch.stack(queries), embeddings)[1].tolist()
         return scores
 
     def _cut(self, text: str, cap: int) -> tuple[str, int]:

@@ -51,6 +51,59 @@ def test_embeddings_are_the_raw_ones_behind_the_scores(tiny: Reranker, tiny_fold
         assert result.score == pytest.approx(cosine.item(), abs=1e-5)
 
 
+def test_the_querys_embedding_is_the_one_behind_the_scores(tiny: Reranker) -> None:
+    many = [f"document number {number}" for number in range(130)]  # two blocks
+    for documents in (DOCUMENTS, many):
+        found = tiny.rerank("glacier", documents, return_embeddings=True)
+        assert found.query_embedding is not None and found.query_embedding.shape == (512,)
+        for result in found:
+            assert result.embedding is not None
+            lengths = np.linalg.norm(result.embedding) * np.linalg.norm(found.query_embedding)
+            assert result.score == pytest.approx(result.embedding @ found.query_embedding / lengths, abs=1e-5)
+    assert tiny.rerank("glacier", DOCUMENTS).query_embedding is None
+    assert tiny.rerank("glacier", [], return_embeddings=True).query_embedding is None
+
+
+def test_a_result_is_an_object_and_a_mapping_with_the_keys_of_jina_and_cohere(tiny: Reranker) -> None:
+    best = tiny.rerank("glacier", DOCUMENTS)[0]
+    assert dict(best) == {"index": best.index, "relevance_score": best.score, "document": best.document}
+    assert best["relevance_score"] == best.relevance_score == best.score
+    with pytest.raises(KeyError):
+        best["embedding"]
+    assert "embedding" in tiny.rerank("glacier", DOCUMENTS, return_embeddings=True)[0]
+
+
+def test_several_queries_share_texts_or_have_their_own(tiny: Reranker) -> None:
+    one, other = tiny.rerank("glacier", DOCUMENTS), tiny.rerank("tide", DOCUMENTS[:2])
+    assert tiny.rerank(["glacier", "tide"], [DOCUMENTS, (text for text in DOCUMENTS[:2])]) == [one, other]
+    assert tiny.rerank(["tide", "glacier"], DOCUMENTS)[1] == one
+    assert tiny.rerank([], DOCUMENTS) == []
+    with pytest.raises(ValueError, match="2 queries and 1 lists"):
+        tiny.rerank(["glacier", "tide"], [DOCUMENTS])
+
+
+def test_rank_and_predict_are_those_of_a_cross_encoder(tiny: Reranker) -> None:
+    ranked = tiny.rerank("glacier", DOCUMENTS)
+    assert tiny.rank("glacier", DOCUMENTS, 2, return_documents=True) == [
+        {"corpus_id": each.index, "score": each.score, "text": each.document} for each in ranked[:2]
+    ]
+    assert tiny.rank("glacier", DOCUMENTS)[0].keys() == {"corpus_id", "score"}
+    # The pairs of two queries are mixed: each query's documents are one list all the same.
+    pairs = [(query, text) for text in DOCUMENTS for query in ("glacier", "tide")]
+    scores = tiny.predict(pairs)
+    assert (scores.dtype, scores.shape) == (np.float32, (6,))
+    [glacier, tide] = tiny.score([("glacier", DOCUMENTS), ("tide", DOCUMENTS)])
+    assert scores[::2] == pytest.approx(glacier) and scores[1::2] == pytest.approx(tide)
+    assert tiny.predict([]).shape == (0,)
+    with pytest.raises(TypeError, match="pair 0 is a str"):
+        tiny.predict(["glacier"])
+
+
+def test_device_and_precision_may_be_torchs_own(tiny_folder: Path) -> None:
+    model = Reranker.from_pretrained(tiny_folder, torch.device("cpu"), torch.float32)
+    assert repr(model) == f"Reranker({tiny_folder}, {model.parameters:,} parameters, cpu, float32)"
+
+
 def test_an_instruction_changes_the_scores(tiny: Reranker) -> None:
     plain = tiny.rerank("glacier", DOCUMENTS)
     told = tiny.rerank("glacier", DOCUMENTS, instruction="Prefer short passages. <|embed_token|>")

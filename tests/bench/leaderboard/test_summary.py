@@ -159,7 +159,7 @@ def test_what_was_cut_is_told():
     text = shown(
         result("t/a", "mine", 0.5, cost=cost, cut=Cut(documents=30, queries=2, tokens=9)), result("t/a", "b", 0.5)
     )
-    assert "mine: 3.0% of the documents and 2 queries were cut to its length cap." in text
+    assert "mine truncated 3.0% of documents and 2 queries to its token limit." in text
     assert "b: " not in text
 
 

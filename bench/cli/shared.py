@@ -1,0 +1,101 @@
+"""Options that every command has: --json, --quiet, --verbose."""
+
+import inspect
+import io
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from functools import wraps
+from typing import Annotated, Any
+
+import typer
+
+from bench.console import note_lines, output
+
+_SHARED: dict[str, Any] = {
+    "as_json": Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")],
+    "quiet": Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")],
+    "verbose": Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show what libraries log, and the traceback of an error.")
+    ],
+}
+
+_records: list[object] | None = None
+"""What the command has to tell as JSON; None where it prints pages."""
+
+
+class Commands(typer.Typer):
+    """A group of commands that all have the shared options."""
+
+    def command(self, *arguments: Any, **settings: Any) -> Callable[..., Any]:
+        """See `typer.Typer.command`."""
+        register = super().command(*arguments, **settings)
+
+        def decorate(function: Callable[..., None]) -> Callable[..., None]:
+            register(_with_shared(function))
+            return function
+
+        return decorate
+
+
+def record(data: object) -> bool:
+    """Keep data for the JSON document; False where the command prints pages."""
+    if _records is not None:
+        _records.append(data)
+    return _records is not None
+
+
+def _with_shared(function: Callable[..., None]) -> Callable[..., None]:
+    @wraps(function)
+    def command(*, as_json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
+        output.quiet, output.verbose = quiet, verbose
+        if verbose:
+            logging.getLogger().setLevel(logging.INFO)
+        if not as_json:
+            function(**given)
+            return
+        with _document():
+            function(**given)
+
+    signature = inspect.signature(function)
+    added = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=annotation)
+        for name, annotation in _SHARED.items()
+    ]
+    command.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[*signature.parameters.values(), *added]
+    )
+    command.__annotations__ = {**function.__annotations__, **_SHARED}
+    return command
+
+
+@contextmanager
+def _document() -> Iterator[None]:
+    """Print what the command records as one JSON document; what it prints besides goes to standard error.
+
+    A command that records nothing has its lines in the document. One that fails prints no document.
+    """
+    from bench.render.data import dumps
+
+    global _records
+    _records = []
+    printed = io.StringIO()
+    try:
+        with redirect_stdout(printed):
+            try:
+                yield
+            except typer.Exit as ended:
+                # A verdict such as the gate's is an outcome, not a failure.
+                verdict: typer.Exit | None = ended
+            else:
+                verdict = None
+        text = printed.getvalue()
+        if _records and text:
+            note_lines(text)
+        found: object = _records[0] if len(_records) == 1 else _records or {"lines": text.splitlines()}
+        sys.stdout.write(dumps(found))
+        if verdict:
+            raise verdict
+    finally:
+        _records = None
