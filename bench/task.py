@@ -26,7 +26,7 @@ class Task:
     the group's name selects all of them. ``extra_measures`` are reported along with ``measure`` and the standard ones.
     With ``source_text`` a document's text is what its source says it is, in place of title and text.
     ``sample_queries`` is how many queries are measured where the user names no number, so that a sample ends soon; None
-    for all.
+    for all. ``first_stage`` is the one that candidates come from where the user names none.
     """
 
     suite: str
@@ -40,6 +40,7 @@ class Task:
     measure: str = "nDCG@10"
     extra_measures: tuple[str, ...] = ()
     analysis: str = "english"
+    first_stage: str = "bm25"
     group: str = ""
     default: bool = True
     embedded: bool = False

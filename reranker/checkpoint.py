@@ -204,13 +204,14 @@ def refuse_adapter(folder: Path) -> None:
     """Refuse a folder with an adapter (LoRA): without it, the scores would be another model's.
 
     Raises:
-        CheckpointError: the folder contains `adapter_model.safetensors` (peft) or `adapter.safetensors`.
+        CheckpointError: the folder or a folder in it contains `adapter_model.safetensors` (peft) or
+            `adapter.safetensors`.
     """
     for name in ("adapter_model.safetensors", "adapter.safetensors"):
-        if (folder / name).is_file():
+        for path in (*folder.glob(name), *folder.glob(f"*/{name}")):
             raise CheckpointError(
-                f"{folder} contains an adapter, {name}, which is not supported. Merge the adapter into its base model "
-                "(merge_and_unload in peft) and use that checkpoint, or remove the file"
+                f"{folder} contains an adapter, {path.relative_to(folder)}, which is not supported. Merge the adapter "
+                "into its base model (merge_and_unload in peft) and use that checkpoint, or remove the file"
             )
 
 

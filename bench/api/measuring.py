@@ -23,7 +23,7 @@ def measure(
     tasks: TaskName | Iterable[TaskName],
     rerankers: object,
     *,
-    first_stage: FirstStage = "bm25",
+    first_stage: FirstStage = "",
     depth: int = 100,
     queries: int | None = None,
     data: str | Path | None = None,
@@ -46,7 +46,8 @@ def measure(
             `reranker.Reranker`, an object with ``score(lists)`` (see CONTRIBUTING.md), or a function of a query and a
             list of texts that returns a score for each text. Scores of a function or of an object without a
             ``fingerprint`` are not reused by later calls, unless you pass a ``cache_id``.
-        first_stage: ``bm25``, ``dense:MODEL``, the path of a TREC run file, or scores by query and document.
+        first_stage: ``bm25``, ``dense:MODEL``, the path of a run file, or scores by query and document; each task's
+            usual one by default.
         depth: Candidates for each query.
         queries: How many queries are measured, chosen by a hash of their ids; all by default.
         data: A folder that holds ``TASK/`` in BEIR format, in place of the tasks' usual sources.

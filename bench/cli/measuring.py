@@ -185,7 +185,7 @@ def sensitivity(
     split: Split = "test",
     analysis: Analysis = "english",
     drop_identical_ids: DropIdenticalIds = False,
-    first_stage: FirstStage = "bm25",
+    first_stage: FirstStage = "",
     depth: Depth = 100,
     queries: Queries = None,
     data: Data = None,

@@ -51,10 +51,10 @@ Rerankers = Annotated[
         help="Reranker to run: a name from 'rerankers', FAMILY:MODEL, a checkpoint folder, MODULE:CLASS. Repeatable.",
     ),
 ]
-FirstStage = Annotated[str, typer.Option(help="bm25, dense:MODEL, or a run file.")]
+FirstStage = Annotated[str, typer.Option(help="bm25 (the usual default), bm25-english, dense:MODEL, or a run file.")]
 FirstStages = Annotated[
     list[str] | None,
-    typer.Option("--first-stage", help="bm25 (the default), dense:MODEL, or a run file. Repeatable."),
+    typer.Option("--first-stage", help="bm25 (the usual default), bm25-english, dense:MODEL, a run file. Repeatable."),
 ]
 MOST = 2**31 - 1
 """The largest number of anything counted that is asked for; results hold 64 bits."""

@@ -47,7 +47,7 @@ class Collection:
     ``judge`` is for tasks whose judgements come from the candidates' texts (MKQA's answers); None where they are
     given. ``source`` says where the data came from, for messages and provenance. ``without_text`` are judged queries
     whose text the source lacks: nobody can be asked them, so they have no candidates and count as 0. ``given`` are
-    the candidates that come with each query of a reranking task.
+    the candidates that come with each query of a reranking task, ``english`` MKQA's queries in English.
     """
 
     task: Task
@@ -59,6 +59,7 @@ class Collection:
     judgement_rule: str = "given"
     answers: Mapping[str, Sequence[str]] = field(default_factory=dict)
     without_text: frozenset[str] = frozenset()
+    english: Mapping[str, str] = field(default_factory=dict)
     given: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property

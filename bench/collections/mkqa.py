@@ -57,10 +57,11 @@ def load_mkqa(task: Task, data: Path | None) -> Collection:
     queries, answers = read_questions(path, task.name.removeprefix("embedded-"))
     if task.counts:  # before millions of passages are fetched for the wrong file
         check_counts(task, Counts(task.counts.documents, len(queries), 0), str(path))
+    english, _ = read_questions(path, "en")
     documents, where = _documents(task, data)
     source = f"{path.name}; {where}"
     check_counts(task, Counts(len(documents), len(queries), 0), source)
-    return Collection(task, queries, {}, documents, source, answer_judge(answers), RULE, answers)
+    return Collection(task, queries, {}, documents, source, answer_judge(answers), RULE, answers, english=english)
 
 
 def read_questions(path: Path, language: str) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.evaluation.plan import Plan
+from bench.first_stage.runs import BM25, BUILT
 from bench.rerankers.base import NEEDS, Card, Options
 from bench.rerankers.order_only import build
 from bench.rerankers.rows import FAMILIES, ROWS
@@ -65,6 +66,7 @@ def differing_command(result: Result) -> Found:
     """What the result's own command asked for otherwise than what its protocol and provenance say was done."""
     given = _options(str(result.provenance.get("command", "")))
     found: Found = {}
+    task = find(result.task)
     if given is not None:
         caps, protocol = Options(), result.protocol
         for key, usual in (
@@ -75,10 +77,10 @@ def differing_command(result: Result) -> Found:
             asked = given.get(f"--{key.replace('_', '-')}", [str(usual)])[-1]
             if asked.isdecimal() and int(asked[:20]) != getattr(protocol, key):
                 found[f"protocol.{key}"] = (str(getattr(protocol, key)), asked)
-        stages = set(given.get("--first-stage", ["bm25"]))
-        if stages == {"bm25"} and protocol.first_stage != "bm25":  # a run file's last column may say anything
-            found["protocol.first_stage"] = (protocol.first_stage, "bm25")
-    task = find(result.task)
+        stages = set(given.get("--first-stage", [task.first_stage if task else BM25]))
+        # A run file's last column may say anything.
+        if stages <= set(BUILT) and protocol.first_stage not in stages:
+            found["protocol.first_stage"] = (protocol.first_stage, " ".join(sorted(stages)))
     analysis = str(result.provenance.get("analysis", ""))
     wanted = task.analysis if task else given.get("--analysis", ["english"])[-1] if given is not None else analysis
     if analysis and analysis != wanted:

@@ -11,7 +11,7 @@ from bench.collections.load import load
 from bench.console import note
 from bench.errors import BenchError
 from bench.files import files_below, kind, text_lines
-from bench.first_stage.runs import GIVEN, first_stage
+from bench.first_stage.runs import BUILT, first_stage
 from bench.measures import STANDARD, mean
 from bench.results import Result, read_result, result_paths
 from bench.run import Run, read_run, text_sha256
@@ -301,7 +301,7 @@ class Reload:
     _loaded: dict[Task, Collection] = field(default_factory=dict)
     _failed: dict[Task, BenchError] = field(default_factory=dict)
     _read: list[tuple[Run, str]] = field(default_factory=list)
-    _built: dict[tuple[Task, int], Run] = field(default_factory=dict)
+    _built: dict[tuple[Task, str, int], Run] = field(default_factory=dict)
 
     def close(self) -> None:
         """Close what was loaded."""
@@ -338,9 +338,9 @@ class Reload:
         for run, sha256 in runs:
             if sha256 == protocol.first_stage_sha256:
                 return run
-        if protocol.first_stage not in ("bm25", GIVEN):
+        if protocol.first_stage not in BUILT:
             return next((run for run, _ in runs if run.name == protocol.first_stage), None)
-        key = self._task(result), protocol.depth
+        key = self._task(result), protocol.first_stage, protocol.depth
         if key not in self._built:
             self._built[key] = first_stage(self.collection(result), protocol.first_stage, protocol.depth)
         return self._built[key]

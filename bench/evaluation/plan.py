@@ -21,7 +21,7 @@ from bench.evaluation.hiring import Wanted, hired
 from bench.evaluation.prepare import PreparedTask, prepare, without_candidates
 from bench.evaluation.prices import Price, price_of, priced
 from bench.evaluation.shards import Shard, assemble
-from bench.first_stage.runs import first_stage, opened
+from bench.first_stage.runs import BM25, first_stage, opened
 from bench.rerankers import calls_server, row_of
 from bench.rerankers import check as check_reranker
 from bench.rerankers import load as load_reranker
@@ -37,17 +37,17 @@ from bench.task import Task
 class Plan:
     """What a suite command was asked for.
 
-    ``queries`` None measures what the task says, all judged ones as a rule. ``cache_id`` vouches for the rerankers that
-    have no fingerprint (`bench.evaluation.cache.scorer`). ``workers`` None scores all lists in this process.
-    ``shard`` scores one share of the chunks, and gives no results.
-    ``allow_failures`` goes on where a call of a generative reranker failed for good: its query gets no order and counts
-    as 0.
+    ``queries`` None measures what the task says, all judged ones as a rule; ``first_stage`` empty is the task's own.
+    ``cache_id`` vouches for the rerankers that have no fingerprint (`bench.evaluation.cache.scorer`).
+    ``workers`` None scores all lists in this process. ``shard`` scores one share of the chunks, and gives no results.
+    ``allow_failures`` goes on where a call of a generative reranker failed for good: its query gets no order and
+    counts as 0.
     """
 
     tasks: Sequence[Task]
     rerankers: Sequence[str]
     output: Path
-    first_stage: str | Run = "bm25"
+    first_stage: str | Run = ""
     depth: int = 100
     queries: int | None = None
     data: Path | None = None
@@ -140,7 +140,7 @@ def check(plan: Plan) -> dict[str, str]:
         if other is not None:
             raise _one_name(name, other, called)
         names[name] = called
-    if plan.first_stage == "bm25":
+    if plan.first_stage in ("", BM25):
         from bench.first_stage.analysis import analyser
 
         for analysis in dict.fromkeys(task.analysis for task in plan.tasks if task.suite == "folder"):

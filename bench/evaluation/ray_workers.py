@@ -110,7 +110,8 @@ class RayActors:
                 raise BenchError(str(error.cause)) from error
             raise
         except RayActorError as error:
-            self._give_up(worker, " ".join(str(error).split())[:200])
+            # Ray has repeated the call as often as it may.
+            self._give_up(worker, " ".join(str(error).split())[:200], DEATHS)
             return
         if isinstance(answer, str):
             self._nodes[worker] = answer
@@ -118,12 +119,12 @@ class RayActors:
         else:
             self._known.append(Done(worker, answer))
 
-    def _give_up(self, worker: int, how: str) -> None:
+    def _give_up(self, worker: int, how: str, times: int = 1) -> None:
         """Forget an actor and all its calls, and start another."""
         self._calls = {reference: each for reference, each in self._calls.items() if each != worker}
         ray.kill(self._actors[worker])
         self._start(worker)
-        self._known.append(Died(worker, how))
+        self._known.append(Died(worker, how, times))
 
     def _look(self) -> None:
         """Give up the actors whose nodes are gone.

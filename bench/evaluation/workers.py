@@ -78,10 +78,14 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Died:
-    """A worker has ended, and what was sent to it is lost; ``how`` says what is known. Another one is started."""
+    """A worker has ended, and what was sent to it is lost; ``how`` says what is known. Another one is started.
+
+    ``times`` is how often it has ended over its first chunk, for a worker that had been restarted unnoticed.
+    """
 
     worker: int
     how: str
+    times: int = 1
 
 
 Event = Ready | Done | Died
@@ -184,17 +188,17 @@ class Crew:
             return []
         lost = self._flying.pop(event.worker)
         if lost:
-            self._blame(lost[0], event.how)
+            self._blame(lost[0], event)
         return [*reversed(lost)]
 
-    def _blame(self, chunk: Chunk, how: str) -> None:
+    def _blame(self, chunk: Chunk, died: Died) -> None:
         """Count a death against the chunk that was being scored."""
         queries = ", ".join(map(repr, chunk.queries))
-        self._killed[chunk] += 1
-        if self._killed[chunk] == DEATHS:
+        self._killed[chunk] += died.times
+        if self._killed[chunk] >= DEATHS:
             raise BenchError(
-                f"{self._name}: {DEATHS} workers ended, {how}, while they scored queries {queries}. Everything scored "
-                "before is cached. If memory ran out, take fewer --workers or lower --max-doc-length; else measure "
-                "these queries without --workers to see why."
+                f"{self._name}: {DEATHS} workers ended, {died.how}, while they scored queries {queries}. "
+                "Everything scored before is cached. If memory ran out, take fewer --workers or lower "
+                "--max-doc-length; else measure these queries without --workers to see why."
             )
-        note(f"A worker ended, {how}, while it scored queries {queries}. They are scored again.")
+        note(f"A worker ended, {died.how}, while it scored queries {queries}. They are scored again.")

@@ -26,6 +26,11 @@ from bench.task import Task
 
 GIVEN = "given"
 """The first stage of a reranking task: the candidates that come with its queries."""
+BM25 = "bm25"
+BM25_ENGLISH = "bm25-english"
+"""BM25 of the English question, a human translation: the first stage where query and documents share no script."""
+BUILT = (BM25, BM25_ENGLISH, GIVEN)
+"""The first stages that a collection alone decides."""
 
 
 def opened(choice: str | Run) -> str | Run:
@@ -34,11 +39,12 @@ def opened(choice: str | Run) -> str | Run:
     Raises:
         BenchError: naming what can be given, before collections are fetched; or for a run file that cannot be read.
     """
-    if isinstance(choice, Run) or choice in ("bm25", GIVEN) or choice.startswith("dense:"):
+    if isinstance(choice, Run) or choice in ("", *BUILT) or choice.startswith("dense:"):
         return choice
     if not kind(Path(choice)):
         raise BenchError(
-            f"Cannot read {choice}: no such file. A first stage is bm25, dense:MODEL, or the path of a TREC run file."
+            f"Cannot read {choice}: no such file. A first stage is bm25, bm25-english, dense:MODEL, or the path of a "
+            "TREC run file."
         )
     return read_run(Path(choice))
 
@@ -54,7 +60,8 @@ def first_stage(
 
     Args:
         collection: The task's collection.
-        choice: ``bm25``, ``given``, ``dense:MODEL``, the path of a run file, or a run.
+        choice: ``bm25``, ``bm25-english``, ``given``, ``dense:MODEL``, the path of a run file, or a run; empty for the
+            task's own.
         depth: How many documents a query needs.
         progress: Called with the number of documents read since its last call, while a run is built.
         options: On what device and in what precision a dense first stage's model runs.
@@ -64,21 +71,24 @@ def first_stage(
     """
     if isinstance(choice, Run):
         return choice
+    task = collection.task
+    choice = choice or task.first_stage
     if choice == GIVEN:
         return _given(collection, depth)
     if choice.startswith("dense:"):
         from bench.first_stage.dense import dense_run
 
         return dense_run(collection, choice.removeprefix("dense:"), depth, progress, options)
-    if choice != "bm25":
+    if choice not in (BM25, BM25_ENGLISH):
         return read_run(Path(choice))
-    task = collection.task
+    if choice == BM25_ENGLISH and not collection.english:
+        raise BenchError(f"{task.id} has no English queries for --first-stage {BM25_ENGLISH}. Only MKQA's tasks have.")
     manifest = read_manifests().get(task.id)
-    if manifest and depth <= manifest.depth and _made_from(manifest, collection):
+    if choice == BM25 and manifest and depth <= manifest.depth and _made_from(manifest, collection):
         return _bundled(task, manifest)
     if task.suite == "folder" or task.embedded:
-        return build(collection, depth, progress)
-    return _cached(collection, max(depth, BUNDLED_DEPTH), progress)
+        return build(collection, depth, progress, choice)
+    return _cached(collection, max(depth, BUNDLED_DEPTH), progress, choice)
 
 
 def _given(collection: Collection, depth: int) -> Run:
@@ -105,21 +115,23 @@ def _given(collection: Collection, depth: int) -> Run:
     )
 
 
-def build(collection: Collection, depth: int = BUNDLED_DEPTH, progress: Advance | None = None) -> Run:
-    """Rank the whole corpus for every query by BM25 with the task's analysis."""
+def build(
+    collection: Collection, depth: int = BUNDLED_DEPTH, progress: Advance | None = None, choice: str = BM25
+) -> Run:
+    """Rank the whole corpus for every query, or for its English translation, by BM25 with the task's analysis."""
     from bench.first_stage.analysis import analyser
     from bench.first_stage.bm25 import build_run
 
     task = collection.task
     rankings = build_run(
         collection.documents,
-        collection.queries,
+        collection.english if choice == BM25_ENGLISH else collection.queries,
         analyser(task.analysis),
         depth=depth,
         identical_ids=task.drop_identical_ids,
         progress=progress,
     )
-    return Run("bm25", rankings)
+    return Run(choice, rankings)
 
 
 def _made_from(manifest: Manifest, collection: Collection) -> bool:
@@ -168,14 +180,15 @@ def _bundled(task: Task, manifest: Manifest) -> Run:
     return run
 
 
-def _cached(collection: Collection, depth: int, progress: Advance | None) -> Run:
+def _cached(collection: Collection, depth: int, progress: Advance | None, choice: str) -> Run:
     """A run built on first use and cached in the user's cache folder under a hash of all that decides it."""
     from bench.first_stage.analysis import analyser
     from bench.first_stage.bm25 import K1, B
 
     task = collection.task
-    settings = K1, B, depth, collection.documents.texts_hash(), task.drop_identical_ids
-    made = digest([collection.version, analyser(task.analysis).description, task.text_rule, *map(str, settings)])
+    settings = task.text_rule, K1, B, depth, collection.documents.texts_hash(), task.drop_identical_ids
+    asked = [] if choice == BM25 else [choice, *collection.english.values()]
+    made = digest([*asked, collection.version, analyser(task.analysis).description, *map(str, settings)])
     path = cache_folder() / "runs" / task.suite / f"{task.name}-{made}.trec.gz"
     try:
         if kind(path):
@@ -184,7 +197,7 @@ def _cached(collection: Collection, depth: int, progress: Advance | None) -> Run
             return run
     except BenchError as error:
         note(f"Note: {task.id}: the run in the cache cannot be used, and is built again. {error}")
-    run = build(collection, depth, progress)
+    run = build(collection, depth, progress, choice)
     if any(run.rankings.values()):
         try:
             # The checksum first: whoever finds the run finds it too.

@@ -12,15 +12,16 @@ from torch import nn
 
 from bench.errors import BenchError
 from bench.rerankers.base import CandidateList, Card, Lazy, Options, Reranker, Scored
-from bench.rerankers.local import checkpoint, loading, stored
-from bench.rerankers.local.pointwise import Pair, score_pairs
+from bench.rerankers.local import checkpoint, loading, stored, threads
+from bench.rerankers.local.pointwise import Pair, by_length, score_pairs
 from bench.rerankers.local.truncation import Cut, Cutter, longest_first
 from bench.rerankers.rows import Row
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder as Model
 
-BATCH = 32
+ACCELERATOR_BUDGET = 16_384
+"""Tokens of a batch, padding included."""
 
 
 class CrossEncoder:
@@ -32,6 +33,7 @@ class CrossEncoder:
         self._options = options
         self._cutter = cutter
         self._special_tokens = self._cutter.special_tokens_of_pair
+        threads.tokenise_in_turn(model)
 
     def score(self, lists: Sequence[CandidateList]) -> Iterator[Scored]:
         """Score the pairs of all lists, batched by length."""
@@ -48,9 +50,15 @@ class CrossEncoder:
         return query.within(kept[0]), document.within(kept[1])
 
     def _predict(self, pairs: list[Pair]) -> Sequence[float]:
-        texts = [(query.text, document.text) for query, document in pairs]
-        scores = self._model.predict(texts, batch_size=BATCH, show_progress_bar=False, activation_fn=nn.Identity())
-        return [float(score) for score in scores]
+        def outputs(group: list[int]) -> list[float]:
+            texts = [(pairs[at][0].text, pairs[at][1].text) for at in group]
+            found = self._model.predict(
+                texts, batch_size=len(texts), show_progress_bar=False, activation_fn=nn.Identity()
+            )
+            return [float(output) for output in found]
+
+        lengths = [query.tokens + document.tokens + self._special_tokens for query, document in pairs]
+        return by_length(lengths, ACCELERATOR_BUDGET, outputs, self._model.device)
 
 
 def build(row: Row, options: Options) -> Reranker:

@@ -14,7 +14,7 @@ from torch import Tensor
 from bench.errors import BenchError
 from bench.rerankers.base import CandidateList, Card, Lazy, Options, Reranker, Scored
 from bench.rerankers.local import checkpoint, loading
-from bench.rerankers.local.pointwise import Pair, batches, score_pairs
+from bench.rerankers.local.pointwise import Pair, by_length, score_pairs
 from bench.rerankers.local.truncation import Cut, Cutter
 from bench.rerankers.rows import Row
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 WINDOW = 8192
 """Tokens of a prompt, as both models' published code caps it."""
 
-CPU_BUDGET, ACCELERATOR_BUDGET = 4096, 32768
+ACCELERATOR_BUDGET = 32_768
 """Tokens of a batch, padding included."""
 
 
@@ -93,7 +93,6 @@ class YesNo:
         self._template_tokens = len(self._prompts([(Cut("", 0), Cut("", 0))])[0])
         self._window = min(WINDOW, int(getattr(model.config, "max_position_embeddings", WINDOW)))
         self._answers = _answers(model, self._cutter, prompt)
-        self._budget = CPU_BUDGET if model.device.type == "cpu" else ACCELERATOR_BUDGET
 
     def score(self, lists: Sequence[CandidateList]) -> Iterator[Scored]:
         """Score the pairs of all lists, batched by length."""
@@ -117,15 +116,16 @@ class YesNo:
         ids = iter(self._cutter.ids(texts))
         return [[token for _ in pieces for token in next(ids)] for _ in pairs]
 
-    @torch.inference_mode()
     def _predict(self, pairs: list[Pair]) -> Sequence[float]:
         prompts = self._prompts(pairs)
-        scores = [0.0] * len(prompts)
-        for group in batches([len(ids) for ids in prompts], self._budget):
-            for position, score in zip(group, self._probabilities([prompts[at] for at in group]), strict=True):
-                scores[position] = score
-        return scores
+        return by_length(
+            [len(ids) for ids in prompts],
+            ACCELERATOR_BUDGET,
+            lambda group: self._probabilities([prompts[at] for at in group]),
+            self._model.device,
+        )
 
+    @torch.inference_mode()
     def _probabilities(self, prompts: Sequence[Sequence[int]]) -> list[float]:
         """The probability of yes for each prompt, in (0, 1).
 

@@ -412,10 +412,11 @@ def test_the_fingerprint_tells_apart_what_scores_depend_on(tiny_folder: Path, ed
     assert len({first, weights, load(editable).fingerprint}) == 3
 
 
-@pytest.mark.parametrize("name", ["adapter_model.safetensors", "adapter.safetensors"])
+@pytest.mark.parametrize("name", ["adapter_model.safetensors", "adapter.safetensors", "query/adapter.safetensors"])
 @pytest.mark.parametrize("alone", [False, True], ids=["with-weights", "alone"])
 def test_an_adapter_is_refused(name: str, alone: bool, editable: Path) -> None:
     """Without the adapter the scores would be another model's."""
+    (editable / name).parent.mkdir(exist_ok=True)
     (editable / name).touch()
     if alone:
         for path in (*editable.glob("*.json"), editable / "model.safetensors"):

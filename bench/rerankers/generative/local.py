@@ -24,7 +24,7 @@ from bench.rerankers.generative.prompts import Turn
 from bench.rerankers.generative.ranker import Ask, Generative, Say
 from bench.rerankers.generative.spec import Spec
 from bench.rerankers.local import checkpoint, loading
-from bench.rerankers.local.batching import Shape, shape
+from bench.rerankers.local.batching import Budget, Shape, shape
 from bench.rerankers.local.checkpoint import Checkpoint
 from bench.rerankers.local.truncation import Cutter
 from bench.rerankers.rows import Row
@@ -32,8 +32,8 @@ from bench.rerankers.rows import Row
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-CPU_BUDGET, ACCELERATOR_BUDGET = 128, 32768
-"""Tokens of the prompts of a batch, padding included. A CPU gains nothing from more."""
+CPU_BUDGET, ACCELERATOR_BUDGET = Budget(128, 16), Budget(32_768, 256)
+"""The prompts of a batch. A CPU gains nothing from more."""
 _LARGEST_TEMPLATE = 100_000
 
 

@@ -9,10 +9,12 @@ on the other rows.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from bench.rerankers.local import threads
 
 if TYPE_CHECKING:
     from sentence_transformers import MultiVectorEncoder, SentenceTransformer
@@ -27,10 +29,22 @@ DOCUMENT_PROMPTS = ("document", "passage", "corpus")
 WIDTHS = tuple(base << doublings for doublings in range(16) for base in (16, 24))
 """The lengths that texts are padded to, 16, 24, 32, 48, 64 …: padding is at most a third, save for the shortest."""
 
-CPU_BUDGET, ACCELERATOR_BUDGET = 128, 4096
-"""Tokens of a batch, padding included. A CPU gains nothing from more, and would lose by filling up rows."""
 
-_MEASURED_AT_ONCE = 64
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The bounds of a batch: tokens, padding included, and rows."""
+
+    tokens: int
+    rows: int
+
+
+CPU, ACCELERATOR = Budget(1024, 16), Budget(4096, 256)
+"""A CPU gains little from larger batches, and loses by rows that only fill up."""
+
+_AT_ONCE = 64
+"""Texts given to the library in one call, where the number of them decides nothing."""
+
+Part = TypeVar("Part", Sequence[str], Sequence[int])
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +62,18 @@ class Shape:
 ALONE = Shape(rows=1, width=0, full=True)
 
 
-def shape(length: int, budget: int, limit: int | None) -> Shape:
+def shape(length: int, budget: Budget, limit: int | None) -> Shape:
     """The shape of the batch that a text of ``length`` tokens goes into.
 
     Args:
         length: Tokens that the model reads of the text, special tokens and prompt included.
-        budget: Tokens that a batch may have.
+        budget: What a batch may have.
         limit: Tokens that the model reads at most: nothing is padded beyond; None for any number.
     """
     width = next((width for width in WIDTHS if width >= length), length)
-    if budget < 2 * width or (limit is not None and width > limit):
+    if budget.tokens < 2 * width or (limit is not None and width > limit):
         return ALONE
-    return Shape(budget // width, width, full=width == length)
+    return Shape(min(budget.rows, budget.tokens // width), width, full=width == length)
 
 
 class Encoder:
@@ -69,41 +83,50 @@ class Encoder:
         # The two kinds declare the same methods, but share no base class.
         self._model: Any = model
         self._reader = model[0]
-        self._budget = CPU_BUDGET if model.device.type == "cpu" else ACCELERATOR_BUDGET
+        self._budget = CPU if model.device.type == "cpu" else ACCELERATOR
+        threads.tokenise_in_turn(model)
 
     def encode(self, texts: Sequence[str], is_query: bool, limit: int | None) -> list[Vectors]:
         """Each text's embedding in float32; the model reads at most ``limit`` tokens, None for any number."""
+        batches = list(self._batches(texts, is_query, limit))
+
+        def encoded(batch: tuple[Shape, Sequence[int]]) -> list[Vectors]:
+            batch_shape, places = batch
+            return self._encode_batch([texts[place] for place in places], is_query, batch_shape)
+
         vectors: list[Vectors] = [np.empty(0, np.float32)] * len(texts)
-        for batch_shape, places in self._groups(texts, is_query, limit).items():
-            group = [texts[place] for place in places]
-            for place, vector in zip(places, self._encode_group(group, is_query, batch_shape), strict=True):
+        for (_, places), found in zip(batches, threads.answers(encoded, batches, self._model.device), strict=True):
+            for place, vector in zip(places, found, strict=True):
                 vectors[place] = vector
         return vectors
 
-    def _groups(self, texts: Sequence[str], is_query: bool, limit: int | None) -> Mapping[Shape, list[int]]:
-        """The places of the texts that go into batches of one shape."""
+    def _batches(
+        self, texts: Sequence[str], is_query: bool, limit: int | None
+    ) -> Iterator[tuple[Shape, Sequence[int]]]:
+        """The batches, as a shape and the places of at most so many texts."""
         from sentence_transformers.base.modules import Transformer
 
         reader = self._reader
         if not isinstance(reader, Transformer) or reader.can_flatten_inputs:
-            # Such a model's batches have no width that could be fixed.
-            return {ALONE: list(range(len(texts)))} if texts else {}
+            # Such a model's batches have no width that could be fixed: each text is a batch, some of them in one call.
+            yield from ((ALONE, some) for some in _split(range(len(texts)), _AT_ONCE))
+            return
         groups: dict[Shape, list[int]] = {}
         for place, length in enumerate(self._lengths(texts, is_query)):
             groups.setdefault(shape(length, self._budget, limit), []).append(place)
-        return groups
+        for batch_shape, places in groups.items():
+            yield from ((batch_shape, some) for some in _split(places, batch_shape.rows))
 
     def _lengths(self, texts: Sequence[str], is_query: bool) -> Iterator[int]:
         """How many tokens the model reads of each text, query expansion included."""
-        for start in range(0, len(texts), _MEASURED_AT_ONCE):
-            some = list(texts[start : start + _MEASURED_AT_ONCE])
-            features = self._model.preprocess(some, **self._side(is_query))
+        for some in _split(texts, _AT_ONCE):
+            features = self._model.preprocess(list(some), **self._side(is_query))
             read = features["attention_mask"].bool()
             if "query_expansion_positions" in features:
                 read = read | features["query_expansion_positions"]
             yield from read.sum(dim=1).tolist()
 
-    def _encode_group(self, texts: list[str], is_query: bool, batch_shape: Shape) -> Iterator[Vectors]:
+    def _encode_batch(self, texts: list[str], is_query: bool, batch_shape: Shape) -> list[Vectors]:
         filler = texts[-1:] * (-len(texts) % batch_shape.rows)
         padding = {"padding": "max_length", "max_length": batch_shape.width}
         encoded = self._model.encode(
@@ -115,9 +138,8 @@ class Encoder:
             **({} if batch_shape.full else {"processing_kwargs": {"text": padding}}),
             **self._side(is_query),
         )
-        for vector in encoded[: len(texts)]:
-            # A copy, so that a cached vector does not hold its whole batch in memory.
-            yield np.array(vector, dtype=np.float32)
+        # Copies, so that a cached vector does not hold its whole batch in memory.
+        return [np.array(vector, dtype=np.float32) for vector in encoded[: len(texts)]]
 
     def prompt(self, is_query: bool) -> str | None:
         """What the model itself puts before a text."""
@@ -128,3 +150,7 @@ class Encoder:
     def _side(self, is_query: bool) -> dict[str, str | None]:
         """The arguments that say whether texts are queries or documents."""
         return {"prompt": self.prompt(is_query), "task": "query" if is_query else "document"}
+
+
+def _split(whole: Part, size: int) -> Iterator[Part]:
+    return (whole[start : start + size] for start in range(0, len(whole), size))

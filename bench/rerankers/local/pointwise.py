@@ -2,10 +2,16 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
+import torch
+
 from bench.rerankers.base import CandidateList, Options, Scored
+from bench.rerankers.local import threads
 from bench.rerankers.local.truncation import Cut, Cutter
 
 Pair = tuple[Cut, Cut]
+
+CPU_BUDGET = 1024
+"""Tokens of a batch on a CPU, padding included: more are no faster, since their activations leave its cache."""
 
 
 def score_pairs(
@@ -42,6 +48,28 @@ def score_pairs(
             + max((query.lost for query, _ in of_list), default=0),
             queries_cut=int(query_lost > 0),
         )
+
+
+def by_length(
+    lengths: Sequence[int],
+    accelerator_budget: int,
+    score: Callable[[list[int]], Sequence[float]],
+    device: torch.device,
+) -> list[float]:
+    """Score pairs in batches of similar length.
+
+    Args:
+        lengths: Tokens of each pair.
+        accelerator_budget: Tokens of a batch, padding included, unless the device is a CPU.
+        score: Scores of one batch, given the positions of its pairs.
+        device: Where the model is.
+    """
+    groups = list(batches(lengths, CPU_BUDGET if device.type == "cpu" else accelerator_budget))
+    scores = [0.0] * len(lengths)
+    for group, found in zip(groups, threads.answers(score, groups, device), strict=True):
+        for position, one in zip(group, found, strict=True):
+            scores[position] = one
+    return scores
 
 
 def batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:

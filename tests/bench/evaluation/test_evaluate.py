@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bench.collections.collection import Collection
 from bench.errors import BenchError
+from bench.evaluation.cache import chunk_key
 from bench.evaluation.evaluate import evaluate
 from bench.evaluation.prepare import PreparedTask, prepare
 from bench.measures import STANDARD, Measure
@@ -410,3 +411,23 @@ def test_random_depends_on_its_seed_and_the_query_alone():
     assert orders(0) == orders(0)
     assert orders(0) != orders(1)
     assert len({tuple(each) for each in orders(0)}) > 1
+
+
+@pytest.mark.parametrize("needs", [{"texts"}, {"texts", "task"}])
+def test_who_asks_for_the_task_is_told_it_and_its_scores_are_cached_by_it(needs: set[str]):
+    seen = []
+
+    class Asking:
+        card = Card("asking", "f", "bi-encoder", needs=frozenset(needs))
+
+        def score(self, lists: Sequence[CandidateList]) -> Iterator[Scored]:
+            seen.extend(lists)
+            return (Scored(each.query_id, (0.0,) * len(each.ids)) for each in lists)
+
+    for name in ("one", "two"):
+        task = replace(TASK, name=name)
+        evaluate(prepare(collection({"q": {"a": 1}}, task=task), run_of(q="ab"), 10, Options()), Asking())
+    told = "task" in needs
+    assert [each.task for each in seen] == ([f"{TASK.suite}/one", f"{TASK.suite}/two"] if told else ["", ""])
+    keys = {chunk_key(Asking.card, Options(), [each]) for each in seen}
+    assert len(keys) == (2 if told else 1)

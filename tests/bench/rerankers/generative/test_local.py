@@ -8,6 +8,7 @@ from bench.errors import BenchError
 from bench.rerankers import load
 from bench.rerankers.base import CandidateList, Options
 from bench.rerankers.generative import local, parsing, prompts, texts
+from bench.rerankers.local.batching import Budget
 from tests.bench.tiny_generators import write_model
 
 CPU = Options(device="cpu")
@@ -99,7 +100,7 @@ def test_what_is_written_is_what_transformers_writes(models_by_kind, kind):
 @pytest.mark.parametrize("spec", ["first,window=8,stride=4", "sliding,window=8,stride=4"])
 def test_company_and_padding_do_not_change_an_answer(models_by_kind, monkeypatch, spec):
     """Together in padded batches, alone, and back to front: to the last bit."""
-    monkeypatch.setattr(local, "CPU_BUDGET", 4096)
+    monkeypatch.setattr(local, "CPU_BUDGET", Budget(4096, 256))
     reranker = load(f"generative:{models_by_kind['qwen3']}#{spec}", CPU)
     lists = lists_of(9)
     asks = [reranker.ask(candidates, tuple(range(4))) for candidates in lists]
@@ -119,7 +120,7 @@ def test_padding_agrees_with_no_padding(models_by_kind, monkeypatch):
     (candidates,) = lists_of(4, QUERIES[:1])
     found = []
     for budget in (128, 4096):
-        monkeypatch.setattr(local, "CPU_BUDGET", budget)
+        monkeypatch.setattr(local, "CPU_BUDGET", Budget(budget, 256))
         for spec in ("whole", "first"):
             reranker = load(f"generative:{models_by_kind['llama']}#{spec}", CPU)
             with reranker.speaker.session() as say:

@@ -4,16 +4,17 @@ import random
 
 import numpy as np
 import pytest
+import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Transformer
 from sentence_transformers.sentence_transformer.modules import Pooling
 
 from bench.rerankers import load
 from bench.rerankers.base import CandidateList
-from bench.rerankers.local.batching import ALONE, WIDTHS, Shape, shape
+from bench.rerankers.local.batching import ACCELERATOR, ALONE, CPU, WIDTHS, Budget, Shape, shape
 
-LARGE_BUDGET = 512
-"""Enough that texts of up to 256 tokens share a batch, as they do on an accelerator."""
+SMALL = Budget(128, 8)
+"""So little that most texts are batches of their own."""
 
 PROMPTS = {"query": "search: ", "document": "passage: "}
 WORDS = (
@@ -58,12 +59,11 @@ def reranker(request, cpu):
     return load(f"late-interaction:{request.getfixturevalue('colbert')}", cpu)
 
 
-@pytest.fixture(scope="module", params=["as on a CPU", "as on an accelerator"])
+@pytest.fixture(scope="module", params=[CPU, SMALL], ids=["as on a CPU", "mostly alone"])
 def budgeted(request, reranker):
-    """The reranker, with batches as small or large as on a device."""
+    """The reranker, with batches of a size."""
     before = reranker._encoder._budget
-    if request.param == "as on an accelerator":
-        reranker._encoder._budget = LARGE_BUDGET
+    reranker._encoder._budget = request.param
     yield reranker
     reranker._encoder._budget = before
 
@@ -74,9 +74,20 @@ def test_vectors_do_not_depend_on_company_or_order(budgeted, texts, is_query):
     order = random.Random(3).sample(range(len(texts)), len(texts))
     for place, vector in zip(order, budgeted._embed([texts[place] for place in order], is_query), strict=True):
         assert np.array_equal(vector, together[place])
-    for place in range(0, len(texts), 12):
+    for place in range(0, len(texts), 24):
         (alone,) = budgeted._embed([texts[place]], is_query)
         assert np.array_equal(alone, together[place])
+
+
+def test_vectors_do_not_depend_on_the_number_of_threads(prompted, cpu, texts):
+    encoder = load(prompted, cpu)
+    before = torch.get_num_threads()
+    found = []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        found.append(encoder._embed(texts, is_query=False))
+    torch.set_num_threads(before)
+    assert all(np.array_equal(one, two) for one, two in zip(*found, strict=True))
 
 
 def test_scores_do_not_depend_on_what_was_scored_before(prompted, colbert, cpu, texts):
@@ -96,13 +107,15 @@ def test_scores_do_not_depend_on_what_was_scored_before(prompted, colbert, cpu, 
 
 def test_shapes_worked_out_by_hand():
     assert WIDTHS[:7] == (16, 24, 32, 48, 64, 96, 128)
-    assert shape(3, 128, 512) == Shape(rows=8, width=16, full=False)
-    assert shape(16, 128, 512) == Shape(rows=8, width=16, full=True)
-    assert shape(17, 128, None) == Shape(rows=5, width=24, full=False)
-    assert shape(60, 128, 512) == Shape(rows=2, width=64, full=False)
-    assert shape(65, 128, 512) == ALONE
+    assert shape(3, SMALL, 512) == Shape(rows=8, width=16, full=False)
+    assert shape(16, SMALL, 512) == Shape(rows=8, width=16, full=True)
+    assert shape(17, SMALL, None) == Shape(rows=5, width=24, full=False)
+    assert shape(60, SMALL, 512) == Shape(rows=2, width=64, full=False)
+    assert shape(65, SMALL, 512) == ALONE
+    assert shape(3, CPU, 512) == Shape(rows=16, width=16, full=False)
+    assert shape(256, CPU, 256) == Shape(rows=4, width=256, full=True)
 
 
 def test_nothing_is_padded_beyond_what_the_model_reads():
-    assert shape(33, 4096, 40) == ALONE
-    assert shape(32, 4096, 40) == Shape(rows=128, width=32, full=True)
+    assert shape(33, ACCELERATOR, 40) == ALONE
+    assert shape(32, ACCELERATOR, 40) == Shape(rows=128, width=32, full=True)
