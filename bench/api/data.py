@@ -142,7 +142,7 @@ def load(
 
     Args:
         task: ``beir/scifact``, a folder in BEIR format, or what `tasks` and `folder` return.
-        first_stage: ``bm25``, ``dense:MODEL``, or the path of a run file; the task's usual one by default.
+        first_stage: ``bm25``, ``bm25-english``, ``dense:MODEL``, or the path of a run file; the task's own by default.
         depth: How many candidates a query gets.
         data: A folder that holds ``TASK/`` in BEIR format, in place of the task's usual source.
         source: ``ir_datasets`` or ``mteb``; the usual one by default.

@@ -46,8 +46,8 @@ def measure(
             `reranker.Reranker`, an object with ``score(lists)`` (see CONTRIBUTING.md), or a function of a query and a
             list of texts that returns a score for each text. Scores of a function or of an object without a
             ``fingerprint`` are not reused by later calls, unless you pass a ``cache_id``.
-        first_stage: ``bm25``, ``dense:MODEL``, the path of a run file, or scores by query and document; each task's
-            usual one by default.
+        first_stage: ``bm25``, ``bm25-english``, ``dense:MODEL``, the path of a run file, or scores by query and
+            document; the task's own by default, which is bm25 as a rule.
         depth: Candidates for each query.
         queries: How many queries are measured, chosen by a hash of their ids; all by default.
         data: A folder that holds ``TASK/`` in BEIR format, in place of the tasks' usual sources.

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from bench.cli.options import Format, Into, Places, Source, app, emit
+from bench.cli.options import Data, Device, Dtype, Format, Into, Places, Source, app, emit
 from bench.cli.shared import record
-from bench.console import note, say_page, say_path
+from bench.console import Bar, note, say_page, say_path
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
     from bench.collections.collection import Collection
+    from bench.leaderboard.reproduce import Reproduction
     from bench.results import Result
 
 
@@ -82,22 +83,70 @@ def leaderboard(
 def reproduce(
     what: Annotated[str, typer.Argument(help="paper: jina-reranker-v3's, arXiv 2509.25085.")],
     places: Places = None,
+    run: Annotated[
+        bool, typer.Option("--run", help="First measure what DIR has no result of, and write the results there.")
+    ] = False,
+    suite: Annotated[list[str] | None, typer.Option(help="Only figures of this suite. Repeatable.")] = None,
+    data: Data = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
     form: Format = "text",
     output: Into = None,
 ) -> None:
     """Show published and measured figures of the same cells."""
     from bench.comparison.stored import read_results
     from bench.leaderboard.reproduce import page, paper
+    from bench.suites import declared
 
     if what != "paper":
         raise BenchError(f"Unknown {what!r}. Known: paper.")
-    found = []
-    if places or Path("out").exists():
-        found = read_results(places or [Path("out")])
-    else:
-        note("out does not exist: no figure is measured yet. Give a folder of results, or measure some.")
-    reproduced = paper(found)
+    for each in suite or ():
+        declared(each)
+    if not run and (data or (device, dtype) != ("auto", "auto")):
+        raise BenchError("--data, --device and --dtype have no effect without --run. Leave them out, or give --run.")
+
+    def rows() -> "list[Reproduction]":
+        is_new = run and not any(places[0].rglob("result.json")) if places else not Path("out").exists()
+        found = [] if is_new else read_results(places or [Path("out")])
+        return [row for row in paper(found) if not suite or row.figure.suite in suite]
+
+    if run:
+        if len(places or []) > 1:
+            raise BenchError("With --run give a single DIR: results are written there.")
+        places = places or [Path("out")]
+        places[0].mkdir(parents=True, exist_ok=True)
+        _measure_missing(rows(), places[0], data, device, dtype)
+    elif not places and not Path("out").exists():
+        note("out does not exist: no figure is measured yet. Give a folder of results, or measure some with --run.")
+    reproduced = rows()
     emit(page(reproduced), form, output, reproduced)
+
+
+def _measure_missing(rows: "list[Reproduction]", output: Path, data: Path | None, device: str, dtype: str) -> None:
+    from bench.evaluation.plan import Plan, check, run
+    from bench.leaderboard.steps import steps
+    from bench.rerankers.base import Options
+    from bench.suites import by_ids
+
+    options = Options(device=device, dtype=dtype)
+    plans = [
+        Plan(
+            tasks=by_ids(list(step.tasks)),
+            rerankers=step.rerankers,
+            output=output,
+            first_stage=step.first_stage,
+            depth=step.depth,
+            data=data,
+            options=options,
+        )
+        for step in steps(rows)
+    ]
+    for plan in plans:
+        check(plan)
+    for number, plan in enumerate(plans, start=1):
+        what = f"{len(plan.tasks)} tasks, {len(plan.rerankers)} rerankers over {plan.first_stage}"
+        note(f"Step {number} of {len(plans)}: {plan.tasks[0].suite}, {what}.")
+        run(plan, Bar())
 
 
 @app.command(help="Compare two results: difference, p-value, queries.")

@@ -41,8 +41,8 @@ class Reproduction:
 
     ``measured`` is times 100, as the published value, and None where a result is missing. ``disagreements`` are our
     protocol's sides of what differs from the paper's, empty where they agree. ``missing`` are the ids of the tasks
-    that ``reranker`` has still to be measured on under the paper's protocol; ``obstacle`` says why that cannot be done
-    here.
+    that ``reranker`` has still to be measured on under the paper's protocol; ``unmeasured`` are those of them without a
+    result over any first stage of the paper's name, whatever it scores. ``obstacle`` says why that cannot be done here.
     """
 
     figure: Published
@@ -50,6 +50,7 @@ class Reproduction:
     measured: float | None
     disagreements: tuple[str, ...]
     missing: tuple[str, ...]
+    unmeasured: tuple[str, ...]
     obstacle: str
 
     @property
@@ -92,6 +93,7 @@ def _reproduction(figure: Published, results: Sequence[Result]) -> Reproduction:
         measured=100 * sum(share * found[task].main for task, share in shares.items()) if whole else None,
         disagreements=tuple(dict.fromkeys([*_all(disagreements.values()), *together])) if whole else (),
         missing=() if obstacle else tuple(task for task in nearest if disagreements.get(task) != [] or together),
+        unmeasured=() if obstacle else tuple(task for task, result in nearest.items() if _is_other(figure, result)),
         obstacle=obstacle,
     )
 
@@ -143,7 +145,18 @@ def _disagreements(figure: Published, result: Result) -> list[str]:
 
     A first stage's name is whatever its run file says. It is the paper's only if it scores what the paper's scores.
     """
-    protocol = result.protocol
+    found = _differences(figure, result.protocol)
+    published_one = _published_stage(figure, result.task.partition("/")[2])
+    if not found and published_one is not None:
+        found += _other_figure(100 * result.candidates.first_stage, published_one, result.task)
+    return found
+
+
+def _is_other(figure: Published, result: Result | None) -> bool:
+    return result is None or bool(_differences(figure, result.protocol))
+
+
+def _differences(figure: Published, protocol: Protocol) -> list[str]:
     depth = figure.first_stage.partition("@")[2]
     checks = {
         f"first stage {protocol.first_stage}": _same_stage(figure, protocol),
@@ -152,11 +165,7 @@ def _disagreements(figure: Published, result: Result) -> list[str]:
         f"candidates in the order of {protocol.candidate_order}": protocol.candidate_order == "first stage",
         queries_of(protocol): not is_partial(protocol),
     }
-    found = [difference for difference, agrees in checks.items() if not agrees]
-    published_one = _published_stage(figure, result.task.partition("/")[2])
-    if not found and published_one is not None:
-        found += _other_figure(100 * result.candidates.first_stage, published_one, result.task)
-    return found
+    return [difference for difference, agrees in checks.items() if not agrees]
 
 
 def _other_mean(figure: Published, found: Mapping[str, Result], shares: Mapping[str, float]) -> list[str]:
@@ -212,7 +221,8 @@ def _blocks(rows: Sequence[Reproduction]) -> Iterator[Block]:
     if commands:
         yield Heading("To measure the rest under the paper's protocol")
         yield Paragraph(
-            "A file such as jina-embeddings-v3/beir/nfcorpus.trec is that first stage's run on the task: a TREC run of "
+            "'python -m bench reproduce paper --run' measures all of it and builds the first stages itself. With runs "
+            "of your own, a task at a time: jina-embeddings-v3/beir/nfcorpus.trec is that first stage's TREC run, with "
             "its 100 best documents for each query, whose last column reads jina-embeddings-v3."
         )
         yield Code(commands)

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (
     BertConfig,
     BertForSequenceClassification,
@@ -22,6 +21,7 @@ from transformers import (
 from bench.rerankers import ROWS
 from bench.rerankers.base import CandidateList, Options, Reranker, Scored
 from bench.rerankers.local import checkpoint
+from tests.bench.rerankers.tokenizers import byte_level_tokenizer, wordpiece_tokenizer
 
 TEXTS = (
     "Tides rise and fall because the moon pulls the water of the oceans.",
@@ -85,22 +85,7 @@ def stays_put() -> Callable[[Reranker], None]:
 
 @pytest.fixture(scope="session")
 def wordpiece() -> PreTrainedTokenizerFast:
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[unused0]", "[unused1]"]
-    tokenizer.train_from_iterator(TEXTS + QUERIES, trainers.WordPieceTrainer(vocab_size=300, special_tokens=special))
-    ends = [(name, tokenizer.token_to_id(name)) for name in ("[CLS]", "[SEP]")]
-    tokenizer.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", ends)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        mask_token="[MASK]",
-        model_max_length=64,
-    )
+    return wordpiece_tokenizer(TEXTS + QUERIES)
 
 
 def bert_config(vocabulary: int, **more: object) -> BertConfig:
@@ -158,16 +143,7 @@ def colbert(tmp_path_factory: pytest.TempPathFactory, wordpiece: PreTrainedToken
 
 @pytest.fixture(scope="session")
 def byte_level() -> PreTrainedTokenizerFast:
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    words = ["yes no 1 0 yes no yes no Query Document Instruct relevant relevance"]
-    trainer = trainers.BpeTrainer(vocab_size=500, initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
-    tokenizer.train_from_iterator(TEXTS + QUERIES + tuple(words * 20), trainer)
-    tokenizer.add_special_tokens(["<|endoftext|>", "<|im_start|>", "<|im_end|>"])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="<|endoftext|>", eos_token="<|im_end|>", model_max_length=1024
-    )
+    return byte_level_tokenizer(TEXTS + QUERIES)
 
 
 def _generator(folder: Path, tokenizer: PreTrainedTokenizerFast, config_class: type, model_class: type) -> Path:

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from transformers import JinaEmbeddingsV3Config, JinaEmbeddingsV3Model
 
@@ -16,13 +16,15 @@ from bench.rerankers import ROWS, load
 from bench.rerankers.base import CandidateList
 from tests.bench.factories import toy_collection
 from tests.bench.rerankers.conftest import QUERIES, TEXTS
-from tests.bench.rerankers.multilingual import TINY, xlm_roberta_tokenizer
+from tests.bench.rerankers.multilingual import (
+    PASSAGE,
+    QUERY,
+    TARGETS,
+    TINY,
+    write_adapters,
+    xlm_roberta_tokenizer,
+)
 from tests.bench.rerankers.test_architectures import loaded_as_its_card_says
-
-ADAPTERS = ("classification", "retrieval_passage", "retrieval_query", "separation", "text_matching")
-QUERY, PASSAGE = "Represent the query for retrieving evidence documents: ", "Represent the document for retrieval: "
-TARGETS = ["word_embeddings", "q_proj", "k_proj", "v_proj", "o_proj", "fc1", "fc2", "dense"]
-MODULES = ("custom_st.Transformer", "sentence_transformers.models.Pooling", "sentence_transformers.models.Normalize")
 
 
 @pytest.fixture(scope="module")
@@ -34,21 +36,7 @@ def jina(tmp_path_factory):
     config = JinaEmbeddingsV3Config(vocab_size=len(tokenizer), rope_parameters=None, **TINY)
     JinaEmbeddingsV3Model(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    for name in ADAPTERS:
-        adapter = LoraConfig(r=4, lora_alpha=4, target_modules=TARGETS, init_lora_weights=False)
-        model = get_peft_model(JinaEmbeddingsV3Model.from_pretrained(folder), adapter)
-        model.save_pretrained(folder / name)
-    (folder / "custom_st.py").write_text("raise SystemExit('code of the repository ran')\n")
-    places = ("", "1_Pooling", "2_Normalize")
-    rows = [{"idx": at, "name": str(at), "path": places[at], "type": kind} for at, kind in enumerate(MODULES)]
-    (folder / "modules.json").write_text(json.dumps(rows))
-    (folder / "1_Pooling").mkdir()
-    pooling = {"word_embedding_dimension": 32, "pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True}
-    (folder / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
-    prompts = {"retrieval.query": QUERY, "retrieval.passage": PASSAGE, "text-matching": ""}
-    (folder / "config_sentence_transformers.json").write_text(
-        json.dumps({"prompts": prompts, "default_prompt_name": None, "similarity_fn_name": "cosine"})
-    )
+    write_adapters(folder)
     return folder, tokenizer
 
 

@@ -17,7 +17,7 @@ from bench.errors import BenchError
 from bench.rerankers import ROWS, load
 from bench.rerankers.base import CandidateList
 from tests.bench.rerankers.conftest import QUERIES, TEXTS
-from tests.bench.rerankers.multilingual import TINY, xlm_roberta_tokenizer
+from tests.bench.rerankers.multilingual import JINA_RERANKER, TINY, jina_names, xlm_roberta_tokenizer
 from tests.bench.rerankers.test_architectures import loaded_as_its_card_says
 
 
@@ -50,47 +50,6 @@ def test_gte_multilingual_reranker(tmp_path, cpu):
     assert ROWS["gte-multilingual-reranker-base"].model == "alibaba-nlp-community/gte-multilingual-reranker-base"
 
 
-JINA_CONFIG = {
-    "_name_or_path": "jina-reranker-v2-base-multilingual",
-    "architectures": ["XLMRobertaForSequenceClassification"],
-    "auto_map": {
-        "AutoConfig": "configuration_xlm_roberta.XLMRobertaFlashConfig",
-        "AutoModel": "modeling_xlm_roberta.XLMRobertaModel",
-        "AutoModelForSequenceClassification": "modeling_xlm_roberta.XLMRobertaForSequenceClassification",
-    },
-    "emb_pooler": None,
-    "num_labels": 1,
-    "id2label": {"0": "LABEL_0"},
-    "label2id": {"LABEL_0": 0},
-    "hidden_act": "gelu",
-    "layer_norm_eps": 1e-05,
-    "pad_token_id": 1,
-    "position_embedding_type": "absolute",
-    "torch_dtype": "float32",
-    "use_flash_attn": True,
-}
-
-
-def jina_names(weights):
-    """An XLM-RoBERTa classifier's tensors as jina-reranker-v2-base-multilingual's file has them."""
-    names = {
-        "attention.output.dense": "mixer.out_proj",
-        "attention.output.LayerNorm": "norm1",
-        "intermediate.dense": "mlp.fc1",
-        "output.dense": "mlp.fc2",
-        "output.LayerNorm": "norm2",
-    }
-    found = {}
-    for name, tensor in weights.items():
-        if ".attention.self.query." in name:
-            parts = [weights[name.replace(".query.", f".{part}.")] for part in ("query", "key", "value")]
-            found[name.replace("attention.self.query", "mixer.Wqkv")] = torch.cat(parts)
-        elif ".attention.self." not in name:
-            name = name.replace("roberta.embeddings.LayerNorm", "roberta.emb_ln")
-            found[next((name.replace(old, new) for old, new in names.items() if f".{old}." in name), name)] = tensor
-    return {name.replace("encoder.layer.", "encoder.layers."): tensor.clone() for name, tensor in found.items()}
-
-
 @pytest.fixture(scope="module")
 def jina(tmp_path_factory):
     """A tiny jina-reranker-v2: its folder, and the same XLM-RoBERTa and tokenizer as transformers has them."""
@@ -102,7 +61,7 @@ def jina(tmp_path_factory):
     for each in model.parameters():  # norms and biases that differ from each other
         torch.nn.init.normal_(each, std=0.3)
     tokenizer.save_pretrained(folder)
-    (folder / "config.json").write_text(json.dumps(JINA_CONFIG | sizes))
+    (folder / "config.json").write_text(json.dumps(JINA_RERANKER | sizes))
     weights = jina_names(model.state_dict())
     assert len(weights) == 5 + 2 * 12 + 4
     save_file(weights, folder / "model.safetensors", {"format": "pt"})

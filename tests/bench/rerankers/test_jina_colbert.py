@@ -11,27 +11,7 @@ from transformers import JinaEmbeddingsV3Config, JinaEmbeddingsV3Model
 from bench.rerankers import load
 from bench.rerankers.base import CandidateList
 from tests.bench.rerankers.conftest import QUERIES, TEXTS
-from tests.bench.rerankers.multilingual import TINY, xlm_roberta_tokenizer
-
-THETA = 300.0
-MARKERS = ("[QueryMarker]", "[DocumentMarker]")
-CONFIG = {
-    "architectures": ["HF_ColBERT"],
-    "auto_map": {
-        "AutoConfig": "jinaai/xlm-roberta-flash-implementation--configuration_xlm_roberta.XLMRobertaFlashConfig",
-        "AutoModel": "jinaai/xlm-roberta-flash-implementation--modeling_xlm_roberta.XLMRobertaModel",
-    },
-    "emb_pooler": None,
-    "hidden_act": "gelu",
-    "layer_norm_eps": 1e-05,
-    "model_type": "xlm-roberta",
-    "pad_token_id": 1,
-    "position_embedding_type": "rotary",
-    "rotary_emb_base": THETA,
-    "torch_dtype": "float32",
-    "truncate_dim": None,
-    "use_flash_attn": True,
-}
+from tests.bench.rerankers.multilingual import JINA_COLBERT, MARKERS, THETA, TINY, xlm_roberta_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +29,7 @@ def jina(tmp_path_factory):
     weights = {f"roberta.{name}": each for name, each in load_file(folder / "model.safetensors").items()}
     assert "roberta.encoder.layers.1.mixer.Wqkv.weight" in weights
     save_file(weights | {"linear.weight": projection}, folder / "model.safetensors", {"format": "pt"})
-    (folder / "config.json").write_text(json.dumps(CONFIG | sizes))
+    (folder / "config.json").write_text(json.dumps(JINA_COLBERT | sizes))
     lengths = {"query_maxlen": 16, "doc_maxlen": 40, "mask_punctuation": True, "attend_to_mask_tokens": True}
     (folder / "artifact.metadata").write_text(
         json.dumps({"query_token_id": MARKERS[0], "doc_token_id": MARKERS[1], **lengths, "root": "/experiments"})

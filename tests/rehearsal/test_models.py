@@ -1,0 +1,125 @@
+"""Every row's model from the hub, and what can go wrong on the way there."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench.rerankers import ROWS
+from tests.conftest import Call
+from tests.hub import Handler, Hub
+from tests.rehearsal.models import NOT_NEEDED
+
+FROM_HUB = [row.name for row in ROWS.values() if "/" in row.model and ":" not in row.model and not row.refusal]
+MODEL = "ms-marco-MiniLM-L6-v2"
+ALONE = ("coir", "embedded-functions", "--embedded", "--queries", "1", "-r", MODEL)
+
+
+def options(names: list[str]) -> list[str]:
+    return [part for name in names for part in ("-r", name)]
+
+
+def fetched(hub: Hub) -> list[str]:
+    """The files that were fetched, not only asked about."""
+    return [each for each in hub.asked if each.startswith("GET ") and ("/resolve/" in each or "https://" in each)]
+
+
+COMMAND = ("beir", "embedded-claims", "--embedded", "--queries", "1", "--depth", "5", *options(FROM_HUB))
+
+
+def figures(folder: Path) -> dict[str, float]:
+    """Every reranker's figure."""
+    found = [json.loads(path.read_text()) for path in folder.rglob("result.json")]
+    return {each["reranker"]["name"]: each["measures"]["nDCG@10"] for each in found}
+
+
+def test_every_row(bench: Call, hub: Hub, tmp_path: Path):
+    """One query by each; only files that a model needs are fetched, each once."""
+    answer = bench(*COMMAND, timeout=280)
+    assert answer.returncode == 0, answer.stderr[-3000:]
+    assert set(figures(tmp_path / "here" / "out")) == set(FROM_HUB)
+    files = [each for each in fetched(hub) if "/resolve/" in each]
+    assert len(set(files)) == len(files) > len(FROM_HUB)
+    assert not [each for each in files for name in NOT_NEEDED if each.endswith(f"/{name}")]
+
+
+@pytest.mark.fuzz
+def test_every_row_offline(bench: Call, hub: Hub, tmp_path: Path):
+    """The hub's cache alone gives the same figures."""
+    assert bench(*COMMAND, timeout=280).returncode == 0
+    hub.asked.clear()
+    answer = bench(*COMMAND, "--output", "again", timeout=280, env={"HF_HUB_OFFLINE": "1"})
+    assert answer.returncode == 0, answer.stderr[-3000:]
+    assert hub.asked == []
+    assert figures(tmp_path / "here" / "again") == figures(tmp_path / "here" / "out")
+    assert len(figures(tmp_path / "here" / "again")) == len(FROM_HUB)
+
+
+def refusing(status: int, code: str) -> Callable[[Handler], bool]:
+    def answer(handler: Handler) -> bool:
+        handler.refuse(status, code)
+        return True
+
+    return answer
+
+
+@pytest.mark.parametrize(("status", "code"), [(401, "GatedRepo"), (404, "RepoNotFound")])
+def test_a_model_that_may_not_be_read(status: int, code: str, refused: Call, hub: Hub):
+    hub.answer = refusing(status, code)
+    message = refused(*ALONE)
+    assert f"(status {status})" in message
+    assert "accept its terms and set HF_TOKEN" in message
+
+
+def cut_after(kept: int) -> Callable[[Handler], bool]:
+    """A host of weights whose connection breaks, the first time that it is asked for a file."""
+    broken: list[str] = []
+
+    def answer(handler: Handler) -> bool:
+        if handler.command != "GET" or handler.host == "huggingface.co" or broken:
+            return False
+        broken.append(handler.path)
+        handler.send_response(200)
+        handler.send_header("Content-Length", "158492")
+        handler.send_header("Accept-Ranges", "bytes")
+        handler.end_headers()
+        handler.wfile.write(content(handler)[:kept])
+        handler.close_connection = True
+        return True
+
+    return answer
+
+
+def content(handler: Handler) -> bytes:
+    files = handler.server.repositories["models/cross-encoder/ms-marco-MiniLM-L6-v2"].files()
+    return files["model.safetensors"].read_bytes()
+
+
+def test_a_download_that_breaks_goes_on_where_it_was(bench: Call, hub: Hub):
+    hub.answer = cut_after(50_000)
+    answer = bench(*ALONE)
+    assert answer.returncode == 0, answer.stderr[-3000:]
+    assert len([each for each in hub.asked if "cas-bridge" in each and each.startswith("GET")]) == 2
+
+
+def test_a_damaged_file_is_not_used(refused: Call, hub: Hub):
+    """The host of weights sends as many bytes as it should, but others."""
+
+    def answer(handler: Handler) -> bool:
+        if handler.command != "GET" or handler.host == "huggingface.co":
+            return False
+        handler.reply(b"\x00" * len(content(handler)))
+        return True
+
+    hub.answer = answer
+    assert "model.safetensors" in refused(*ALONE)
+
+
+def test_a_disk_that_is_full(bench: Call, hub: Hub, without_override: list[str]):
+    """No file may be larger than the weights' half: nothing of it is taken for whole, and room helps."""
+    full = bench(*ALONE, prefix=["prlimit", "--fsize=80000"])
+    assert full.returncode == 2
+    assert "Traceback" not in full.stderr
+    answer = bench(*ALONE)
+    assert answer.returncode == 0, answer.stderr[-3000:]
