@@ -28,7 +28,7 @@ from bench.run import Run, read_run
 from bench.task import Task
 
 TASK = Task("folder", "fuzzed")
-FUZZ = settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+FUZZ = settings(max_examples=120, suppress_health_check=list(HealthCheck))
 
 
 def whole_corpus(path: Path) -> None:

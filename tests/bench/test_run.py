@@ -143,7 +143,7 @@ def runs(draw: st.DrawFn) -> Run:
 
 
 @given(run=runs())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 def test_writing_and_reading_give_the_same_run(tmp_path: Path, run: Run):
     write_run(run, tmp_path / "run.trec.gz")
     again = read_run(tmp_path / "run.trec.gz")
@@ -201,7 +201,6 @@ NEAR = st.sampled_from(
 
 
 @given(data=st.data(), ids=ADVERSARIAL)
-@settings(deadline=None)
 def test_trec_tools_see_the_order_that_we_measured(data: st.DataObject, ids: list[str]):
     import pytrec_eval
 

@@ -119,7 +119,7 @@ def test_other_errors_of_the_model_are_not_taken_for_memory(tiny_folder: Path) -
         hooked.reranker.rerank("tides", ["one"])
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.lists(st.lists(st.sampled_from([*WORDS, "", "\n", "<|embed_token|>"]), max_size=6), max_size=8))
 def test_any_mixture_of_lists_comes_back_in_order(tiny: Reranker, lists: list[list[str]]) -> None:
     queries = [("tide", documents) for documents in lists]

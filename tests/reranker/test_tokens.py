@@ -84,7 +84,7 @@ texts = st.lists(st.one_of(st.sampled_from(AWKWARD), st.text(max_size=4)), max_s
 
 
 @pytest.mark.parametrize("family", TOKENIZERS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     query=texts,
     documents=st.lists(texts, min_size=1, max_size=13),

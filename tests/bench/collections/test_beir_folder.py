@@ -107,7 +107,7 @@ def test_documents_are_looked_up_in_any_order_and_unknown_ones_are_missing(small
     texts=st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=20), min_size=1, max_size=12),
     data=st.data(),
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 def test_any_text_is_found_where_it_lies(small: Path, texts: list[str], data: st.DataObject):
     escaped, packed = data.draw(st.booleans()), data.draw(st.booleans())
     end = data.draw(st.sampled_from(["\n", "\r\n", "\n\n", "  \n \n"]))

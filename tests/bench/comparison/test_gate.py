@@ -412,7 +412,7 @@ def intact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(position=st.integers(0, 10_000), flip=st.integers(1, 255), cut=st.booleans())
 def test_a_damaged_file_is_never_a_traceback_and_never_more_than_equal(
     intact: Path, position: int, flip: int, cut: bool

@@ -280,7 +280,7 @@ def intact(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes, bytes
 DECIDED = ("task", "protocol", "measures", "per_query", "candidates", "run_sha256")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(position=st.integers(0, 10_000), flip=st.integers(1, 255), cut=st.booleans(), of_run=st.booleans())
 def test_damage_is_found_and_never_a_traceback(
     intact: tuple[Path, bytes, bytes], position: int, flip: int, cut: bool, of_run: bool

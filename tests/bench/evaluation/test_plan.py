@@ -252,7 +252,7 @@ def test_a_rerankers_memory_is_free_before_the_next_one_loads(
 
 def test_a_first_stage_that_is_no_file_is_named_before_anything_is_read(plan: Callable[..., Plan]):
     steps = Steps()
-    with pytest.raises(BenchError, match=r"Cannot read bm52: no such file\..* bm25, dense:MODEL"):
+    with pytest.raises(BenchError, match=r"Cannot read bm52: no such file\..* bm25, bm25-english, dense:MODEL"):
         run(plan("first-stage", first_stage="bm52"), steps)
     assert steps.steps == []
 

@@ -81,7 +81,7 @@ def test_any_text_gives_tokens(name: str) -> None:
     analyse = analyser(name)
     again = analyser(name)
 
-    @settings(deadline=None, max_examples=60)
+    @settings(max_examples=60)
     @given(st.text(st.characters()) | st.text(st.sampled_from(SCRIPTS)))
     def check(text: str) -> None:
         tokens = analyse(text)

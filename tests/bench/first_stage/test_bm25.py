@@ -6,7 +6,7 @@ import sys
 import bm25s
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.first_stage import bm25
@@ -87,7 +87,6 @@ def test_the_corpus_is_read_once_and_progress_counts_it() -> None:
     assert len(run["q"]) == 100
 
 
-@settings(deadline=None)
 @given(corpora.filter(lambda texts: any(texts)), tokens_of)
 def test_scores_are_those_of_bm25s(texts: list[str], query: list[str]) -> None:
     reference = bm25s.BM25(k1=0.9, b=0.4, method="lucene")
@@ -97,7 +96,6 @@ def test_scores_are_those_of_bm25s(texts: list[str], query: list[str]) -> None:
     np.testing.assert_allclose(index.scores(query), expected, rtol=1e-5, atol=1e-7)
 
 
-@settings(deadline=None)
 @given(corpora, tokens_of, st.integers(1, 5))
 def test_a_ranking_is_the_head_of_the_stable_order(texts: list[str], query: list[str], depth: int) -> None:
     index = Bm25Index([(str(number), text) for number, text in enumerate(texts)], query, str.split)
@@ -105,7 +103,6 @@ def test_a_ranking_is_the_head_of_the_stable_order(texts: list[str], query: list
     assert index.search(query, depth) == sorted(pairs, key=lambda pair: -pair[1])[:depth]
 
 
-@settings(deadline=None)
 @given(corpora, tokens_of)
 def test_blocks_leave_no_trace(texts: list[str], query: list[str]) -> None:
     documents = [(str(number), text) for number, text in enumerate(texts)]

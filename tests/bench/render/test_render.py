@@ -351,7 +351,7 @@ def test_text_shows_hostile_names_harmlessly():
     assert max(cell_len(line) for line in text.splitlines() if not line.startswith("    ")) <= WIDTH
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.text(max_size=60), min_size=1, max_size=3, unique=True))
 def test_any_name_leaves_every_format_whole(names: list[str]):
     board = build([result("folder/x", name) for name in names])

@@ -125,7 +125,7 @@ def test_no_lists_and_no_documents(minilm):
 def test_unknown_device_and_precision_are_refused():
     with pytest.raises(BenchError, match=r"device 'quantum' cannot be used"):
         load("minilm", Options(device="quantum"))
-    with pytest.raises(BenchError, match=r"no precision 'int3'. Use auto, float32, bfloat16, float16"):
+    with pytest.raises(BenchError, match=r"Unknown precision 'int3'. Choose auto, float32, bfloat16, float16"):
         load("minilm", Options(device="cpu", dtype="int3"))
 
 

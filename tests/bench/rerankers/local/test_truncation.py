@@ -23,7 +23,7 @@ def test_longest_first(query, document, room, kept):
 
 
 @given(query=st.integers(0, 40), document=st.integers(0, 40), room=st.integers(2, 40))
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_longest_first_is_what_tokenizers_do(wordpiece, query, document, room):
     kept = wordpiece(["moon " * query], ["water " * document], truncation="longest_first", max_length=room + 3)
     ids = kept["input_ids"][0]
@@ -32,7 +32,7 @@ def test_longest_first_is_what_tokenizers_do(wordpiece, query, document, room):
 
 
 @given(text=st.text(), limit=st.integers(0, 12))
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_cut_keeps_the_start(byte_level, text, limit):
     (cut,) = Cutter(byte_level, "tiny").cut([text], limit)
     whole = byte_level(text, add_special_tokens=False)["input_ids"]

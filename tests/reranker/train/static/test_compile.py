@@ -95,7 +95,7 @@ def test_a_full_context_window_is_read_rightly(embeddings: StaticEmbeddings, rer
     np.testing.assert_allclose(found, expected(embeddings, QUERY, documents), atol=NEAR)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.text(st.characters(codec="utf-8", exclude_characters="<>\"='"), max_size=40), min_size=1, max_size=6)
 )
