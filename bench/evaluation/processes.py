@@ -7,7 +7,6 @@ from multiprocessing.connection import Connection, wait
 
 from bench.console import log_to_stderr
 from bench.errors import BenchError
-from bench.evaluation.chunks import Answered
 from bench.evaluation.worker import Order, Worker
 from bench.evaluation.workers import Died, Done, Event, Ready
 from bench.rerankers.base import CandidateList
@@ -29,9 +28,9 @@ class Processes:
         for worker in range(len(environments)):
             self._start(worker)
 
-    def send(self, worker: int, lists: Sequence[CandidateList]) -> None:
+    def send(self, worker: int, ticket: int, lists: Sequence[CandidateList]) -> None:
         """See `Team`."""
-        self._send(worker, lists)
+        self._send(worker, (ticket, lists))
 
     def next(self) -> Event:
         """See `Team`."""
@@ -62,8 +61,8 @@ class Processes:
             said = connection.recv() if connection.poll() else None
         except (EOFError, OSError):
             said = None
-        if isinstance(said, Answered):
-            return Done(worker, said)
+        if isinstance(said, tuple):
+            return Done(worker, *said)
         if said == _READY:
             return Ready(worker)
         if isinstance(said, str):
@@ -89,6 +88,7 @@ def serve(descriptor: int) -> None:
         worker.load()
         connection.send(_READY)
         while True:
-            connection.send(worker.score(inbox.get()))
+            ticket, lists = inbox.get()
+            connection.send((ticket, worker.score(lists)))
     except BenchError as error:
         connection.send(str(error))

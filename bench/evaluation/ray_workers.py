@@ -1,9 +1,10 @@
 """A team of Ray actors on a cluster: the only file that imports Ray.
 
-An actor is one reranker on one GPU, or on a share of the cores. Ray restarts an actor that dies and repeats its calls,
-both within bounds: a chunk that has ended `DEATHS` actors is reported as such. An actor whose node is gone is given up
-and another is started on the nodes that are left. The command runs on a node of the cluster, and is connected until it
-ends; Ray ends its actors then.
+An actor is one reranker on one GPU, or on a share of the cores. Ray itself restarts no actor and repeats no call
+(``max_restarts`` and ``max_task_retries`` are 0): it would do so unseen and in another order, and nobody could say
+which chunk ends its workers. The `Crew` does both, within its bounds, as for processes. For an actor that has died, or
+whose node is gone, another is started on the nodes that are left. The command runs on a node of the cluster; Ray ends
+its actors when it ends.
 """
 
 import logging
@@ -22,13 +23,15 @@ from ray.exceptions import RayActorError, RayTaskError
 
 from bench.errors import BenchError
 from bench.evaluation.worker import Order, Worker
-from bench.evaluation.workers import DEATHS, Died, Done, Event, Ready
+from bench.evaluation.workers import Died, Done, Event, Ready
 from bench.rerankers.base import CandidateList
 
 CONNECT_SECONDS = 5.0
 """Seconds in which a cluster's address must answer."""
-RESTARTS = 100
-"""Restarts of one actor, of whatever cause."""
+GRACE_SECONDS = 30.0
+"""Seconds in which Ray learns that a node is gone: actors that fail to start until then are started again."""
+_READY = -1
+"""The ticket of an actor's first call, in which it loads its model."""
 _LOOK = 2.0
 """Seconds between two looks at the cluster's nodes."""
 
@@ -66,20 +69,21 @@ class RayActors:
         self._order = order
         needs, workers = _shares(order.card.device, count)
         self._needs = needs
-        self._make = ray.remote(
-            num_cpus=needs["CPU"], num_gpus=needs["GPU"], max_restarts=RESTARTS, max_task_retries=DEATHS - 1
-        )(_Actor)
+        self._make = ray.remote(num_cpus=needs["CPU"], num_gpus=needs["GPU"], max_restarts=0, max_task_retries=0)(
+            _Actor
+        )
         self._known: deque[Event] = deque()
         self._actors: dict[int, Any] = {}
         self._nodes: dict[int, str] = {}  # where each actor was ready
-        self._calls: dict[Any, int] = {}  # by reference: whose call it is; in the order made
+        self._calls: dict[Any, tuple[int, int]] = {}  # worker and ticket of each call, in the order made
         self._looked = time.monotonic()
+        self._failing_since = 0.0  # since when no actor that was started became ready; 0 where none has failed
         for worker in range(workers):
             self._start(worker)
 
-    def send(self, worker: int, lists: Sequence[CandidateList]) -> None:
+    def send(self, worker: int, ticket: int, lists: Sequence[CandidateList]) -> None:
         """See `Team`."""
-        self._calls[self._actors[worker].score.remote(lists)] = worker
+        self._calls[self._actors[worker].score.remote(lists)] = worker, ticket
 
     def next(self) -> Event:
         """See `Team`."""
@@ -99,10 +103,10 @@ class RayActors:
     def _start(self, worker: int) -> None:
         self._actors[worker] = self._make.remote(self._order)
         self._nodes.pop(worker, None)
-        self._calls[self._actors[worker].ready.remote()] = worker
+        self._calls[self._actors[worker].ready.remote()] = worker, _READY
 
     def _hear(self, reference: Any) -> None:
-        worker = self._calls.pop(reference)
+        worker, ticket = self._calls.pop(reference)
         try:
             answer = ray.get(reference)
         except RayTaskError as error:
@@ -110,21 +114,28 @@ class RayActors:
                 raise BenchError(str(error.cause)) from error
             raise
         except RayActorError as error:
-            # Ray has repeated the call as often as it may.
-            self._give_up(worker, " ".join(str(error).split())[:200], DEATHS)
+            self._give_up(worker, f"as Ray says: {' '.join(str(error).split())[:200]}")
             return
-        if isinstance(answer, str):
+        if ticket == _READY:
             self._nodes[worker] = answer
+            self._failing_since = 0.0
             self._known.append(Ready(worker))
         else:
-            self._known.append(Done(worker, answer))
+            self._known.append(Done(worker, ticket, answer))
 
-    def _give_up(self, worker: int, how: str, times: int = 1) -> None:
+    def _give_up(self, worker: int, how: str) -> None:
         """Forget an actor and all its calls, and start another."""
-        self._calls = {reference: each for reference, each in self._calls.items() if each != worker}
+        self._calls = {reference: each for reference, each in self._calls.items() if each[0] != worker}
         ray.kill(self._actors[worker])
+        was_ready = worker in self._nodes
         self._start(worker)
-        self._known.append(Died(worker, how, times))
+        if not was_ready:
+            # For some seconds Ray starts actors on a node that is gone. That says nothing of the model.
+            self._failing_since = self._failing_since or time.monotonic()
+            time.sleep(_LOOK)
+            self._look()
+        if was_ready or time.monotonic() - self._failing_since > GRACE_SECONDS:
+            self._known.append(Died(worker, how))
 
     def _look(self) -> None:
         """Give up the actors whose nodes are gone.

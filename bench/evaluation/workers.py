@@ -8,10 +8,11 @@ and writes the score cache, so a command that dies loses no more than the chunks
 
 import sys
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Protocol
 
 from bench.console import note
@@ -70,22 +71,19 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A worker's answer to the chunk that it was sent first."""
+    """A worker's answer to the chunk that was sent with this ticket."""
 
     worker: int
+    ticket: int
     answered: Answered
 
 
 @dataclass(frozen=True, slots=True)
 class Died:
-    """A worker has ended, and what was sent to it is lost; ``how`` says what is known. Another one is started.
-
-    ``times`` is how often it has ended over its first chunk, for a worker that had been restarted unnoticed.
-    """
+    """A worker has ended, and what was sent to it is lost; ``how`` says what is known. Another one is started."""
 
     worker: int
     how: str
-    times: int = 1
 
 
 Event = Ready | Done | Died
@@ -94,8 +92,11 @@ Event = Ready | Done | Died
 class Team(Protocol):
     """Started workers, known by numbers."""
 
-    def send(self, worker: int, lists: Sequence[CandidateList]) -> None:
-        """Send a chunk to a worker that is ready; one that has died meanwhile is reported by `next`."""
+    def send(self, worker: int, ticket: int, lists: Sequence[CandidateList]) -> None:
+        """Send a chunk to a worker that is ready; one that has died meanwhile is reported by `next`.
+
+        A worker scores its chunks in the order sent. The answer has the same ``ticket``.
+        """
         ...
 
     def next(self) -> Event:
@@ -122,7 +123,9 @@ class Crew:
         self._start = start
         self._loading = loading
         self._team: Team | None = None
-        self._flying: dict[int, deque[Chunk]] = {}  # what each worker that is ready was sent, in that order
+        # What each worker that is ready was sent, by ticket, in that order.
+        self._flying: dict[int, dict[int, Chunk]] = {}
+        self._tickets = count()
         self._killed: Counter[Chunk] = Counter()
         self._failed_starts = 0
         self._waited = 0.0
@@ -135,7 +138,7 @@ class Crew:
             self._feed(team, waiting)
             event = self._next(team)
             if isinstance(event, Done):
-                chunk = self._flying[event.worker].popleft()
+                chunk = self._flying[event.worker].pop(event.ticket)
                 self._feed(team, waiting)  # before the answer is written, so that no worker waits for that
                 yield chunk, replace(event.answered, waited=self._waited, workers=len(self._flying))
                 self._waited = 0.0
@@ -163,8 +166,9 @@ class Crew:
             for worker, sent in self._flying.items():
                 if waiting and len(sent) <= few:
                     chunk = waiting.pop()
-                    sent.append(chunk)
-                    team.send(worker, chunk.lists())
+                    ticket = next(self._tickets)
+                    sent[ticket] = chunk
+                    team.send(worker, ticket, chunk.lists())
                     chunk.forget()
 
     def _next(self, team: Team) -> Event:
@@ -176,7 +180,7 @@ class Crew:
     def _take(self, event: Event) -> list[Chunk]:
         """Note a worker's start or end; gives the chunks that must be sent again, the first one last."""
         if not isinstance(event, Died):
-            self._flying.setdefault(event.worker, deque())
+            self._flying.setdefault(event.worker, {})
             self._failed_starts = 0
             return []
         if event.worker not in self._flying:
@@ -186,19 +190,19 @@ class Crew:
                     f"No worker can load {self._name}: {DEATHS} ended before they were ready, the last {event.how}."
                 )
             return []
-        lost = self._flying.pop(event.worker)
+        lost = list(self._flying.pop(event.worker).values())
         if lost:
-            self._blame(lost[0], event)
+            self._blame(lost[0], event.how)
         return [*reversed(lost)]
 
-    def _blame(self, chunk: Chunk, died: Died) -> None:
+    def _blame(self, chunk: Chunk, how: str) -> None:
         """Count a death against the chunk that was being scored."""
         queries = ", ".join(map(repr, chunk.queries))
-        self._killed[chunk] += died.times
-        if self._killed[chunk] >= DEATHS:
+        self._killed[chunk] += 1
+        if self._killed[chunk] == DEATHS:
             raise BenchError(
-                f"{self._name}: {DEATHS} workers ended, {died.how}, while they scored queries {queries}. "
+                f"{self._name}: {DEATHS} workers ended, {how}, while they scored queries {queries}. "
                 "Everything scored before is cached. If memory ran out, take fewer --workers or lower "
                 "--max-doc-length; else measure these queries without --workers to see why."
             )
-        note(f"A worker ended, {died.how}, while it scored queries {queries}. They are scored again.")
+        note(f"A worker ended, {how}, while it scored queries {queries}. They are scored again.")

@@ -116,7 +116,8 @@ def test_a_damaged_file_is_not_used(refused: Call, hub: Hub):
     assert "model.safetensors" in refused(*ALONE)
 
 
-def test_a_disk_that_is_full(bench: Call, hub: Hub, without_override: list[str]):
+@pytest.mark.fuzz
+def test_a_disk_that_is_full(bench: Call, hub: Hub):
     """No file may be larger than the weights' half: nothing of it is taken for whole, and room helps."""
     full = bench(*ALONE, prefix=["prlimit", "--fsize=80000"])
     assert full.returncode == 2

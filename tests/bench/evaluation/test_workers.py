@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ import pytest
 
 import bench
 from bench.errors import BenchError
+from bench.evaluation.chunks import Answered, Chunk
 from bench.evaluation.hiring import Wanted
 from bench.evaluation.shards import Shard
 from bench.evaluation.worker import Order, Worker, packages
-from bench.rerankers.base import Card, Options
+from bench.evaluation.workers import Crew, Done, Event, Ready
+from bench.rerankers.base import CandidateList, Card, Options, Scored
 from tests.bench.evaluation.workplace import (
     CHUNK,
     QUERIES,
@@ -158,6 +161,35 @@ def test_another_version_of_the_package_is_refused() -> None:
     expected = f"rerank-bench is {bench.__version__} on the worker and 9 here. Install the same versions everywhere."
     with pytest.raises(BenchError, match=re.escape(expected)):
         Worker(order).load()
+
+
+class Backwards:
+    """A team whose one worker answers the chunk that it was sent last."""
+
+    def __init__(self) -> None:
+        self._events: list[Ready | Done] = [Ready(0)]
+
+    def send(self, worker: int, ticket: int, lists: Sequence[CandidateList]) -> None:
+        scored = [Scored(each.query_id, (float(len(each.query)),)) for each in lists]
+        self._events.append(Done(worker, ticket, Answered(scored, 0.0)))
+
+    def next(self) -> Event:
+        return self._events.pop()
+
+    def close(self) -> None:
+        pass
+
+
+def test_answers_that_overtake_each_other_go_to_their_own_chunks() -> None:
+    def chunk(query: str) -> Chunk:
+        lists = [CandidateList(query, query, ("d",), (1.0,), ("text",))]
+        return Chunk(lists, lambda: lists)
+
+    asked = [chunk("q" * number) for number in range(1, 6)]
+    answers = list(Crew("any", Backwards).score(asked))
+    assert {chunk.queries: answered.answers[0].query_id for chunk, answered in answers} == {
+        each.queries: each.queries[0] for each in asked
+    }
 
 
 def test_shards_are_assembled_by_the_command_without_or_by_merge(place: Place, truth: Any) -> None:

@@ -445,7 +445,7 @@ def test_kept_results_have_a_mean_wherever_their_tasks_share_the_conditions():
         task = find(each.task)
         found.setdefault((each.task.partition("/")[0], task is not None and task.embedded), set()).add(each.task)
     means = {
-        (section.suite, section.embedded): len(columns[0].over)
+        (section.suite, section.embedded): sum(len(column.over) for column in columns)
         for section in build(results, mixed=True).sections
         if (columns := [column for column in section.columns if column.kind == "mean"])
     }
