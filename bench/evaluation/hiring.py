@@ -18,6 +18,7 @@ from bench.rerankers import calls_server
 from bench.rerankers.base import Options, Reranker, Step
 from bench.rerankers.fusion import Fusion
 from bench.rerankers.generative.answers import answers_of
+from bench.spawn import cores
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +121,6 @@ def _environments(device: str, count: int | None) -> list[Mapping[str, str]]:
     workers = count or 1
     threads = str(max(1, cores() // workers))
     return [{"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}] * workers
-
-
-def cores() -> int:
-    """The processor's cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _visible_gpus() -> list[str]:

@@ -1,32 +1,19 @@
-"""A team of processes on this machine, one a device. Each is a new Python, so that it starts without this one's state.
+"""A team of processes on this machine, one a device; each is told its devices before it imports anything."""
 
-A process is told its devices before it imports anything. It ends when the command does, however that ends: its end of
-the connection then reads end of file. It is in a session of its own, so that Ctrl-C reaches only the command.
-"""
-
-import os
-import signal
-import subprocess
-import sys
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from multiprocessing.connection import Connection, Pipe, wait
-from queue import SimpleQueue
-from threading import Thread
-from typing import Any
+from multiprocessing.connection import Connection, wait
 
 from bench.console import log_to_stderr
 from bench.errors import BenchError
 from bench.evaluation.worker import Order, Worker
 from bench.evaluation.workers import Died, Done, Event, Ready
 from bench.rerankers.base import CandidateList
+from bench.spawn import Child, end, how_ended, receiving, spawn
 
 _POLL = 1.0
 """Seconds after which processes are asked for signs of life: one that dies usually closes its connection at once."""
-_FAREWELL = 2.0
-"""Seconds that a process has to end by itself."""
-_START = "import sys; sys.path[:] = {path!r}; from bench.evaluation.processes import serve; serve({descriptor})"
 
 
 class Processes:
@@ -37,7 +24,7 @@ class Processes:
         self._order = order
         self._environments = environments
         self._known: deque[Event] = deque()
-        self._started: list[tuple[subprocess.Popen[bytes], Connection]] = []
+        self._started: list[Child] = []
         for worker in range(len(environments)):
             self._start(worker)
 
@@ -57,28 +44,11 @@ class Processes:
 
     def close(self) -> None:
         """See `Team`."""
-        for _, connection in self._started:
-            connection.close()
-        for process, _ in self._started:
-            try:
-                process.wait(_FAREWELL)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        end(self._started)
 
     def _start(self, worker: int) -> None:
-        ours, theirs = Pipe()
-        with theirs:
-            code = _START.format(path=sys.path, descriptor=theirs.fileno())
-            process = subprocess.Popen(
-                # Without the working folder, whose files may be called like modules of the library.
-                [sys.executable, "-P", "-c", code],
-                env={**os.environ, **self._environments[worker]},
-                stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,
-            )
-        self._started[worker:] = [(process, ours), *self._started[worker + 1 :]]
+        child = spawn("bench.evaluation.processes", self._environments[worker])
+        self._started[worker:] = [child, *self._started[worker + 1 :]]
         self._send(worker, self._order)
 
     def _send(self, worker: int, what: object) -> None:
@@ -101,7 +71,7 @@ class Processes:
         process.kill()
         status = process.wait()
         self._start(worker)
-        return Died(worker, _how(status))
+        return Died(worker, how_ended(status))
 
 
 _READY = True
@@ -110,9 +80,7 @@ _READY = True
 def serve(descriptor: int) -> None:
     """A process's whole life: load the reranker of the order that comes first, then score one chunk after another."""
     connection = Connection(descriptor)
-    inbox: SimpleQueue[Any] = SimpleQueue()
-    # Received on a thread of its own: the command need not wait until a chunk is scored to send the next.
-    Thread(target=_receive, args=(connection, inbox), daemon=True).start()
+    inbox = receiving(connection)
     log_to_stderr()
     order: Order = inbox.get()
     worker = Worker(order)
@@ -124,19 +92,3 @@ def serve(descriptor: int) -> None:
             connection.send((ticket, worker.score(lists)))
     except BenchError as error:
         connection.send(str(error))
-
-
-def _receive(connection: Connection, inbox: "SimpleQueue[Any]") -> None:
-    while True:
-        try:
-            inbox.put(connection.recv())
-        except (EOFError, OSError):  # the command has ended
-            os._exit(0)
-
-
-def _how(status: int) -> str:
-    """How a process ended, in words."""
-    if status < 0:
-        name = signal.Signals(-status).name
-        return f"killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
-    return f"with exit status {status}"

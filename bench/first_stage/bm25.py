@@ -14,24 +14,25 @@ memory grows with those, and the corpus is read once, as a stream.
 import math
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 
 from bench.console import Advance
+from bench.first_stage.counting import Analyse, Count, Counted, count_all
 
 K1 = 0.9
 B = 0.4
 DEPTH = 100
 
-Analyse = Callable[[str], list[str]]
 Ranking = list[tuple[str, float]]
 
 _OPEN_TOKENS = 1 << 22  # tokens gathered before they are counted, which bounds the memory that counting takes
-_STEP = 1000  # documents between two calls of ``progress``
+_BATCH = 1000  # documents that are analysed together, between two calls of ``progress``
+_BATCH_CHARACTERS = 1 << 20  # or as many as reach this
 
 
 def build_run(
@@ -44,6 +45,7 @@ def build_run(
     b: float = B,
     identical_ids: bool = False,
     progress: Advance | None = None,
+    workers: int = 1,
 ) -> dict[str, Ranking]:
     """Rank a corpus for every query.
 
@@ -56,14 +58,18 @@ def build_run(
         b: How much long documents are held back, 0 to 1.
         identical_ids: Whether a document whose id is the query's own is dropped, before the cut to ``depth``.
         progress: Called with the number of documents read since its last call.
+        workers: How many processes analyse; with 1 it is this one. The run is the same.
 
     Returns:
         For every query id (document id, score), highest score first, equal scores in corpus order. Documents that
         share no token with the query are no candidates, so that a list may be short or empty.
+
+    Raises:
+        BenchError: a process that analysed documents was killed.
     """
     tokens = {query_id: analyser(text) for query_id, text in queries.items()}
     vocabulary = (token for query_tokens in tokens.values() for token in query_tokens)
-    index = Bm25Index(documents, vocabulary, analyser, k1=k1, b=b, progress=progress)
+    index = Bm25Index(documents, vocabulary, analyser, k1=k1, b=b, progress=progress, workers=workers)
     return {
         query_id: index.search(query_tokens, depth, leave_out=query_id if identical_ids else None)
         for query_id, query_tokens in tokens.items()
@@ -82,22 +88,34 @@ class Bm25Index:
         k1: float = K1,
         b: float = B,
         progress: Advance | None = None,
+        workers: int = 1,
     ) -> None:
         """Read the corpus once; the arguments are those of ``build_run``, ``vocabulary`` the tokens to be kept."""
         self._numbers = {token: number for number, token in enumerate(dict.fromkeys(vocabulary))}
         self.ids: list[str] = []
         postings = _Postings(len(self._numbers))
-        for batch in _batches(documents, _STEP):
-            for document_id, text in batch:
-                self.ids.append(document_id)
-                tokens = analyser(text)
-                known = [number for token in tokens if (number := self._numbers.get(token)) is not None]
-                postings.add(len(tokens), known)
-            if progress is not None:
-                progress(len(batch))
+        with closing(count_all(self._texts(documents), Count(analyser, self._numbers), workers)) as batches:
+            for counted in batches:
+                postings.add(counted)
+                if progress is not None:
+                    progress(len(counted.lengths))
         # counts, replaced by scores in place: float32 holds counts exactly
         self._starts, self._documents, self._scores = postings.join()
         self._score(np.asarray(postings.lengths, dtype=np.int64), k1, b)
+
+    def _texts(self, documents: Iterable[tuple[str, str]]) -> Iterator[list[str]]:
+        """The texts in batches; the ids are noted as they come."""
+        texts: list[str] = []
+        characters = 0
+        for document_id, text in documents:
+            self.ids.append(document_id)
+            texts.append(text)
+            characters += len(text)
+            if len(texts) == _BATCH or characters >= _BATCH_CHARACTERS:
+                yield texts
+                texts, characters = [], 0
+        if texts:
+            yield texts
 
     def _score(self, lengths: npt.NDArray[np.int64], k1: float, b: float) -> None:
         """Turn the postings' counts into scores, in place; reckoned in float64, kept in float32."""
@@ -149,11 +167,11 @@ class _Postings:
         self._open_sizes = array("i")  # how many of them each document has
         self._blocks: list[_Block] = []
 
-    def add(self, length: int, tokens: list[int]) -> None:
-        """Add the next document: its length, and the numbers of those of its tokens that have one."""
-        self.lengths.append(length)
-        self._open_sizes.append(len(tokens))
-        self._open_tokens.fromlist(tokens)
+    def add(self, counted: Counted) -> None:
+        """Add the next documents."""
+        self.lengths.extend(counted.lengths)
+        self._open_sizes.extend(counted.sizes)
+        self._open_tokens.extend(counted.tokens)
         if len(self._open_tokens) >= _OPEN_TOKENS:
             self._close()
 
@@ -211,10 +229,3 @@ def _best(scores: npt.NDArray[np.float32], depth: int) -> list[int]:
         found = found[values >= np.partition(values, last)[last]]
     order = np.argsort(-scores[found], kind="stable")[:depth]
     return [int(document) for document in found[order]]
-
-
-def _batches(documents: Iterable[tuple[str, str]], size: int) -> Iterator[list[tuple[str, str]]]:
-    """The stream in lists of ``size``."""
-    stream = iter(documents)
-    while batch := list(islice(stream, size)):
-        yield batch

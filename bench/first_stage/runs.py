@@ -121,6 +121,7 @@ def build(
     """Rank the whole corpus for every query, or for its English translation, by BM25 with the task's analysis."""
     from bench.first_stage.analysis import analyser
     from bench.first_stage.bm25 import build_run
+    from bench.first_stage.counting import workers_for
 
     task = collection.task
     rankings = build_run(
@@ -130,6 +131,7 @@ def build(
         depth=depth,
         identical_ids=task.drop_identical_ids,
         progress=progress,
+        workers=workers_for(len(collection.documents)),
     )
     return Run(choice, rankings)
 

@@ -1,15 +1,19 @@
-"""How BM25's memory and speed grow with the corpus: ``python -m tests.scripts.scale_bm25 PASSAGES [QUERIES]``.
+"""How BM25's memory and speed grow with the corpus: ``python -m tests.scripts.scale_bm25 PASSAGES QUERIES WORKERS``.
 
-The corpus is generated as it is read: passages of about 60 words, drawn by Zipf's law from a vocabulary of a million,
-and queries of 8 words. Prints one line of JSON; the speed includes generating the text. Run one size per process, since
-peak memory is measured per process.
+The corpus is generated into a temporary file: passages of about 60 words, drawn by Zipf's law from a vocabulary of a
+million, and queries of 8 words (6,619 if not given). Prints one line of JSON: seconds are those of reading the file and
+building the index, and the hash is of what 200 queries find. Run one size per process, since peak memory is measured
+per process; it is this process's, without the workers'.
 """
 
+import hashlib
 import json
+import os
 import resource
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -51,22 +55,42 @@ class Language:
                 yield f"p{first + offset}", " ".join(next(words) for _ in range(length))
 
 
-def main(passages: int, queries: int = 6_619) -> None:
+def read(corpus: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """The (id, text) of a file's lines."""
+    for line in corpus:
+        document, _, text = line.rstrip("\n").partition("\t")
+        yield document, text
+
+
+def processor_seconds() -> tuple[float, float]:
+    """Those of this process and of the processes that it started and that have ended."""
+    times = os.times()
+    return times.user + times.system, times.children_user + times.children_system
+
+
+def main(passages: int, queries: int = 6_619, workers: int = 1) -> None:
     """Build the index, search some queries, print what it took."""
     language, analyse = Language(), analyser("english")
     asked = [analyse(" ".join(language.draw(QUERY_LENGTH))) for _ in range(queries)]
-    started = time.perf_counter()
-    index = Bm25Index(language.passages(passages), (token for query in asked for token in query), analyse)
-    seconds = time.perf_counter() - started
-    for query in asked[:200]:
-        index.search(query)
-    usage = resource.getrusage(resource.RUSAGE_SELF)
+    with tempfile.TemporaryFile("w+") as corpus:
+        corpus.writelines(f"{document}\t{text}\n" for document, text in language.passages(passages))
+        corpus.seek(0)
+        vocabulary = (token for query in asked for token in query)
+        started, before = time.perf_counter(), sum(processor_seconds())
+        index = Bm25Index(read(corpus), vocabulary, analyse, workers=workers)
+        seconds = time.perf_counter() - started
+        own, children = processor_seconds()
+    found = hashlib.sha256(repr([index.search(query) for query in asked[:200]]).encode())
     figures = {
         "passages": passages,
         "queries": queries,
-        "peak_megabytes": usage.ru_maxrss // 1024,
+        "workers": workers,
+        "peak_megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "seconds": round(seconds, 2),
         "documents_per_second": round(passages / seconds),
-        "processor_seconds": round(usage.ru_utime),
+        "processor_seconds": round(own + children - before, 2),
+        "processor_seconds_of_workers": round(children, 2),
+        "sha256": found.hexdigest()[:16],
     }
     print(json.dumps(figures))
 

@@ -28,6 +28,10 @@ class Analyser:
         """Cut a text into tokens, none of them empty or holding white space."""
         return self._tokens(text)
 
+    def __reduce__(self) -> tuple[Callable[[str], "Analyser"], tuple[str]]:
+        """Another process makes it again by its name."""
+        return analyser, (self.name,)
+
 
 @dataclass(frozen=True)
 class _Recipe:

@@ -109,6 +109,7 @@ def test_blocks_leave_no_trace(texts: list[str], query: list[str]) -> None:
     whole = Bm25Index(documents, query, str.split)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bm25, "_OPEN_TOKENS", 3)
+        patch.setattr(bm25, "_BATCH", 2)
         blocks = Bm25Index(documents, query, str.split)
     assert blocks.scores(query).tobytes() == whole.scores(query).tobytes()
 
