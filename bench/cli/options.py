@@ -127,7 +127,7 @@ Workers = Annotated[
     str,
     typer.Option(
         metavar="N|auto",
-        help="Score lists by N processes, a GPU or a share of the CPU each; auto: one for each GPU, else one.",
+        help="Score lists by N processes, a GPU each or all on the CPU; auto: one for each GPU, else one.",
     ),
 ]
 Ray = Annotated[

@@ -5,6 +5,7 @@ that calls a server stays in this process: the work is the server's. So do order
 """
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,7 +19,6 @@ from bench.rerankers import calls_server
 from bench.rerankers.base import Options, Reranker, Step
 from bench.rerankers.fusion import Fusion
 from bench.rerankers.generative.answers import answers_of
-from bench.spawn import cores
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def hired(
         note(f"{name} is scored from this process, not by workers: its server does the work, or its answers are kept.")
         yield None
         return
-    order = Order(name, _for_workers(options, reranker), reranker.card, packages())
+    order = Order(name, _for_workers(options, reranker), reranker.card, packages(), _threads())
     if wanted.ray:
         from bench.evaluation.ray_workers import RayActors
 
@@ -103,24 +103,24 @@ def _for_workers(options: Options, reranker: Reranker) -> Options:
 
 
 def _environments(device: str, count: int | None) -> list[Mapping[str, str]]:
-    """For each worker the variables that give it a GPU of its own, or its share of the processor's cores.
-
-    The number of threads is divided, since processes that all use every core wait for each other. That changes no bit
-    of a score of the core model and of minilm: measured with 1 to 4 threads.
+    """For each worker the variables that give it a GPU of its own; a CPU is shared.
 
     Raises:
         BenchError: there are fewer GPUs than workers.
     """
-    if device.startswith("cuda"):
-        gpus = _visible_gpus()
-        if count is not None and count > len(gpus):
-            raise BenchError(
-                f"--workers {count} needs as many GPUs, and this machine shows {len(gpus)}. Give --workers auto."
-            )
-        return [{"CUDA_VISIBLE_DEVICES": gpu} for gpu in gpus[:count]]
-    workers = count or 1
-    threads = str(max(1, cores() // workers))
-    return [{"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}] * workers
+    if not device.startswith("cuda"):
+        return [{}] * (count or 1)
+    gpus = _visible_gpus()
+    if count is not None and count > len(gpus):
+        raise BenchError(
+            f"--workers {count} needs as many GPUs, and this machine shows {len(gpus)}. Give --workers auto."
+        )
+    return [{"CUDA_VISIBLE_DEVICES": gpu} for gpu in gpus[:count]]
+
+
+def _threads() -> int:
+    """The number of torch's threads in this process; 0 where nothing uses torch."""
+    return int(sys.modules["torch"].get_num_threads()) if "torch" in sys.modules else 0
 
 
 def _visible_gpus() -> list[str]:

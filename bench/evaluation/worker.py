@@ -14,12 +14,17 @@ from bench.rerankers.base import CandidateList, Card, Options, Reranker
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a worker is to load: a reranker's name with the worker's options, and what it must turn out to be."""
+    """What a worker is to load: a reranker's name with the worker's options, and what it must turn out to be.
+
+    ``threads`` is how many torch uses, the same as in the command: their number decides how the core model's products
+    are divided, and so the last bits of its scores (measured: 1 and 2 threads differ). 0 leaves torch as it is.
+    """
 
     name: str
     options: Options
     card: Card
     packages: Mapping[str, str]
+    threads: int = 0
 
 
 def packages() -> dict[str, str]:
@@ -46,6 +51,10 @@ class Worker:
         if self._reranker is None:
             order = self._order
             _check("packages", order.packages, packages(), "Install the same versions everywhere.")
+            if order.threads:
+                import torch
+
+                torch.set_num_threads(order.threads)
             reranker = load(order.name, order.options)
             _check(order.name, _identity(order.card), _identity(reranker.card), "Give all workers the same files.")
             self._reranker = reranker

@@ -214,3 +214,14 @@ def test_no_share(share: str) -> None:
 def test_a_shard_of_a_class_without_a_fingerprint_is_refused(place: Place) -> None:
     (place.folder / "slow.py").write_text(SLOW.replace("fingerprint =", "version ="))
     assert "slow:Slow has no fingerprint, so that a shard's scores could not be" in refusal(place, "--shard", "1/2")
+
+
+def test_the_core_model_scores_alike_in_processes(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    # With one thread instead of two, one score of this sample has another last bit.
+    runs = []
+    for output, arguments in (("one", []), ("two", ["--workers", "2"])):
+        given = ["miracl", "--embedded", "embedded-hi", "-r", "embedded", "--output", tmp_path / output]
+        assert request.getfixturevalue("bench")(*given, *arguments).returncode == 0
+        runs += [path.read_bytes() for path in (tmp_path / output).rglob("run.trec.gz")]
+    assert len(runs) == 2
+    assert runs[0] == runs[1]
