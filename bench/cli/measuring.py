@@ -41,6 +41,7 @@ from bench.cli.options import (
     Workers,
     app,
     emit,
+    scoring_options,
     share,
     wanted,
 )
@@ -88,8 +89,6 @@ def _suite_command(suite: str, about: str) -> None:
     ) -> None:
         from bench.evaluation.plan import Plan
         from bench.evaluation.prices import read_prices
-        from bench.rerankers.base import Options
-        from bench.rerankers.http_options import read_options
         from bench.suites import choose, measured_by, with_split
 
         chosen = [with_split(task, split) if split else task for task in choose(suite, names or [], embedded)]
@@ -102,7 +101,7 @@ def _suite_command(suite: str, about: str) -> None:
                 queries=queries,
                 data=data,
                 source=source,
-                options=Options(device, dtype, max_query_length, max_doc_length, seed, read_options(http_option or [])),
+                options=scoring_options(device, dtype, max_query_length, max_doc_length, seed, http_option),
                 cache_id=cache_id,
                 workers=wanted(workers, ray),
                 shard=share(shard),
@@ -152,8 +151,6 @@ def folder(
     """Measure rerankers on the user's own folders."""
     from bench.evaluation.plan import Plan
     from bench.evaluation.prices import read_prices
-    from bench.rerankers.base import Options
-    from bench.rerankers.http_options import read_options
     from bench.suites import measured_by
     from bench.suites.folder import folder_tasks
 
@@ -165,7 +162,7 @@ def folder(
             output=output,
             depth=depth,
             queries=queries,
-            options=Options(device, dtype, max_query_length, max_doc_length, seed, read_options(http_option or [])),
+            options=scoring_options(device, dtype, max_query_length, max_doc_length, seed, http_option),
             cache_id=cache_id,
             workers=wanted(workers, ray),
             shard=share(shard),
@@ -204,8 +201,6 @@ def sensitivity(
     from bench.evaluation.plan import Plan
     from bench.evaluation.sensitivity import measure, page
     from bench.files import kind
-    from bench.rerankers.base import Options
-    from bench.rerankers.http_options import read_options
     from bench.suites import by_ids, find
     from bench.suites.folder import folder_tasks
 
@@ -223,7 +218,7 @@ def sensitivity(
         queries=queries,
         data=data,
         source=source,
-        options=Options(device, dtype, max_query_length, max_doc_length, seed, read_options(http_option or [])),
+        options=scoring_options(device, dtype, max_query_length, max_doc_length, seed, http_option),
         cache_id=cache_id,
     )
     found, path = measure(plan, orders, Bar())

@@ -1,5 +1,6 @@
 """The command line's root, and the options that several commands share."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from bench.evaluation.hiring import Wanted
     from bench.evaluation.shards import Shard
     from bench.render.page import Page
+    from bench.rerankers.base import Options
 
 app = Commands(
     help="Rerank first-stage candidates of BEIR, MIRACL, MKQA and CoIR, measure the new order, compare rerankers.",
@@ -193,3 +195,17 @@ def emit(page: "Page", form: str = "text", output: Path | None = None, data: obj
         show(page, console)
     else:
         say_page(render(page, form))
+
+
+def scoring_options(
+    device: str, dtype: str, query_length: int, document_length: int, seed: int, http_option: Sequence[str] | None
+) -> "Options":
+    """The options of every reranker, as the command line gives them.
+
+    Raises:
+        BenchError: an ``--http-option`` is not KEY=VALUE.
+    """
+    from bench.rerankers.base import Options
+    from bench.rerankers.http_options import read_options
+
+    return Options(device, dtype, query_length, document_length, seed, read_options(http_option or []))

@@ -26,12 +26,12 @@ from bench.cli.options import (
     ShardOption,
     Workers,
     app,
+    scoring_options,
     share,
     wanted,
 )
 
 if TYPE_CHECKING:
-    from bench.rerankers.base import Options
     from bench.task import Task
 
 _Analysis = Annotated[
@@ -76,7 +76,7 @@ def irds(
             output=output,
             depth=depth,
             queries=queries,
-            options=_options(device, dtype, max_query_length, max_doc_length, seed, http_option),
+            options=scoring_options(device, dtype, max_query_length, max_doc_length, seed, http_option),
             cache_id=cache_id,
             workers=wanted(workers, ray),
             shard=share(shard),
@@ -121,7 +121,7 @@ def mteb(
     from bench.suites.mteb import mteb_tasks
 
     retrieval, reranking = mteb_tasks(names, split, analysis)
-    options = _options(device, dtype, max_query_length, max_doc_length, seed, http_option)
+    options = scoring_options(device, dtype, max_query_length, max_doc_length, seed, http_option)
     measure_all(
         *(
             Plan(
@@ -146,12 +146,3 @@ def _by(tasks: "Sequence[Task]", measure: Sequence[str] | None) -> "list[Task]":
     from bench.suites import measured_by
 
     return [measured_by(task, measure or []) for task in tasks]
-
-
-def _options(
-    device: str, dtype: str, query_length: int, document_length: int, seed: int, http_option: Sequence[str] | None
-) -> "Options":
-    from bench.rerankers.base import Options
-    from bench.rerankers.http_options import read_options
-
-    return Options(device, dtype, query_length, document_length, seed, read_options(http_option or []))

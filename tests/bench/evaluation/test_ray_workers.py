@@ -24,17 +24,6 @@ from tests.bench.evaluation.workplace import (
 )
 
 
-@pytest.fixture
-def place(tmp_path: Path, environment: dict[str, str]) -> Place:
-    return Place(tmp_path, environment)
-
-
-@pytest.fixture
-def truth(place: Place) -> Any:
-    """The outcome in one process."""
-    return place.undisturbed()
-
-
 class TwoNodes:
     """A Ray cluster of real raylets on this machine: a head without cores, and two nodes of one core."""
 

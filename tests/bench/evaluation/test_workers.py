@@ -32,17 +32,6 @@ from tests.bench.evaluation.workplace import (
 )
 
 
-@pytest.fixture
-def place(tmp_path: Path, environment: dict[str, str]) -> Place:
-    return Place(tmp_path, environment)
-
-
-@pytest.fixture
-def truth(place: Place) -> Any:
-    """The outcome in one process."""
-    return place.undisturbed()
-
-
 def test_two_processes_give_the_same_bytes_and_say_what_they_cost(place: Place, truth: Any) -> None:
     said = place.call("--workers", "2", seconds=0.02)
     assert place.outcome() == truth
