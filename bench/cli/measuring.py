@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.cli.help import MEASURE
 from bench.cli.options import (
     MOST,
     Analysis,
@@ -34,10 +35,15 @@ OFFLINE = ("first-stage", "random", "minilm", "oracle")
 SAMPLES = ("first-stage", "random", "minilm", "embedded", "oracle")
 """What is measured on the embedded samples: one row is the core model in the checkpoint that comes with it."""
 DEFAULT = ("first-stage", "jina-reranker-v3")
+MEASURED = (
+    "Prints a table and writes results to OUTPUT. If interrupted, run the same command again to resume. --json: a list "
+    "of objects, one a task and reranker, with figures from 0 to 1; with --dry-run, what would be done for each."
+)
+"""What help says of every command that measures."""
 
 
 def _suite_command(suite: str, about: str) -> None:
-    @app.command(suite, help=about)
+    @app.command(suite, help=f"{about}\n\n{MEASURED}", rich_help_panel=MEASURE)
     def command(
         measuring: Measuring,
         names: Names = None,
@@ -53,13 +59,13 @@ def _suite_command(suite: str, about: str) -> None:
         measure_all(plans, measuring.dry_run)
 
 
-_suite_command("beir", "Measure BEIR: 13 tasks, msmarco, cqadupstack.")
+_suite_command("beir", "Measure BEIR: 13 tasks; if named, msmarco and cqadupstack.")
 _suite_command("miracl", "Measure MIRACL: 18 languages.")
-_suite_command("mkqa", "Measure MKQA: 26 languages, English passages.")
+_suite_command("mkqa", "Measure MKQA: questions in 26 languages, English passages.")
 _suite_command("coir", "Measure CoIR: ten code retrieval tasks.")
 
 
-@app.command(help="Measure your own folders in BEIR format.")
+@app.command(help=f"Measure your own folders in BEIR format.\n\n{MEASURED}", rich_help_panel=MEASURE)
 def folder(
     measuring: Measuring,
     paths: Annotated[
@@ -77,12 +83,14 @@ def folder(
     measure_all(measuring.plans(tasks, OFFLINE), measuring.dry_run)
 
 
-@app.command(help="Test how stable a reranker is: shuffle, truncate or split its candidates, or add a distractor.")
+@app.command(rich_help_panel=MEASURE)
 def sensitivity(
     scoring: Scoring,
-    task: Annotated[str, typer.Argument(help="As suite/name, or your own folder in BEIR format.")],
-    reranker: Annotated[str, typer.Option("--reranker", "-r", help="As for the suites.")],
-    orders: Annotated[int, typer.Option(min=0, max=MOST, help="How many random orders.")] = 10,
+    task: Annotated[str, typer.Argument(metavar="TASK", help="suite/name, or your own folder in BEIR format.")],
+    reranker: Annotated[
+        str, typer.Option("--reranker", "-r", metavar="NAME", help="Reranker to test, named as for 'beir'.")
+    ],
+    orders: Annotated[int, typer.Option(metavar="N", min=0, max=MOST, help="Number of random orders.")] = 10,
     split: Split = "test",
     analysis: Analysis = "english",
     drop_identical_ids: DropIdenticalIds = False,
@@ -91,7 +99,11 @@ def sensitivity(
     source: Source = "",
     form: Format = "text",
 ) -> None:
-    """Measure one task again and again with one thing varied."""
+    """Test how stable a reranker is.
+
+    Shuffles, truncates or splits its candidates, or adds a distractor, and measures the task after each change. --json:
+    an object with base (the figure without change, from 0 to 1), variants and spreads.
+    """
     from bench.evaluation.plan import Plan
     from bench.evaluation.sensitivity import measure, page
     from bench.files import kind
@@ -119,6 +131,7 @@ def sensitivity(
     emit(page(found), form, data=found)
     # Markup on standard output is for a file.
     (say if form == "text" else note)(f"Written to {path}")
+    note(f"Next: python -m bench report {shell_word(str(scoring.output))}")
 
 
 def measure_all(plans: "list[Plan]", dry_run: bool) -> None:
@@ -129,7 +142,8 @@ def measure_all(plans: "list[Plan]", dry_run: bool) -> None:
     if dry_run:
         from bench.evaluation import dry_run as dry
 
-        emit(dry.page([each for plan in plans for each in dry.foresee(plan, Bar())]))
+        found = [each for plan in plans for each in dry.foresee(plan, Bar())]
+        emit(dry.page(found), data=found)
         return
     from bench.leaderboard.flat import row
     from bench.leaderboard.summary import page
