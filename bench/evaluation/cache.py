@@ -214,12 +214,13 @@ class ScoreCache:
     memory: Log = field(default_factory=Log)
 
     def __str__(self) -> str:
-        """What is cached, in a sentence or two."""
-        cached = f"{self.file.lists:,} lists cached."
+        """What a command that resumes will find, in a sentence or two."""
+        number = self.file.lists
+        cached = f"{number:,} {'query is' if number == 1 else 'queries are'} already scored."
         if self.memory.lists:
             cached += (
-                f" {self.memory.lists:,} lists not cached, because their reranker has no fingerprint: give --cache-id "
-                "TEXT to cache them for every command with that id."
+                f" {self.memory.lists:,} more cannot be resumed: their reranker has no fingerprint. Give --cache-id "
+                "TEXT to cache their scores for every command with that id."
             )
         return cached
 

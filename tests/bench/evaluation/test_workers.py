@@ -95,7 +95,9 @@ def test_ctrl_c_ends_the_workers(place: Place) -> None:
     command.send_signal(signal.SIGINT)
     said = place.end(command, status=130)
     assert time.monotonic() - pressed < 5
-    assert re.search(r"Interrupted\. \d+ lists cached\. Resume with: python -m bench folder data .*--workers 2", said)
+    assert re.search(
+        r"Interrupted\. \d+ queries are already scored\. Rerun this .*: python -m bench folder data .*--workers 2", said
+    )
     assert all_end({process for _, process in place.asked()})
 
 
