@@ -64,11 +64,23 @@ class Parallel:
 
 
 @dataclass(frozen=True, slots=True)
+class Latency:
+    """Seconds that the reranker took for a list when lists were scored one at a time: median and 95th percentile.
+
+    They are over ``lists`` lists, measured in the command's process, on one device (`bench.evaluation.latency`).
+    """
+
+    lists: int
+    p50: float
+    p95: float
+
+
+@dataclass(frozen=True, slots=True)
 class Cost:
     """What the reranking took: ``seconds`` inside the reranker, ``harness_seconds`` around it.
 
     ``seconds`` are added over all workers, if there were any, so that speeds are per device. ``parallel`` is None where
-    the command itself scored all lists; a file then has no such key.
+    the command itself scored all lists, and ``latency`` where it was not measured; a file then has no such key.
     """
 
     seconds: float
@@ -79,6 +91,7 @@ class Cost:
     peak_memory_bytes: int
     device: str
     parallel: Parallel | None = None
+    latency: Latency | None = None
 
     @property
     def documents_per_second(self) -> float:
@@ -113,6 +126,20 @@ class Generation:
     def money(self) -> float:
         """What the calls cost at the user's prices."""
         return (self.tokens_in * self.price_in + self.tokens_out * self.price_out) / 10**6
+
+
+def mean_latency(results: Iterable["Result"]) -> Latency | None:
+    """The latency of a reranker over several tasks: the means of their figures. None where none was measured."""
+    found = [result.cost.latency for result in results if result.cost.latency]
+    if not found:
+        return None
+    p50, p95 = (sum(each) / len(found) for each in zip(*((one.p50, one.p95) for one in found), strict=True))
+    return Latency(sum(each.lists for each in found), p50, p95)
+
+
+def most_workers(results: Iterable["Result"]) -> int:
+    """The most workers that shared the lists of one of these results; 0 for none."""
+    return max((result.cost.parallel.workers for result in results if result.cost.parallel), default=0)
 
 
 def total(generations: Iterable[Generation | None]) -> Generation | None:

@@ -140,6 +140,14 @@ class Measuring(Scoring, Chosen):
             help="What a million tokens cost, read and written, of generative rerankers. Repeat for more.",
         ),
     ] = None
+    latency: Annotated[
+        bool,
+        typer.Option(
+            "--latency",
+            help="Then score 50 lists of each task one at a time, in this process on one device, for the seconds of a "
+            "list at p50 and p95. Not from the score cache; a server is called again.",
+        ),
+    ] = False
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -183,6 +191,7 @@ class Measuring(Scoring, Chosen):
                 shard=_share(self.shard),
                 allow_failures=self.allow_failures,
                 prices=read_prices(self.price or []),
+                latency=self.latency,
             )
             for stage in dict.fromkeys(self.first_stage or [first_stage])
         ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from bench.leaderboard import speed
 from bench.leaderboard.board import Row, Section
 from bench.leaderboard.titles import label, section_title
 from bench.render.numbers import AT_LEAST, BLANK, count, rate, size
@@ -18,6 +19,9 @@ _GENERATED = (
 def cost_blocks(section: Section) -> Iterator[Block]:
     """The costs of all rows, and what generative rerankers' calls took where there are some."""
     yield _costs(section)
+    workers = {row.name: row.cost.workers for row in section.rows}
+    if notes := tuple(speed.notes(workers, {row.name: row.cost.latency for row in section.rows})):
+        yield Bullets(notes)
     if any(row.cost.generation for row in section.rows):
         yield _generated(section)
         yield Bullets(_GENERATED)
@@ -25,13 +29,19 @@ def cost_blocks(section: Section) -> Iterator[Block]:
 
 def _costs(section: Section) -> Table:
     """What each row took, and what length caps took away."""
-    titles = (
-        "", "reranker", "parameters", "documents/s", "tokens/s", "peak memory", "documents cut", "queries cut",
-        "tokens lost", "device", "precision", "model",
+    timed = any(row.cost.latency for row in section.rows)
+    figures = (
+        "parameters", "documents/s", "tokens/s", *(speed.COLUMNS if timed else ()), "peak memory", "documents cut",
+        "queries cut", "tokens lost",
     )  # fmt: skip
     return Table(
-        columns=(*columns(titles[:-1], left=(0, 1, 9, 10)), Column(titles[-1], "prose")),
-        groups=(rows(map(_cost, section.rows)),),
+        columns=(
+            *columns(("", "reranker"), left=(0, 1)),
+            *columns(figures, left=()),
+            *columns(("device", "precision"), left=(0, 1)),
+            Column("model", "prose"),
+        ),
+        groups=(rows(_cost(row, timed) for row in section.rows),),
         caption=f"{section_title(section)}: cost, and what length caps took away",
         stub=2,
         split=True,
@@ -39,7 +49,7 @@ def _costs(section: Section) -> Table:
     )
 
 
-def _cost(row: Row) -> tuple[str, ...]:
+def _cost(row: Row, timed: bool) -> tuple[str, ...]:
     cost, card = row.cost, row.card
     revision = f"@{card.revision[:8]}" if card.revision else ""
     return (
@@ -48,6 +58,7 @@ def _cost(row: Row) -> tuple[str, ...]:
         size(card.parameters),
         rate(cost.documents_per_second) if "texts" in card.needs else BLANK,
         rate(cost.tokens_per_second),
+        *(speed.cells(cost.latency) if timed else ()),
         f"{cost.peak_memory_bytes / 2**30:.1f} GiB" if cost.peak_memory_bytes else BLANK,
         count(cost.documents_cut),
         count(cost.queries_cut),
