@@ -105,6 +105,15 @@ class Remembers(Protocol):
         ...
 
 
+@runtime_checkable
+class VariesBlocks(Protocol):
+    """A listwise reranker that can read its lists in smaller blocks than it is used to."""
+
+    def with_block_size(self, documents: int) -> Reranker:
+        """The same model, reading at most so many documents together; its card has another fingerprint."""
+        ...
+
+
 Step = Callable[[], AbstractContextManager[object]]
 """Opens a step of the command's progress."""
 
