@@ -44,7 +44,7 @@ Figures = Mapping[str, float]
 
 def _chain(cut: Callable[[str], list[str]], stem: str) -> Callable[[str], list[str]]:
     """An English analysis in Lucene's order: cut, drop the possessive, lower-case, drop stop words, stem."""
-    stop, stems = StopList("lists", "english").words(str.lower), stemmer(stem)
+    stop, stems = StopList("bm25s", "english").words(str.lower), stemmer(stem)
 
     def run(text: str) -> list[str]:
         found = (_POSSESSIVE.sub("", token) for token in cut(unicodedata.normalize("NFC", text).lower()))

@@ -8,19 +8,21 @@ from pathlib import Path
 from typing import Literal
 
 LISTS = Path(__file__).parent / "lists"
-"""Lucene's English list and Snowball's others, copied from the package that `__str__` names; see the licence there."""
+"""Lucene's English list and Snowball's others; its licence file names the sources."""
+
+_COPIED_FROM = {"bm25s": "bm25s 0.3.16", "lucene": "Lucene 9.9.1"}
 
 
 @dataclass(frozen=True)
 class StopList:
     """The list of one language from one source."""
 
-    source: Literal["lists", "stop-words", "pythainlp"]
+    source: Literal["bm25s", "lucene", "stop-words", "pythainlp"]
     language: str
 
     def __str__(self) -> str:
         # In the manifest of the bundled runs, and among what a cached run is found by.
-        return "bm25s 0.3.16" if self.source == "lists" else f"{self.source} {version(self.source)}"
+        return _COPIED_FROM.get(self.source) or f"{self.source} {version(self.source)}"
 
     def words(self, fold: Callable[[str], str]) -> frozenset[str]:
         """The list's words, folded as the analyser folds texts; entries without a letter are left out."""
@@ -29,7 +31,7 @@ class StopList:
 
     def _read(self) -> Iterable[str]:
         words: Iterable[str]
-        if self.source == "lists":
+        if self.source in _COPIED_FROM:
             return (LISTS / f"{self.language}.txt").read_text(encoding="utf-8").splitlines()
         if self.source == "stop-words":
             from stop_words import get_stop_words  # type: ignore[import-untyped]
