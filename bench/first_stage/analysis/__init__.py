@@ -118,9 +118,9 @@ _RECIPES = {
         spell=spelling.normalise_telugu,
     ),
     "thai": _Recipe(
-        "lower-cased words of the newmm segmenter",
+        "lower-cased words of the newmm segmenter with ICU's word list",
         tokens.thai_words,
-        StopList("pythainlp", "thai"),
+        StopList("lucene", "thai"),
         fold=spelling.fold_thai,
         libraries=("pythainlp", "regex"),
     ),
