@@ -21,6 +21,7 @@ _LONG_WORD = regex.compile(r"[\p{L}\p{N}][\p{L}\p{N}\p{M}]+")
 
 _CJK = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}ー]"
 _CJK_RUN_OR_WORD = regex.compile(rf"({_CJK}+)|((?:(?!{_CJK})[\p{{L}}\p{{N}}\p{{M}}])+)")
+_SCRIPT_RUN = regex.compile(r"\p{Han}+|\p{Katakana}[\p{Katakana}ー]*")
 _THAI = regex.compile(r"\p{Thai}")
 
 _IDENTIFIER = regex.compile(r"[\p{L}_][\p{L}\p{M}\p{N}_]*|\p{N}+")
@@ -56,6 +57,12 @@ def cjk_bigrams(text: str) -> list[str]:
             found.extend(first + second for first, second in pairwise(run))
         else:
             found.append(run or word)
+    return found
+
+
+def script_runs(text: str) -> list[str]:
+    """Find the runs of Chinese characters and of katakana; in Japanese most words begin where the script changes."""
+    found: list[str] = _SCRIPT_RUN.findall(text)
     return found
 
 

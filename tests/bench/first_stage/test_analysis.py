@@ -49,9 +49,15 @@ SCRIPTS = "aéßIİЁёألةىـ\u064bکي\u200c\u200dनकि्ँ़ॉশ�
         ("hindi", "लड़कियाँ भाषाएँ", ["लडक", "भाष"]),
         ("indonesian", "Perpustakaan itu membaca bukunya", ["pustaka", "baca", "buku"]),
         ("indonesian", "makanan dan minuman", ["makan", "minum"]),
-        ("japanese", "東京タワーの高さ", ["東京", "京タ", "タワ", "ワー", "ーの", "の高", "高さ"]),
-        ("japanese", "ｶﾞﾗｽ　ＡＢＣ 123", ["ガラ", "ラス", "abc", "123"]),
-        ("japanese", "猫", ["猫"]),
+        # runs of kanji and of katakana, then pairs
+        (
+            "japanese",
+            "東京タワーの高さ",
+            ["東京", "タワー", "高", "東京", "京タ", "タワ", "ワー", "ーの", "の高", "高さ"],
+        ),
+        ("japanese", "ｶﾞﾗｽ　ＡＢＣ 123", ["ガラス", "ガラ", "ラス", "abc", "123"]),
+        ("japanese", "らーめん", ["らー", "ーめ", "めん"]),
+        ("japanese", "猫", ["猫", "猫"]),
         ("korean", "대한민국의 수도", ["대한", "한민", "민국", "국의", "수도"]),
         ("korean", "집 Korea 2002", ["집", "korea", "2002"]),
         ("russian", "Ёлки и книгами", ["елк", "книг"]),
