@@ -1,8 +1,6 @@
 """Commands that rerank: the suites, a folder of the user's own, sensitivity."""
 
 import stat
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,41 +8,20 @@ import typer
 
 from bench.cli.options import (
     MOST,
-    AllowFailures,
     Analysis,
-    CacheId,
     Data,
-    Depth,
-    Device,
-    DocLength,
     DropIdenticalIds,
-    DryRun,
-    Dtype,
     Embedded,
     FirstStage,
-    FirstStages,
     Format,
-    HttpOptions,
-    Measures,
     Names,
     OtherSplit,
-    Output,
-    Prices,
-    Queries,
-    QueryLength,
-    Ray,
-    Rerankers,
-    Seed,
-    ShardOption,
     Source,
     Split,
-    Workers,
     app,
     emit,
-    scoring_options,
-    share,
-    wanted,
 )
+from bench.cli.scoring import Measuring, Scoring
 from bench.console import Bar, note, say
 from bench.errors import BenchError
 from bench.escape import shell_word
@@ -62,55 +39,18 @@ DEFAULT = ("first-stage", "jina-reranker-v3")
 def _suite_command(suite: str, about: str) -> None:
     @app.command(suite, help=about)
     def command(
+        measuring: Measuring,
         names: Names = None,
-        rerankers: Rerankers = None,
-        first_stage: FirstStages = None,
-        depth: Depth = 100,
-        queries: Queries = None,
         data: Data = None,
         source: Source = "",
         embedded: Embedded = False,
         split: OtherSplit = "",
-        measure: Measures = None,
-        device: Device = "auto",
-        dtype: Dtype = "auto",
-        max_query_length: QueryLength = 512,
-        max_doc_length: DocLength = 2048,
-        http_option: HttpOptions = None,
-        seed: Seed = 0,
-        output: Output = Path("out"),
-        cache_id: CacheId = "",
-        workers: Workers = "",
-        ray: Ray = "",
-        shard: ShardOption = "",
-        allow_failures: AllowFailures = False,
-        price: Prices = None,
-        dry_run: DryRun = False,
     ) -> None:
-        from bench.evaluation.plan import Plan
-        from bench.evaluation.prices import read_prices
-        from bench.suites import choose, measured_by, with_split
+        from bench.suites import choose, with_split
 
-        chosen = [with_split(task, split) if split else task for task in choose(suite, names or [], embedded)]
-        measure_all(
-            Plan(
-                tasks=[measured_by(task, measure or []) for task in chosen],
-                rerankers=rerankers or (SAMPLES if embedded else DEFAULT),
-                output=output,
-                depth=depth,
-                queries=queries,
-                data=data,
-                source=source,
-                options=scoring_options(device, dtype, max_query_length, max_doc_length, seed, http_option),
-                cache_id=cache_id,
-                workers=wanted(workers, ray),
-                shard=share(shard),
-                allow_failures=allow_failures,
-                prices=read_prices(price or []),
-            ),
-            first_stages=first_stage,
-            dry_run=dry_run,
-        )
+        tasks = [with_split(task, split) if split else task for task in choose(suite, names or [], embedded)]
+        plans = measuring.plans(tasks, SAMPLES if embedded else DEFAULT, data=data, source=source)
+        measure_all(plans, measuring.dry_run)
 
 
 _suite_command("beir", "Measure BEIR: 13 tasks, msmarco, cqadupstack.")
@@ -121,61 +61,25 @@ _suite_command("coir", "Measure CoIR: ten code retrieval tasks.")
 
 @app.command(help="Measure your own folders in BEIR format.")
 def folder(
+    measuring: Measuring,
     paths: Annotated[
         list[Path],
         typer.Argument(metavar="PATH", help="Folders with corpus.jsonl, queries.jsonl and qrels/, or zips of them."),
     ],
-    rerankers: Rerankers = None,
     split: Split = "test",
     analysis: Analysis = "english",
     drop_identical_ids: DropIdenticalIds = False,
-    measure: Measures = None,
-    first_stage: FirstStages = None,
-    depth: Depth = 100,
-    queries: Queries = None,
-    device: Device = "auto",
-    dtype: Dtype = "auto",
-    max_query_length: QueryLength = 512,
-    max_doc_length: DocLength = 2048,
-    http_option: HttpOptions = None,
-    seed: Seed = 0,
-    output: Output = Path("out"),
-    cache_id: CacheId = "",
-    workers: Workers = "",
-    ray: Ray = "",
-    shard: ShardOption = "",
-    allow_failures: AllowFailures = False,
-    price: Prices = None,
-    dry_run: DryRun = False,
 ) -> None:
     """Measure rerankers on the user's own folders."""
-    from bench.evaluation.plan import Plan
-    from bench.evaluation.prices import read_prices
-    from bench.suites import measured_by
     from bench.suites.folder import folder_tasks
 
     tasks = folder_tasks(paths, split, analysis, drop_identical_ids)
-    measure_all(
-        Plan(
-            tasks=[measured_by(task, measure or []) for task in tasks],
-            rerankers=rerankers or OFFLINE,
-            output=output,
-            depth=depth,
-            queries=queries,
-            options=scoring_options(device, dtype, max_query_length, max_doc_length, seed, http_option),
-            cache_id=cache_id,
-            workers=wanted(workers, ray),
-            shard=share(shard),
-            allow_failures=allow_failures,
-            prices=read_prices(price or []),
-        ),
-        first_stages=first_stage,
-        dry_run=dry_run,
-    )
+    measure_all(measuring.plans(tasks, OFFLINE), measuring.dry_run)
 
 
 @app.command(help="Test how stable a reranker is: shuffle, truncate or split its candidates, or add a distractor.")
 def sensitivity(
+    scoring: Scoring,
     task: Annotated[str, typer.Argument(help="As suite/name, or your own folder in BEIR format.")],
     reranker: Annotated[str, typer.Option("--reranker", "-r", help="As for the suites.")],
     orders: Annotated[int, typer.Option(min=0, max=MOST, help="How many random orders.")] = 10,
@@ -183,18 +87,8 @@ def sensitivity(
     analysis: Analysis = "english",
     drop_identical_ids: DropIdenticalIds = False,
     first_stage: FirstStage = "",
-    depth: Depth = 100,
-    queries: Queries = None,
     data: Data = None,
     source: Source = "",
-    device: Device = "auto",
-    dtype: Dtype = "auto",
-    max_query_length: QueryLength = 512,
-    max_doc_length: DocLength = 2048,
-    http_option: HttpOptions = None,
-    seed: Annotated[int, typer.Option(min=-MOST, max=MOST, help="For orders and distractors.")] = 0,
-    output: Output = Path("out"),
-    cache_id: CacheId = "",
     form: Format = "text",
 ) -> None:
     """Measure one task again and again with one thing varied."""
@@ -212,14 +106,15 @@ def sensitivity(
     plan = Plan(
         tasks=folder_tasks([Path(task)], split, analysis, drop_identical_ids) if own else by_ids([task]),
         rerankers=[reranker],
-        output=output,
+        output=scoring.output,
         first_stage=first_stage,
-        depth=depth,
-        queries=queries,
+        depth=scoring.depth or 100,
+        queries=scoring.queries,
         data=data,
         source=source,
-        options=scoring_options(device, dtype, max_query_length, max_doc_length, seed, http_option),
-        cache_id=cache_id,
+        options=scoring.options(),
+        cache_id=scoring.cache_id,
+        workers=scoring.wanted(),
     )
     found, path = measure(plan, orders, Bar())
     emit(page(found), form, data=found)
@@ -227,16 +122,11 @@ def sensitivity(
     (say if form == "text" else note)(f"Written to {path}")
 
 
-def measure_all(*plans: "Plan", first_stages: Sequence[str] | None = None, dry_run: bool = False) -> None:
-    """Run plans that write to one folder, one after the other, and show what they measured, or would measure.
-
-    Each is run over its own first stage, or over each of ``first_stages``.
-    """
+def measure_all(plans: "list[Plan]", dry_run: bool) -> None:
+    """Run plans that write to one folder, one after the other, and show what they measured, or would measure."""
     from bench.evaluation.cache import CACHE
     from bench.evaluation.plan import run_all
 
-    if first_stages:
-        plans = tuple(replace(plan, first_stage=stage) for plan in plans for stage in dict.fromkeys(first_stages))
     if dry_run:
         from bench.evaluation import dry_run as dry
 

@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import fields, is_dataclass
 from functools import wraps
 from typing import Annotated, Any
 
@@ -26,14 +27,17 @@ _records: list[object] | None = None
 
 
 class Commands(typer.Typer):
-    """A group of commands that all have the shared options."""
+    """A group of commands that all have the shared options.
+
+    A parameter of a command that is annotated with a dataclass gives it that dataclass's fields as options.
+    """
 
     def command(self, *arguments: Any, **settings: Any) -> Callable[..., Any]:
         """See `typer.Typer.command`."""
         register = super().command(*arguments, **settings)
 
         def decorate(function: Callable[..., None]) -> Callable[..., None]:
-            register(_with_shared(function))
+            register(_with_shared(_grouped(function)))
             return function
 
         return decorate
@@ -58,16 +62,45 @@ def _with_shared(function: Callable[..., None]) -> Callable[..., None]:
         with _document():
             function(**given)
 
-    signature = inspect.signature(function)
-    added = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=annotation)
-        for name, annotation in _SHARED.items()
-    ]
-    command.__signature__ = signature.replace(  # type: ignore[attr-defined]
-        parameters=[*signature.parameters.values(), *added]
-    )
-    command.__annotations__ = {**function.__annotations__, **_SHARED}
+    _declare(command, [*_parameters(function), *(_option(*each, default=False) for each in _SHARED.items())])
     return command
+
+
+def _grouped(function: Callable[..., None]) -> Callable[..., None]:
+    """A function whose parameters of a dataclass are replaced by the dataclass's fields, each an option."""
+    groups: dict[str, Any] = {name: kind for name, kind in function.__annotations__.items() if is_dataclass(kind)}
+
+    @wraps(function)
+    def command(**given: Any) -> None:
+        made = {
+            name: kind(**{each.name: given.pop(each.name) for each in fields(kind)}) for name, kind in groups.items()
+        }
+        function(**made, **given)
+
+    declared = []
+    for each in _parameters(function):
+        if each.name in groups:
+            declared += [_option(of.name, of.type, of.default) for of in fields(groups[each.name])]
+        else:
+            declared.append(each)
+    _declare(command, declared)
+    return command
+
+
+def _option(name: str, annotation: object, default: object) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _parameters(function: Callable[..., None]) -> list[inspect.Parameter]:
+    """A function's parameters, by keyword alone, so that those without a default may come last."""
+    found = inspect.signature(function).parameters.values()
+    return [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in found]
+
+
+def _declare(command: Callable[..., None], parameters: list[inspect.Parameter]) -> None:
+    """Tell typer which parameters a command has; it reads the signature and the annotations."""
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {each.name: each.annotation for each in parameters}
 
 
 @contextmanager

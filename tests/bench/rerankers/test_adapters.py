@@ -16,22 +16,16 @@ from bench.rerankers import ROWS, load
 from bench.rerankers.base import CandidateList
 from tests.bench.factories import toy_collection
 from tests.bench.rerankers.conftest import QUERIES, TEXTS
-from tests.bench.rerankers.multilingual import (
-    PASSAGE,
-    QUERY,
-    TARGETS,
-    TINY,
-    write_adapters,
-    xlm_roberta_tokenizer,
-)
+from tests.bench.rerankers.multilingual import PASSAGE, QUERY, TARGETS, TINY, write_adapters
 from tests.bench.rerankers.test_architectures import loaded_as_its_card_says
+from tests.tiny_tokenizers import xlm_roberta_tokenizer
 
 
 @pytest.fixture(scope="module")
 def jina(tmp_path_factory):
     """A folder laid out as the conversion is; and its tokenizer."""
     folder = tmp_path_factory.mktemp("jina-embeddings-v3-hf")
-    tokenizer = xlm_roberta_tokenizer(window=64)
+    tokenizer = xlm_roberta_tokenizer(TEXTS + QUERIES, window=64)
     torch.manual_seed(7)
     config = JinaEmbeddingsV3Config(vocab_size=len(tokenizer), rope_parameters=None, **TINY)
     JinaEmbeddingsV3Model(config).save_pretrained(folder)

@@ -88,6 +88,9 @@ def test_a_data_set_is_measured_and_verified_offline(
         for name, rows in (("corpus", DOCUMENTS), ("queries", QUERIES)):
             packed.writestr(f"scifact/{name}.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
         packed.writestr("scifact/qrels/test.tsv", QRELS)
+    answer = bench("irds", "beir/scifact/test", "-r", "first-stage", "--dry-run")
+    assert "Dry run" in answer.stdout, answer.stderr
+    assert not (tmp_path / "here" / "out").exists()
     answer = bench("irds", "beir/scifact/test", "-r", "first-stage", "--measure", "RR")
     assert answer.returncode == 0, answer.stderr
     (result,) = map(read_result, result_paths([tmp_path / "here" / "out"]))

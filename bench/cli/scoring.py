@@ -1,0 +1,220 @@
+"""The options of every command that scores candidates, and the plans that they make."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.cli.options import MOST, Device, Dtype, Output
+from bench.errors import BenchError
+
+if TYPE_CHECKING:
+    from bench.evaluation.hiring import Wanted
+    from bench.evaluation.plan import Plan
+    from bench.evaluation.shards import Shard
+    from bench.rerankers.base import Options
+    from bench.task import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """What is measured, over which candidates, and how."""
+
+    rerankers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--reranker",
+            "-r",
+            help="Reranker to run: a name from 'rerankers', FAMILY:MODEL, a checkpoint folder, MODULE:CLASS. "
+            "Repeatable.",
+        ),
+    ] = None
+    first_stage: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--first-stage", help="bm25 (the usual default), bm25-english, dense:MODEL, a run file. Repeatable."
+        ),
+    ] = None
+    measure: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--measure",
+            metavar="NAME",
+            help="The main measure, as ir_measures writes it: nDCG@10, 'RR(rel=2)@10'. Repeatable.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scoring:
+    """The options of commands that score one task or many."""
+
+    depth: Annotated[int | None, typer.Option(min=1, max=MOST, help="Candidates for each query; 100 if not given.")] = (
+        None
+    )
+    queries: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=MOST, help="Measure N queries, chosen by a hash of their ids. Default: all; of a sample, a few."
+        ),
+    ] = None
+    device: Device = "auto"
+    dtype: Dtype = "auto"
+    max_query_length: Annotated[
+        int, typer.Option(min=1, max=MOST, help="Cap on a query, in the reranker's tokens.")
+    ] = 512
+    max_doc_length: Annotated[
+        int, typer.Option(min=1, max=MOST, help="Cap on a document, in the reranker's tokens.")
+    ] = 2048
+    http_option: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--http-option",
+            metavar="KEY=VALUE",
+            help="A field for each request of an HTTP reranker, as JSON or text; written into results. Repeatable.",
+        ),
+    ] = None
+    seed: Annotated[
+        int, typer.Option(min=-MOST, max=MOST, help="For whatever is random: the random reranker, orders, distractors.")
+    ] = 0
+    output: Output = Path("out")
+    cache_id: Annotated[
+        str,
+        typer.Option(
+            help="Reuse scores of servers and of classes without a fingerprint between commands that pass the same "
+            "text."
+        ),
+    ] = ""
+    workers: Annotated[
+        str,
+        typer.Option(
+            metavar="N|auto",
+            help="Score lists by N processes, a GPU each or all on the CPU; auto: one for each GPU, else one.",
+        ),
+    ] = ""
+    ray: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS", help="Score lists on a Ray cluster: HOST:PORT, auto, or local for this machine."
+        ),
+    ] = ""
+
+    def options(self) -> "Options":
+        """The options of every reranker.
+
+        Raises:
+            BenchError: an ``--http-option`` is not KEY=VALUE.
+        """
+        from bench.rerankers.base import Options
+        from bench.rerankers.http_options import read_options
+
+        caps = (self.max_query_length, self.max_doc_length)
+        return Options(self.device, self.dtype, *caps, self.seed, read_options(self.http_option or []))
+
+    def wanted(self) -> "Wanted | None":
+        """The workers that ``--workers`` and ``--ray`` ask for; None for neither.
+
+        Raises:
+            BenchError: ``--workers`` is no number.
+        """
+        from bench.evaluation.hiring import Wanted
+
+        workers = self.workers
+        if not workers and not self.ray:
+            return None
+        number = int(workers) if workers.isascii() and workers.isdigit() and len(workers) < 10 else 0
+        if not number and workers not in ("", "auto"):
+            raise BenchError(f"--workers {workers} is no number of workers. Give auto, or a number from 1.")
+        return Wanted(number or None, self.ray)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measuring(Scoring, Chosen):
+    """The options of commands that measure rerankers on tasks."""
+
+    shard: Annotated[
+        str,
+        typer.Option(
+            metavar="I/N",
+            help="Score the I-th of N shares of the lists, as one of N jobs; then give the command without --shard.",
+        ),
+    ] = ""
+    allow_failures: Annotated[
+        bool,
+        typer.Option(
+            "--allow-failures",
+            help="Go on where a call of a generative reranker failed for good: its query gets no order and counts as "
+            "0.",
+        ),
+    ] = False
+    price: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[RERANKER=]IN:OUT",
+            help="What a million tokens cost, read and written, of generative rerankers. Repeat for more.",
+        ),
+    ] = None
+    latency: Annotated[
+        bool,
+        typer.Option(
+            "--latency",
+            help="Then score 50 lists of each task one at a time, in this process on one device, for the seconds of a "
+            "list at p50 and p95. Not from the score cache; a server is called again.",
+        ),
+    ] = False
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Say what would be done, and what is cached: lists, documents, calls, tokens, money. Scores nothing.",
+        ),
+    ] = False
+
+    def plans(
+        self,
+        tasks: "Sequence[Task]",
+        rerankers: Sequence[str],
+        *,
+        first_stage: str = "",
+        depth: int = 100,
+        data: Path | None = None,
+        source: str = "",
+    ) -> "list[Plan]":
+        """A plan for each first stage; ``rerankers``, ``first_stage`` and ``depth`` are used where none is given.
+
+        Raises:
+            BenchError: for a value that means nothing.
+        """
+        from bench.evaluation.plan import Plan
+        from bench.evaluation.prices import read_prices
+        from bench.suites import measured_by
+
+        return [
+            Plan(
+                tasks=[measured_by(task, self.measure or []) for task in tasks],
+                rerankers=self.rerankers or rerankers,
+                output=self.output,
+                first_stage=stage,
+                depth=self.depth or depth,
+                queries=self.queries,
+                data=data,
+                source=source,
+                options=self.options(),
+                cache_id=self.cache_id,
+                workers=self.wanted(),
+                shard=_share(self.shard),
+                allow_failures=self.allow_failures,
+                prices=read_prices(self.price or []),
+                latency=self.latency,
+            )
+            for stage in dict.fromkeys(self.first_stage or [first_stage])
+        ]
+
+
+def _share(shard: str) -> "Shard | None":
+    """The share of the chunks that ``--shard`` asks for; None for all."""
+    from bench.evaluation.shards import Shard
+
+    return Shard.parse(shard) if shard else None
