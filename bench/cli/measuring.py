@@ -126,6 +126,7 @@ def sensitivity(
         source=source,
         options=scoring.options(),
         cache_id=scoring.cache_id,
+        workers=scoring.wanted(),
     )
     found, path = measure(plan, orders, Bar())
     emit(page(found), form, data=found)

@@ -110,24 +110,6 @@ class Scoring:
             rich_help_panel=SCORING,
         ),
     ] = ""
-
-    def options(self) -> "Options":
-        """The options of every reranker.
-
-        Raises:
-            BenchError: an ``--http-option`` is not KEY=VALUE.
-        """
-        from bench.rerankers.base import Options
-        from bench.rerankers.http_options import read_options
-
-        caps = (self.max_query_length, self.max_doc_length)
-        return Options(self.device, self.dtype, *caps, self.seed, read_options(self.http_option or []))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measuring(Scoring, Chosen):
-    """The options of commands that measure rerankers on tasks."""
-
     workers: Annotated[
         str,
         typer.Option(
@@ -144,6 +126,40 @@ class Measuring(Scoring, Chosen):
             rich_help_panel=PARALLEL,
         ),
     ] = ""
+
+    def options(self) -> "Options":
+        """The options of every reranker.
+
+        Raises:
+            BenchError: an ``--http-option`` is not KEY=VALUE.
+        """
+        from bench.rerankers.base import Options
+        from bench.rerankers.http_options import read_options
+
+        caps = (self.max_query_length, self.max_doc_length)
+        return Options(self.device, self.dtype, *caps, self.seed, read_options(self.http_option or []))
+
+    def wanted(self) -> "Wanted | None":
+        """The workers that ``--workers`` and ``--ray`` ask for; None for neither.
+
+        Raises:
+            BenchError: ``--workers`` is no number.
+        """
+        from bench.evaluation.hiring import Wanted
+
+        workers = self.workers
+        if not workers and not self.ray:
+            return None
+        number = int(workers) if workers.isascii() and workers.isdigit() and len(workers) < 10 else 0
+        if not number and workers not in ("", "auto"):
+            raise BenchError(f"--workers {workers} is no number of workers. Give auto, or a number from 1.")
+        return Wanted(number or None, self.ray)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measuring(Scoring, Chosen):
+    """The options of commands that measure rerankers on tasks."""
+
     shard: Annotated[
         str,
         typer.Option(
@@ -168,6 +184,14 @@ class Measuring(Scoring, Chosen):
             rich_help_panel=GENERATIVE,
         ),
     ] = None
+    latency: Annotated[
+        bool,
+        typer.Option(
+            "--latency",
+            help="Then score 50 lists of each task one at a time, in this process on one device, for the seconds of a "
+            "list at p50 and p95. Not from the score cache; a server is called again.",
+        ),
+    ] = False
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -207,25 +231,14 @@ class Measuring(Scoring, Chosen):
                 source=source,
                 options=self.options(),
                 cache_id=self.cache_id,
-                workers=_wanted(self.workers, self.ray),
+                workers=self.wanted(),
                 shard=_share(self.shard),
                 allow_failures=self.allow_failures,
                 prices=read_prices(self.price or []),
+                latency=self.latency,
             )
             for stage in dict.fromkeys(self.first_stage or [first_stage])
         ]
-
-
-def _wanted(workers: str, ray: str) -> "Wanted | None":
-    """The workers that ``--workers`` and ``--ray`` ask for; None for neither."""
-    from bench.evaluation.hiring import Wanted
-
-    if not workers and not ray:
-        return None
-    number = int(workers) if workers.isascii() and workers.isdigit() and len(workers) < 10 else 0
-    if not number and workers not in ("", "auto"):
-        raise BenchError(f"--workers {workers} is no number of workers. Give auto, or a number from 1.")
-    return Wanted(number or None, ray)
 
 
 def _share(shard: str) -> "Shard | None":

@@ -8,7 +8,7 @@ are loaded one after the other, since two may not fit in memory.
 import gc
 from collections.abc import Container, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.collections.collection import Collection
@@ -18,14 +18,16 @@ from bench.errors import BenchError
 from bench.evaluation.cache import ScoreCache, score_cache, scorer
 from bench.evaluation.evaluate import evaluate
 from bench.evaluation.hiring import Wanted, hired
+from bench.evaluation.latency import latency, timed
 from bench.evaluation.prepare import PreparedTask, prepare, without_candidates
 from bench.evaluation.prices import Price, price_of, priced
 from bench.evaluation.shards import Shard, assemble
+from bench.first_stage.dense import one_encoder
 from bench.first_stage.runs import BM25, first_stage, opened
 from bench.rerankers import calls_server, row_of
 from bench.rerankers import check as check_reranker
 from bench.rerankers import load as load_reranker
-from bench.rerankers.base import Options
+from bench.rerankers.base import Options, Reranker
 from bench.rerankers.generative.answers import answers_of
 from bench.rerankers.options import check_options
 from bench.results import Result, note_replaced, write_result
@@ -41,7 +43,7 @@ class Plan:
     ``cache_id`` vouches for the rerankers that have no fingerprint (`bench.evaluation.cache.scorer`).
     ``workers`` None scores all lists in this process. ``shard`` scores one share of the chunks, and gives no results.
     ``allow_failures`` goes on where a call of a generative reranker failed for good: its query gets no order and
-    counts as 0.
+    counts as 0. ``latency`` also scores some lists one at a time, when all lists have their scores.
     """
 
     tasks: Sequence[Task]
@@ -58,6 +60,7 @@ class Plan:
     shard: Shard | None = None
     allow_failures: bool = False
     prices: Sequence[Price] = ()
+    latency: bool = False
 
     def __post_init__(self) -> None:
         sample = next((task.id for task in self.tasks if task.embedded), "")
@@ -101,15 +104,18 @@ def run(plan: Plan, progress: Progress, first_stage: str | Run | None = None) ->
         if not plan.shard:
             assemble(scores, plan.output)
         numbered = [Numbered(progress, number, len(plan.tasks)) for number in range(1, len(plan.tasks) + 1)]
-        prepared_tasks = [
-            collections.enter_context(settled(plan, task, each, candidates))
-            for task, each in zip(plan.tasks, numbered, strict=True)
-        ]
+        collections.callback(gc.unfreeze)
+        with one_encoder():
+            prepared_tasks = [
+                collections.enter_context(settled(plan, task, each, candidates))
+                for task, each in zip(plan.tasks, numbered, strict=True)
+            ]
         for name in names:
             taken = {other for given, other in names.items() if given != name}
             results += _measured(plan, name, taken, list(zip(prepared_tasks, numbered, strict=True)), scores, progress)
             # The next reranker loads when this one's memory is free, the cycles' too: both may not fit.
             gc.collect()
+            gc.freeze()  # what is left lives on (the libraries, the tasks): the next collection need not visit it
     return results
 
 
@@ -125,6 +131,7 @@ def check(plan: Plan) -> dict[str, str]:
     check_options(plan.options)
     if plan.workers:
         plan.workers.check()
+    _check_latency(plan)
     if plan.options.http_options and not any(map(calls_server, plan.rerankers)):
         raise BenchError("--http-option has no effect: none of the rerankers is an HTTP server. Leave it out.")
     if (plan.allow_failures or plan.prices) and not any(map(_generates, plan.rerankers)):
@@ -146,6 +153,13 @@ def check(plan: Plan) -> dict[str, str]:
         for analysis in dict.fromkeys(task.analysis for task in plan.tasks if task.suite == "folder"):
             analyser(analysis)
     return names
+
+
+def _check_latency(plan: Plan) -> None:
+    if plan.latency and plan.shard:
+        raise BenchError("--latency has no effect on a shard, which writes no result. Give it without --shard.")
+    if plan.latency and all((row := row_of(name)) and row.family == "order-only" for name in plan.rerankers):
+        raise BenchError("--latency has no effect: none of the rerankers scores texts. Leave it out.")
 
 
 def _generates(name: str) -> bool:
@@ -186,7 +200,7 @@ def _measured(
         answers.allow_failures = plan.allow_failures
     if plan.shard:
         plan.shard.check(reranker, plan.cache_id)
-    results = []
+    measured: list[tuple[Result, Run]] = []
     with hired(plan.workers, name, reranker, plan.options, loading) as workers:
         score = scorer(scores, reranker, plan.options, plan.cache_id, workers)
         for each, numbered in prepared_tasks:
@@ -199,8 +213,21 @@ def _measured(
             result = priced(result, price_of(name, plan.prices))
             note_replaced(result, plan.output)
             write_result(result, reranked, plan.output)
-            results.append(result)
-    return results
+            measured.append((result, reranked))
+    if plan.latency and "texts" in reranker.card.needs:
+        # The workers have ended, so that this process has a device to itself.
+        return [_timed(plan, reranker, *each, *about) for each, about in zip(measured, prepared_tasks, strict=True)]
+    return [result for result, _ in measured]
+
+
+def _timed(
+    plan: Plan, reranker: Reranker, result: Result, reranked: Run, prepared: PreparedTask, progress: Progress
+) -> Result:
+    """Write a result once more, with its latency."""
+    with progress.step(f"{result.task}  {reranker.card.name}  latency", len(timed(prepared))) as advance:
+        result = replace(result, cost=replace(result.cost, latency=latency(prepared, reranker, advance)))
+    write_result(result, reranked, plan.output)
+    return result
 
 
 @contextmanager
@@ -220,7 +247,8 @@ def with_candidates(plan: Plan, collection: Collection, choice: str | Run, progr
     """Find a loaded task's candidates, and settle its protocol."""
     task = collection.task
     with progress.step(f"{task.id}  first stage", len(collection.documents)) as advance:
-        run = first_stage(collection, choice, plan.depth, advance, plan.options)
+        workers = plan.workers.here if plan.workers else 1
+        run = first_stage(collection, choice, plan.depth, advance, plan.options, workers)
     made = prepare(collection, run, plan.depth, plan.options, plan.queries or task.sample_queries)
     if line := without_candidates(made):
         note(f"Note: {line}")

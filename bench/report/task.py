@@ -10,6 +10,7 @@ from bench.leaderboard import layout
 from bench.leaderboard.board import Section
 from bench.leaderboard.columns import Column as TaskColumn
 from bench.leaderboard.columns import queries_of, stage_of
+from bench.leaderboard.protocols import PROTOCOL_FIELDS
 from bench.render.html import Links, Tool
 from bench.render.numbers import count, difference, interval, percent, score
 from bench.render.page import Column, Heading, Paragraph, Table, rows
@@ -176,7 +177,7 @@ def _published(section: Section, column: TaskColumn) -> Drafted:
 def _protocol(column: TaskColumn) -> Table:
     assert column.protocol
     fields = column.protocol.as_dict()
-    named = [(layout.PROTOCOL_FIELDS.get(name, name.replace("_", " ")), str(value)) for name, value in fields.items()]
+    named = [(PROTOCOL_FIELDS.get(name, name.replace("_", " ")), str(value)) for name, value in fields.items()]
     return Table(
         (Column("field", "key"), Column("value", "prose")),
         (rows(named),),

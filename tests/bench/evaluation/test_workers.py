@@ -5,7 +5,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +35,22 @@ from tests.bench.evaluation.workplace import (
 
 
 def test_two_processes_give_the_same_bytes_and_say_what_they_cost(place: Place, truth: Any) -> None:
-    said = place.call("--workers", "2", seconds=0.02)
+    command = place.start("--workers", "2", "--latency", seconds=0.02)
+    shown, said = command.communicate(timeout=120)
+    assert command.returncode == 0, said
     assert place.outcome() == truth
-    assert len({process for _, process in place.asked()}) == 2
-    assert len(place.asked()) == QUERIES
-    assert "parallel" not in cost(place.folder / "truth")
+    # Two workers score all lists; then the command itself scores some, one at a time.
+    asked = Counter(process for _, process in place.asked())
+    assert asked.pop(command.pid) == 51
+    assert len(asked) == 2
+    assert sum(asked.values()) == QUERIES
+    latency = cost(place.folder / "out")["latency"]
+    assert latency["lists"] == 50
+    assert 0.02 < latency["p50"] <= latency["p95"]
+    assert "documents/s is per device, or on a CPU per worker. Scored by several workers: slow:Slow by 2." in shown
+    assert "one at a time, in one process on one device" in shown
+    assert "Lists timed: slow:Slow 50." in shown
+    assert {"parallel", "latency"}.isdisjoint(cost(place.folder / "truth"))
     parallel = cost(place.folder / "out")["parallel"]
     assert parallel["workers"] == 2
     assert parallel["worker_seconds"] == pytest.approx(cost(place.folder / "out")["seconds"])
@@ -45,10 +58,11 @@ def test_two_processes_give_the_same_bytes_and_say_what_they_cost(place: Place, 
     assert parallel["wall_seconds"] > 0
     assert said.count("loading slow:Slow") == 1
     # Everything is cached: no worker starts, and without workers the result is the same.
+    before = len(place.asked())
     for arguments in (["--workers", "2"], []):
         assert "loading" not in place.call(*arguments)
         assert place.outcome() == truth
-    assert len(place.asked()) == QUERIES
+    assert len(place.asked()) == before
     assert "parallel" not in cost(place.folder / "out")
 
 
@@ -155,7 +169,7 @@ def test_another_version_of_the_package_is_refused() -> None:
 
 
 class Backwards:
-    """A team whose one worker answers the chunk that it was sent last."""
+    """A team whose one worker answers, when it is waited for, the chunk that it was sent last."""
 
     def __init__(self) -> None:
         self._events: list[Ready | Done] = [Ready(0)]
@@ -164,23 +178,36 @@ class Backwards:
         scored = [Scored(each.query_id, (float(len(each.query)),)) for each in lists]
         self._events.append(Done(worker, ticket, Answered(scored, 0.0)))
 
-    def next(self) -> Event:
-        return self._events.pop()
+    def next(self, wait: bool) -> Event | None:
+        return self._events.pop() if wait or isinstance(self._events[-1], Ready) else None
 
     def close(self) -> None:
         pass
 
 
-def test_answers_that_overtake_each_other_go_to_their_own_chunks() -> None:
-    def chunk(query: str) -> Chunk:
-        lists = [CandidateList(query, query, ("d",), (1.0,), ("text",))]
-        return Chunk(lists, lambda: lists)
+class Prompt(Backwards):
+    """A team that has always answered by now."""
 
-    asked = [chunk("q" * number) for number in range(1, 6)]
-    answers = list(Crew("any", Backwards).score(asked))
-    assert {chunk.queries: answered.answers[0].query_id for chunk, answered in answers} == {
-        each.queries: each.queries[0] for each in asked
-    }
+    def next(self, wait: bool) -> Event | None:
+        return super().next(wait=True) if self._events else None
+
+
+def chunk_of(query: str) -> Chunk:
+    lists = [CandidateList(query, query, ("d",), (1.0,), ("text",))]
+    return Chunk(lists, lambda: lists)
+
+
+def test_answers_that_overtake_each_other_go_to_their_own_chunks() -> None:
+    asked = [chunk_of("q" * number) for number in range(1, 6)]
+    crew = Crew("any", Backwards)
+    answers = [*chain.from_iterable(map(crew.take, asked)), *crew.rest()]
+    assert [chunk.queries[0] for chunk, _ in answers] == ["qq", "qqqqq", "qqqq", "qqq", "q"]
+    assert all(chunk.queries[0] == answered.answers[0].query_id for chunk, answered in answers)
+
+
+def test_a_chunk_is_scored_while_the_next_ones_are_still_read() -> None:
+    crew = Crew("any", Prompt)
+    assert [chunk.queries for chunk, _ in crew.take(chunk_of("first"))] == [("first",)]
 
 
 def test_shards_are_assembled_by_the_command_without_or_by_merge(place: Place, truth: Any) -> None:
