@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.cli import completing
 from bench.cli.help import MEASURE
 from bench.cli.options import (
     MOST,
@@ -86,9 +87,21 @@ def folder(
 @app.command(rich_help_panel=MEASURE)
 def sensitivity(
     scoring: Scoring,
-    task: Annotated[str, typer.Argument(metavar="TASK", help="suite/name, or your own folder in BEIR format.")],
+    task: Annotated[
+        str,
+        typer.Argument(
+            metavar="TASK", help="suite/name, or your own folder in BEIR format.", autocompletion=completing.task_ids
+        ),
+    ],
     reranker: Annotated[
-        str, typer.Option("--reranker", "-r", metavar="NAME", help="Reranker to test, named as for 'beir'.")
+        str,
+        typer.Option(
+            "--reranker",
+            "-r",
+            metavar="NAME",
+            autocompletion=completing.rerankers,
+            help="Reranker to test, named as for 'beir'.",
+        ),
     ],
     orders: Annotated[int, typer.Option(metavar="N", min=0, max=MOST, help="Number of random orders.")] = 10,
     split: Split = "test",

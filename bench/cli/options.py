@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.cli import completing
 from bench.cli.help import SCORING
 from bench.cli.shared import Commands, record
 from bench.render import Form
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 app = Commands(
     help="Rerank first-stage candidates of BEIR, MIRACL, MKQA and CoIR, measure the new order, compare rerankers.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -41,7 +41,10 @@ def root(
 
 
 Names = Annotated[
-    list[str] | None, typer.Argument(metavar="TASK", help="Tasks of the suite; its default tasks if none.")
+    list[str] | None,
+    typer.Argument(
+        metavar="TASK", help="Tasks of the suite; its default tasks if none.", autocompletion=completing.task_names
+    ),
 ]
 FirstStage = Annotated[
     str, typer.Option(metavar="RUN", help="bm25 (the usual default), bm25-english, dense:MODEL, or a TREC run file.")
@@ -49,7 +52,14 @@ FirstStage = Annotated[
 MOST = 2**31 - 1
 """The largest number of anything counted that is asked for; results hold 64 bits."""
 Data = Annotated[Path | None, typer.Option(metavar="DIR", help="Read the tasks from DIR/TASK/ in BEIR format.")]
-Source = Annotated[str, typer.Option(metavar="NAME", help="Read the tasks from ir_datasets or from mteb.")]
+Source = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="Read the tasks from ir_datasets or from mteb.",
+        autocompletion=completing.one_of("ir_datasets", "mteb"),
+    ),
+]
 Split = Annotated[str, typer.Option(metavar="SPLIT", help="Of your own folder: measure by qrels/SPLIT.tsv.")]
 OtherSplit = Annotated[
     str, typer.Option("--split", metavar="SPLIT", help="Measure another split, as a task of its own.")
@@ -61,12 +71,32 @@ DropIdenticalIds = Annotated[
     bool, typer.Option("--drop-identical-ids", help="Of your own folder: drop candidates whose id is the query's.")
 ]
 Embedded = Annotated[bool, typer.Option("--embedded", help="Measure the samples inside the package: no download.")]
-Device = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:1, mps.", rich_help_panel=SCORING)]
-Dtype = Annotated[str, typer.Option(metavar="NAME", help="auto, float32, bfloat16, float16.", rich_help_panel=SCORING)]
+Device = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="auto, cpu, cuda, cuda:1, mps.",
+        rich_help_panel=SCORING,
+        autocompletion=completing.one_of("auto", "cpu", "cuda", "mps"),
+    ),
+]
+Dtype = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="auto, float32, bfloat16, float16.",
+        rich_help_panel=SCORING,
+        autocompletion=completing.one_of("auto", "float32", "bfloat16", "float16"),
+    ),
+]
 Output = Annotated[Path, typer.Option(metavar="DIR", help="Write results and the score cache here.")]
 TaskIds = Annotated[
     list[str],
-    typer.Argument(metavar="TASK", help="suite/name, or a suite and names in it; all of a suite without names."),
+    typer.Argument(
+        metavar="TASK",
+        help="suite/name, or a suite and names in it; all of a suite without names.",
+        autocompletion=completing.task_ids,
+    ),
 ]
 Places = Annotated[list[Path] | None, typer.Argument(metavar="DIR", help="Results: files or folders; 'out' if none.")]
 Format = Annotated[Form, typer.Option("--format", metavar="FORMAT", help="text, markdown, latex or html.")]

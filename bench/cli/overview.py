@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.cli import completing
 from bench.cli.help import LISTS, MAINTENANCE
 from bench.cli.options import Data, Source, TaskIds, app, emit
 from bench.cli.shared import Commands, record
@@ -27,7 +28,10 @@ app.add_typer(runs, name="runs", rich_help_panel=MAINTENANCE)
 @app.command(rich_help_panel=LISTS)
 def tasks(
     suite: Annotated[
-        str | None, typer.Argument(metavar="SUITE", help="beir, miracl, mkqa, coir or irds; all if none.")
+        str | None,
+        typer.Argument(
+            metavar="SUITE", autocompletion=completing.suites, help="beir, miracl, mkqa, coir or irds; all if none."
+        ),
     ] = None,
 ) -> None:
     """List the tasks.
@@ -89,7 +93,10 @@ def build_runs(
 @runs.command("check", rich_help_panel=MAINTENANCE)
 def check_runs(
     ids: Annotated[
-        list[str] | None, typer.Argument(metavar="TASK", help="suite/name, or a suite; all bundled runs if none.")
+        list[str] | None,
+        typer.Argument(
+            metavar="TASK", help="suite/name, or a suite; all bundled runs if none.", autocompletion=completing.task_ids
+        ),
     ] = None,
     data: Data = None,
     source: Source = "",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.cli import completing
 from bench.cli.help import GENERATIVE, PARALLEL, SCORING
 from bench.cli.options import MOST, Device, Dtype, Output
 from bench.errors import BenchError
@@ -29,6 +30,7 @@ class Chosen:
             "--reranker",
             "-r",
             metavar="NAME",
+            autocompletion=completing.rerankers,
             help="Reranker to run: a name from 'rerankers', FAMILY:MODEL, a checkpoint folder, MODULE:CLASS. "
             "Repeatable.",
         ),
