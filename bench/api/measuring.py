@@ -36,6 +36,7 @@ def measure(
     output: str | Path = "out",
     cache_id: str = "",
     latency: bool = False,
+    overwrite: bool = False,
     progress: bool = True,
 ) -> Results:
     """Measure every reranker on every task, with the command line's protocol, score cache and result files.
@@ -62,6 +63,8 @@ def measure(
         cache_id: Reuse scores of objects without a fingerprint between calls that pass the same text.
         latency: Then score 50 lists of each task one at a time: ``latency_p50_seconds`` and ``latency_p95_seconds`` of
             the results are the seconds of a list.
+        overwrite: Score again what is cached. The old scores and results stay until the new ones are complete; if
+            interrupted, the same call resumes.
         progress: Whether progress is shown on standard error.
 
     Raises:
@@ -89,6 +92,7 @@ def measure(
         options=Options(device, dtype, max_query_length, max_doc_length, seed),
         cache_id=cache_id,
         latency=latency,
+        overwrite=overwrite,
     )
     with called(_call(plan)):
         return Results(run(plan, Bar() if progress else Silent()))

@@ -139,6 +139,7 @@ def sensitivity(
         source=source,
         options=scoring.options(),
         cache_id=scoring.cache_id,
+        overwrite=scoring.overwrite,
         workers=scoring.wanted(),
     )
     found, path = measure(plan, orders, Bar())

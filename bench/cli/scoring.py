@@ -129,6 +129,15 @@ class Scoring:
         ),
     ] = ""
 
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite",
+            help="Score again what is cached. The old scores and results stay until the new ones are complete; if "
+            "interrupted, the same command resumes.",
+        ),
+    ] = False
+
     def options(self) -> "Options":
         """The options of every reranker.
 
@@ -237,6 +246,7 @@ class Measuring(Scoring, Chosen):
                 shard=_share(self.shard),
                 allow_failures=self.allow_failures,
                 prices=read_prices(self.price or []),
+                overwrite=self.overwrite,
                 latency=self.latency,
             )
             for stage in dict.fromkeys(self.first_stage or [first_stage])

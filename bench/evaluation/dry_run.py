@@ -6,9 +6,10 @@ from contextlib import closing, nullcontext
 from dataclasses import dataclass
 
 from bench.console import Progress
-from bench.evaluation.cache import CACHE, Log, ScoreCache, cached
+from bench.evaluation.cache import Log, ScoreCache, cached
 from bench.evaluation.chunks import chunks, grouped
 from bench.evaluation.latency import timed
+from bench.evaluation.overwrite import cache_name
 from bench.evaluation.plan import Plan, check, settled
 from bench.evaluation.prepare import PreparedTask
 from bench.evaluation.prices import price_of
@@ -61,7 +62,7 @@ def foresee(plan: Plan, progress: Progress) -> list[Foreseen]:
     """
     names = check(plan)
     candidates = opened(plan.first_stage)
-    path = plan.output / CACHE
+    path = plan.output / cache_name(plan.overwrite)
     found = []
     with closing(Log(path if path.is_file() else None)) as log:
         for task in plan.tasks:

@@ -6,7 +6,7 @@ are loaded one after the other, since two may not fit in memory.
 """
 
 import gc
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,10 +15,11 @@ from bench.collections.collection import Collection
 from bench.collections.load import load
 from bench.console import Advance, Numbered, Progress, note
 from bench.errors import BenchError
-from bench.evaluation.cache import ScoreCache, score_cache, scorer
+from bench.evaluation.cache import ScoreCache, scorer
 from bench.evaluation.evaluate import evaluate
 from bench.evaluation.hiring import Wanted, hired
 from bench.evaluation.latency import latency, timed
+from bench.evaluation.overwrite import scores_of
 from bench.evaluation.prepare import PreparedTask, prepare, without_candidates
 from bench.evaluation.prices import Price, price_of, priced
 from bench.evaluation.shards import Shard, assemble
@@ -44,6 +45,7 @@ class Plan:
     ``workers`` None scores all lists in this process. ``shard`` scores one share of the chunks, and gives no results.
     ``allow_failures`` goes on where a call of a generative reranker failed for good: its query gets no order and
     counts as 0. ``latency`` also scores some lists one at a time, when all lists have their scores.
+    ``overwrite`` scores again what is cached (`bench.evaluation.overwrite`).
     """
 
     tasks: Sequence[Task]
@@ -61,6 +63,7 @@ class Plan:
     allow_failures: bool = False
     prices: Sequence[Price] = ()
     latency: bool = False
+    overwrite: bool = False
 
     def __post_init__(self) -> None:
         sample = next((task.id for task in self.tasks if task.embedded), "")
@@ -72,37 +75,39 @@ class Plan:
 
 
 def run_all(plans: Sequence[Plan], progress: Progress) -> Iterator[list[Result]]:
-    """Run plans one after the other; all are checked, and their first stages opened, before the first is run.
+    """Run plans of one output folder one after the other; each result is on disk as soon as it is there.
 
-    Raises:
-        BenchError: as for `run`.
-    """
-    for plan in plans:
-        check(plan)
-    # A run file may be a pipe, which gives its content once.
-    choices = [opened(plan.first_stage) for plan in plans]
-    for plan, choice in zip(plans, choices, strict=True):
-        yield run(plan, progress, choice)
-
-
-def run(plan: Plan, progress: Progress, first_stage: str | Run | None = None) -> list[Result]:
-    """Measure every reranker on every task; each result is on disk as soon as it is there.
-
-    Args:
-        plan: What to measure.
-        progress: Shows the steps.
-        first_stage: The plan's first stage, opened; None opens it here.
+    All are checked, and their first stages opened, before the first is run.
 
     Raises:
         BenchError: for anything the user can mend; results written until then stay.
     """
-    names = check(plan)
-    candidates = opened(plan.first_stage) if first_stage is None else first_stage
+    names = [check(plan) for plan in plans]
+    # A run file may be a pipe, which gives its content once.
+    choices = [opened(plan.first_stage) for plan in plans]
+    first = plans[0]
+    with scores_of(first.shard.folder(first.output) if first.shard else first.output, first.overwrite) as scores:
+        if not (first.shard or first.overwrite):
+            assemble(scores, first.output)
+        for plan, of_plan, choice in zip(plans, names, choices, strict=True):
+            yield _run(plan, of_plan, choice, scores, progress)
+
+
+def run(plan: Plan, progress: Progress) -> list[Result]:
+    """Measure every reranker of one plan on every task, as `run_all` does.
+
+    Raises:
+        BenchError: for anything the user can mend; results written until then stay.
+    """
+    (results,) = run_all([plan], progress)
+    return results
+
+
+def _run(
+    plan: Plan, names: Mapping[str, str], candidates: str | Run, scores: ScoreCache, progress: Progress
+) -> list[Result]:
     results: list[Result] = []
-    output = plan.shard.folder(plan.output) if plan.shard else plan.output
-    with score_cache(output) as scores, ExitStack() as collections:
-        if not plan.shard:
-            assemble(scores, plan.output)
+    with ExitStack() as collections:
         numbered = [Numbered(progress, number, len(plan.tasks)) for number in range(1, len(plan.tasks) + 1)]
         collections.callback(gc.unfreeze)
         with one_encoder():
@@ -129,6 +134,11 @@ def check(plan: Plan) -> dict[str, str]:
         BenchError: for what the user can mend, two rerankers of one name among it.
     """
     check_options(plan.options)
+    if plan.overwrite and plan.shard:
+        raise BenchError(
+            "--overwrite does not fit --shard: what shards score is added to the scores that are there. Leave it out, "
+            "or give another folder with --output."
+        )
     if plan.workers:
         plan.workers.check()
     _check_latency(plan)

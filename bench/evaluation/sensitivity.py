@@ -16,10 +16,11 @@ from pathlib import Path
 from bench.comparison.agreement import TOP, Disagreement, disagreement, mean
 from bench.console import Progress, note
 from bench.errors import BenchError
-from bench.evaluation.cache import score_cache, scorer
+from bench.evaluation.cache import scorer
 from bench.evaluation.chunks import ScoreChunks
 from bench.evaluation.evaluate import evaluate
 from bench.evaluation.hiring import Crews
+from bench.evaluation.overwrite import scores_of
 from bench.evaluation.plan import Plan, check, settled
 from bench.evaluation.prepare import PreparedTask
 from bench.evaluation.variations import variations
@@ -105,7 +106,7 @@ def measure(plan: Plan, orders: int, progress: Progress) -> tuple[Sensitivity, P
         return progress.step(f"loading {name}", None)
 
     with (
-        score_cache(plan.output) as scores,
+        scores_of(plan.output, plan.overwrite) as scores,
         settled(plan, plan.tasks[0], progress) as prepared,
         closing(Crews(plan.workers, name, plan.options, loading)) as crews,
     ):

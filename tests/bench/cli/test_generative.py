@@ -188,6 +188,7 @@ def test_a_dry_run_asks_nothing(command, tmp_path):
         assert (lists, kept, about, calls, tokens_in, tokens_out, money) == ("3", "3", "0 s", "0", "0", "0", "–")
         assert len(server.requests) == 6
         assert foreseen("--latency")[0][4] == "6"
+        assert foreseen("--overwrite")[0][2:5] == ("0", "–", "6")
 
 
 def test_latency_asks_again_and_changes_no_figure(command):

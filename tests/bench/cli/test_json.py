@@ -1,16 +1,15 @@
 """The documents that --json prints, by command."""
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench.cli import main
 from bench.first_stage.manifest import read_manifests
 from bench.rerankers import FAMILIES, ROWS
+from tests.conftest import InProcess
 
 ROOT = Path(__file__).parents[3]
 RESULTS = ROOT / "results/embedded/beir"
@@ -18,17 +17,14 @@ Json = Callable[..., Any]
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Json:
+def told(in_process: InProcess, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Json:
     """What a command prints with --json, in a folder of its own."""
     monkeypatch.chdir(tmp_path)
 
     def call(*words: object, status: int = 0) -> Any:
-        monkeypatch.setattr(sys, "argv", ["bench", *map(str, words), "--json", "--quiet"])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        assert ended.value.code == status, printed.err
-        return json.loads(printed.out)
+        ended, printed, said = in_process(*words, "--json", "--quiet")
+        assert ended == status, said
+        return json.loads(printed)
 
     return call
 
