@@ -53,7 +53,8 @@ def _end(reader: int) -> None:
 def _message() -> str:
     if not _cached:
         return "Interrupted."
-    return f"Interrupted. {_cached[-1]()} Resume with: python -m bench {' '.join(map(shell_word, sys.argv[1:]))}"
+    command = " ".join(["python -m bench", *map(shell_word, sys.argv[1:])])
+    return f"Interrupted. {_cached[-1]()} Rerun this command to resume: {command}"
 
 
 def _wait_for_the_end(*_: object) -> None:

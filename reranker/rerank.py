@@ -186,35 +186,52 @@ class Reranker:
 
         Returns:
             From best to worst, dictionaries with `corpus_id` (the position in `documents`), `score`, and `text`.
+
+        Raises:
+            TypeError: `query` is not one string. `rerank` takes several queries. Other errors are those of `rerank`.
         """
+        if not isinstance(query, str):
+            raise TypeError(f"query is a {type(query).__name__}, not one string: use rerank for several queries")
         return [
             {"corpus_id": each.index, "score": each.score, **({"text": each.document} if return_documents else {})}
             for each in self.rerank(query, documents, top_n=top_k, **options)
         ]
 
-    def predict(self, pairs: Sequence[Sequence[str]], **options: Any) -> npt.NDArray[np.float32]:
-        """Scores of (query, document) pairs, float32 [pairs], as sentence-transformers' `CrossEncoder.predict`.
+    @overload
+    def predict(self, pairs: tuple[str, str], **options: Any) -> np.float32: ...
+    @overload
+    def predict(self, pairs: Iterable[Sequence[str]], **options: Any) -> npt.NDArray[np.float32]: ...
+    def predict(
+        self, pairs: Iterable[Sequence[str]] | tuple[str, str], **options: Any
+    ) -> npt.NDArray[np.float32] | np.float32:
+        """Scores of (query, document) pairs, as sentence-transformers' `CrossEncoder.predict` returns them.
 
         The model is listwise, so the documents of all pairs with the same query are read as one list, in the order of
         the pairs: a pair's score depends on the other pairs of its query.
 
         Args:
-            pairs: the pairs, in any order.
+            pairs: the pairs, in any order; or one pair.
             options: `instruction`, `max_query_length` and `max_doc_length`, as for `rerank`.
+
+        Returns:
+            float32 [pairs]; a single number for one pair.
 
         Raises:
             TypeError: a pair is not two strings.
         """
+        given: list[Any] = list(pairs)
+        single = bool(given) and isinstance(given[0], str)
+        given = [given] if single else given
         places: dict[str, list[int]] = {}
-        for place, pair in enumerate(pairs):
+        for place, pair in enumerate(given):
             if isinstance(pair, str) or len(pair) != 2:
-                raise TypeError(f"pair {place} is a {type(pair).__name__}, not (query, document)")
+                raise TypeError(f"pair {place} is a {type(pair).__name__} of {len(pair)}, not (query, document)")
             places.setdefault(pair[0], []).append(place)
-        lists = [(query, [pairs[place][1] for place in of_query]) for query, of_query in places.items()]
-        scores = np.empty(len(pairs), dtype=np.float32)
+        lists = [(query, [given[place][1] for place in of_query]) for query, of_query in places.items()]
+        scores = np.empty(len(given), dtype=np.float32)
         for of_query, found in zip(places.values(), self.score(lists, **options), strict=True):
             scores[of_query] = found
-        return scores
+        return scores[0] if single else scores
 
     def score(
         self,

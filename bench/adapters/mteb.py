@@ -16,6 +16,7 @@ from typing import Any
 
 from mteb.models import ModelMeta
 
+from bench.collections.mteb import query_texts
 from bench.errors import BenchError
 from reranker import Reranker
 
@@ -52,15 +53,18 @@ class MtebReranker:
     ) -> dict[str, dict[str, float]]:
         """The scores of each query's candidates, by query and document; a query without candidates has none.
 
+        A query's instruction, where the task has them, follows its text, as in mteb's own wrappers.
+
         Raises:
             BenchError: where the task comes without candidates.
         """
         if top_ranked is None:
             raise BenchError("The task has no candidates to rerank. Choose a reranking task, or give a first stage.")
-        asked = [(key, text) for key, text in zip(queries["id"], queries["text"], strict=True) if top_ranked.get(key)]
-        lists = [(text, [self._texts[each] for each in top_ranked[key]]) for key, text in asked]
-        found: dict[str, dict[str, float]] = {key: {} for key in queries["id"]}
-        for (key, _text), scores in zip(asked, self._model.score(lists, **self._options), strict=True):
+        texts = query_texts(queries)
+        asked = [key for key in texts if top_ranked.get(key)]
+        lists = [(texts[key], [self._texts[each] for each in top_ranked[key]]) for key in asked]
+        found: dict[str, dict[str, float]] = {key: {} for key in texts}
+        for key, scores in zip(asked, self._model.score(lists, **self._options), strict=True):
             best = sorted(zip(top_ranked[key], scores, strict=True), key=lambda pair: -pair[1])
             found[key] = dict(best[:top_k])
         return found

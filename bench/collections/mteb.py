@@ -28,24 +28,31 @@ def load_mteb(task: Task) -> Collection:
         BenchError: where mteb has no such task or cannot get its data, or the counts differ from the declared ones.
     """
     part, source = _load(task)
-    texts = dict(zip(part["queries"]["id"], part["queries"]["text"], strict=True))
     judgements = {
         query_id: {document_id: int(grade) for document_id, grade in grades.items()}
         for query_id, grades in part["relevant_docs"].items()
     }
     documents = TableDocuments(task, part["corpus"], source)
     if task.suite != "mteb":
+        texts = dict(zip(part["queries"]["id"], part["queries"]["text"], strict=True))
         return assemble(task, texts, judgements, documents, source)
-    if "instruction" in part["queries"].column_names:
-        said = zip(texts.items(), part["queries"]["instruction"], strict=True)
-        texts = {key: f"{text} {instruction}" if instruction is not None else text for (key, text), instruction in said}
     relevant = {key: grades for key, grades in judgements.items() if any(grade > 0 for grade in grades.values())}
-    made = assemble(task, texts, relevant, documents, source)
+    made = assemble(task, query_texts(part["queries"]), relevant, documents, source)
     if len(relevant) < len(judgements):
         made.judgement_rule = "given, queries without a relevant document left out"
     given = part.get("top_ranked") or {}
     made.given = {query_id: list(given[query_id]) for query_id in made.queries if query_id in given}
     return made
+
+
+def query_texts(queries: Any) -> dict[str, str]:
+    """The texts of mteb's table of queries by id, each followed by its instruction if it has one."""
+    texts = queries["text"]
+    told = queries["instruction"] if "instruction" in queries.column_names else [None] * len(texts)
+    joined = (
+        text if instruction is None else f"{text} {instruction}" for text, instruction in zip(texts, told, strict=True)
+    )
+    return dict(zip(queries["id"], joined, strict=True))
 
 
 def check_sources(task: Task) -> None:

@@ -22,7 +22,7 @@ from bench.errors import BenchError
 from bench.escape import terminal
 from bench.files import write_whole
 from bench.render import render
-from bench.render.numbers import difference, interval, p_value, score
+from bench.render.numbers import difference, interval, p_equals, p_value, score
 from bench.render.page import Cell, Column, Notes, Page, Table, Tone, rows
 from bench.results import Result
 
@@ -362,7 +362,7 @@ def _unequal(before: Mapping[str, float], after: Mapping[str, float]) -> list[st
 def _why(points: float, p: float, verdict: Verdict, rules: Rules) -> str:
     direction = "fell" if points < 0 else "rose"
     size = "at least" if abs(points) >= rules.min_drop - 100 * statistics.NOISE else "less than"
-    chance = f"p {p_value(p)} after Holm, " + ("significant" if p <= rules.alpha else "not significant")
+    chance = f"{p_equals(p)} after Holm, " + ("significant" if p <= rules.alpha else "not significant")
     if verdict is Verdict.REGRESSED and p > rules.alpha:
         size = f"at least the largest drop, {rules.max_drop:g}"
         return f"fell by {score(-points / 100)} points, {size}; {chance} at {rules.alpha:g}"

@@ -17,6 +17,7 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,8 @@ CACHE = "scores.cache"
 _OLD = "scores.sqlite"
 _LAYOUT = "score cache 1"
 _DIGITS = 64
+# What a record has of an answer: not the query, which the list has, nor the failure, since failures are not cached.
+_ANSWER = attrgetter(*(each.name for each in dataclasses.fields(Scored)[1:-1]))
 
 
 class Log:
@@ -91,7 +94,7 @@ class Log:
         Raises:
             BenchError: where they cannot be written; the file is then as it was before.
         """
-        self._append(key, [answered.seconds, [dataclasses.astuple(each)[1:-1] for each in answered.answers]])
+        self._append(key, [answered.seconds, list(map(_ANSWER, answered.answers))])
         self.lists += len(answered.answers)
 
     def answer(self, key: str) -> Mapping[str, Any] | None:
@@ -211,12 +214,13 @@ class ScoreCache:
     memory: Log = field(default_factory=Log)
 
     def __str__(self) -> str:
-        """What is cached, in a sentence or two."""
-        cached = f"{self.file.lists:,} lists cached."
+        """What a command that resumes will find, in a sentence or two."""
+        number = self.file.lists
+        cached = f"{number:,} {'query is' if number == 1 else 'queries are'} already scored."
         if self.memory.lists:
             cached += (
-                f" {self.memory.lists:,} lists not cached, because their reranker has no fingerprint: give --cache-id "
-                "TEXT to cache them for every command with that id."
+                f" {self.memory.lists:,} more cannot be resumed: their reranker has no fingerprint. Give --cache-id "
+                "TEXT to cache their scores for every command with that id."
             )
         return cached
 
@@ -261,14 +265,16 @@ def scorer(
     if (answers := answers_of(reranker)) is not None:
         answers.log = log
 
-    def fresh(missing: Mapping[Chunk, str]) -> Iterator[Answered]:
-        for chunk, answered in crew.score(list(missing)):
+    keys: dict[Chunk, str] = {}  # of the chunks that are being scored
+
+    def fresh(scored: Iterable[tuple[Chunk, Answered]]) -> Iterator[Answered]:
+        for chunk, answered in scored:
+            key = keys.pop(chunk)
             if not any(answer.failure for answer in answered.answers):  # else its windows alone are kept
-                log.add(missing[chunk], answered)
+                log.add(key, answered)
             yield answered
 
     def score(chunks: Iterable[Chunk]) -> Iterator[Answered]:
-        missing: dict[Chunk, str] = {}
         for chunk in chunks:
             lists = chunk.lists()
             key = chunk_key(reranker.card, options, lists, vouched)
@@ -276,13 +282,9 @@ def scorer(
             if answered is not None:
                 yield answered
                 continue
-            missing[chunk] = key
-            if len(missing) >= crew.at_once:
-                yield from fresh(missing)
-                missing = {}
-            else:
-                chunk.forget()
-        yield from fresh(missing)
+            keys[chunk] = key
+            yield from fresh(crew.take(chunk))
+        yield from fresh(crew.rest())
 
     return score
 

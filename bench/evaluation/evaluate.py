@@ -37,17 +37,18 @@ def evaluate(
     started = time.perf_counter()
     spent = _Spent()
     found: dict[str, Scored] = {}
+    ranked: dict[str, Ranking] = {}
     for answered in (score or in_process(reranker))(chunks(prepared, reranker)):
         spent.add(answered)
-        found |= {answer.query_id: answer for answer in answered.answers}
+        for answer in answered.answers:  # ranked at once: while workers score, this process has time
+            found[answer.query_id] = answer
+            if not answer.failure:
+                ids = prepared.candidates.ids(answer.query_id)
+                ranked[answer.query_id] = rank_by_score(ids, answer.scores)
         if progress:
             progress(len(answered.answers), restored=bool(answered.cache), workers=answered.workers)
     # Answers come in any order; everything from here on is in the candidates' own.
-    rankings: dict[str, Ranking] = {
-        query_id: rank_by_score(prepared.candidates.ids(query_id), found[query_id].scores)
-        for query_id in prepared.candidates.rankings
-        if not found[query_id].failure
-    }
+    rankings = {query_id: ranked[query_id] for query_id in prepared.candidates.rankings if not found[query_id].failure}
     run = strictly_decreasing(Run("_".join(reranker.card.name.split()), rankings))
     figures = _measured(prepared, run)
     answers = list(found.values())

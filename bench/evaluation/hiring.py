@@ -4,14 +4,13 @@ Workers load a model by its name, so they are for models that run here and for c
 that calls a server stays in this process: the work is the server's. So do orders that need no model.
 """
 
-import os
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 
 from bench.console import note
+from bench.devices import one_each, threads
 from bench.errors import BenchError
 from bench.evaluation.worker import Order, packages
 from bench.evaluation.workers import Crew, Workers
@@ -31,6 +30,11 @@ class Wanted:
 
     count: int | None
     ray: str = ""
+
+    @property
+    def here(self) -> int | None:
+        """As ``count``, those that embed a first stage on this machine; with Ray, one for each of its GPUs."""
+        return None if self.ray else self.count
 
     def check(self) -> None:
         """Refuse in the first second what cannot work.
@@ -73,7 +77,7 @@ def hired(
         note(f"{name} is scored from this process, not by workers: its server does the work, or its answers are kept.")
         yield None
         return
-    order = Order(name, _for_workers(options, reranker), reranker.card, packages(), _threads(), block_size)
+    order = Order(name, _for_workers(options, reranker), reranker.card, packages(), threads(), block_size)
     if wanted.ray:
         from bench.evaluation.ray_workers import RayActors
 
@@ -81,7 +85,7 @@ def hired(
     else:
         from bench.evaluation.processes import Processes
 
-        environments = _environments(reranker.card.device, wanted.count)
+        environments = one_each(reranker.card.device, wanted.count)
         crew = Crew(name, lambda: Processes(order, environments), loading)
     try:
         yield crew
@@ -128,33 +132,3 @@ def _for_workers(options: Options, reranker: Reranker) -> Options:
     if number:
         raise BenchError(f"--device {options.device} is one device, and workers share several. Give --device {kind}.")
     return replace(options, device=reranker.card.device.partition(":")[0])
-
-
-def _environments(device: str, count: int | None) -> list[Mapping[str, str]]:
-    """For each worker the variables that give it a GPU of its own; a CPU is shared.
-
-    Raises:
-        BenchError: there are fewer GPUs than workers.
-    """
-    if not device.startswith("cuda"):
-        return [{}] * (count or 1)
-    gpus = _visible_gpus()
-    if count is not None and count > len(gpus):
-        raise BenchError(
-            f"--workers {count} needs as many GPUs, and this machine shows {len(gpus)}. Give --workers auto."
-        )
-    return [{"CUDA_VISIBLE_DEVICES": gpu} for gpu in gpus[:count]]
-
-
-def _threads() -> int:
-    """The number of torch's threads in this process; 0 where nothing uses torch."""
-    return int(sys.modules["torch"].get_num_threads()) if "torch" in sys.modules else 0
-
-
-def _visible_gpus() -> list[str]:
-    given = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if given is not None:
-        return [each.strip() for each in given.split(",") if each.strip()]
-    import torch
-
-    return list(map(str, range(torch.cuda.device_count())))

@@ -32,19 +32,25 @@ class Processes:
         """See `Team`."""
         self._send(worker, (ticket, lists))
 
-    def next(self) -> Event:
+    def next(self, wait: bool) -> Event | None:
         """See `Team`."""
-        while not self._known:
-            connections = {connection: worker for worker, (_, connection) in enumerate(self._started)}
-            heard = wait(list(connections), _POLL)
-            for connection, worker in connections.items():
-                if connection in heard or self._started[worker][0].poll() is not None:
-                    self._known.append(self._hear(worker))
-        return self._known.popleft()
+        if not self._known:
+            self._listen(0)
+        while wait and not self._known:
+            self._listen(_POLL)
+        return self._known.popleft() if self._known else None
 
     def close(self) -> None:
         """See `Team`."""
         end(self._started)
+
+    def _listen(self, seconds: float) -> None:
+        """Receive what workers send within some seconds, and notice those that have ended."""
+        connections = {connection: worker for worker, (_, connection) in enumerate(self._started)}
+        readable = wait(list(connections), seconds)
+        for connection, worker in connections.items():
+            if connection in readable or self._started[worker][0].poll() is not None:
+                self._known.append(self._receive(worker))
 
     def _start(self, worker: int) -> None:
         child = spawn("bench.evaluation.processes", self._environments[worker])
@@ -55,7 +61,7 @@ class Processes:
         with suppress(BrokenPipeError, ConnectionResetError):  # `next` finds it dead
             self._started[worker][1].send(what)
 
-    def _hear(self, worker: int) -> Event:
+    def _receive(self, worker: int) -> Event:
         process, connection = self._started[worker]
         try:
             said = connection.recv() if connection.poll() else None

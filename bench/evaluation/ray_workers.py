@@ -85,27 +85,33 @@ class RayActors:
         """See `Team`."""
         self._calls[self._actors[worker].score.remote(lists)] = worker, ticket
 
-    def next(self) -> Event:
+    def next(self, wait: bool) -> Event | None:
         """See `Team`."""
-        while not self._known:
-            answered, _ = ray.wait(list(self._calls), timeout=_LOOK)
-            for reference in answered:
-                self._hear(reference)
-            if not self._known and time.monotonic() - self._looked > _LOOK:
-                self._look()
-        return self._known.popleft()
+        if not self._known:
+            self._listen(0)
+        while wait and not self._known:
+            self._listen(_LOOK)
+        return self._known.popleft() if self._known else None
 
     def close(self) -> None:
         """See `Team`."""
         for actor in self._actors.values():
             ray.kill(actor)
 
+    def _listen(self, seconds: float) -> None:
+        """Receive what actors answer within some seconds, and now and then notice those whose nodes are gone."""
+        answered, _ = ray.wait(list(self._calls), timeout=seconds)
+        for reference in answered:
+            self._receive(reference)
+        if not self._known and time.monotonic() - self._looked > _LOOK:
+            self._look()
+
     def _start(self, worker: int) -> None:
         self._actors[worker] = self._make.remote(self._order)
         self._nodes.pop(worker, None)
         self._calls[self._actors[worker].ready.remote()] = worker, _READY
 
-    def _hear(self, reference: Any) -> None:
+    def _receive(self, reference: Any) -> None:
         worker, ticket = self._calls.pop(reference)
         try:
             answer = ray.get(reference)

@@ -162,7 +162,7 @@ def study(
 def page(found: Sensitivity) -> Page:
     """The base, each variant, and each group's mean and spread; random orders only as a group."""
     spreads = {spread.group: spread for spread in found.spreads}
-    groups = [rows([("nothing: first-stage order", score(found.base), *[""] * len(_COLUMNS))])]
+    groups = [rows([("baseline (first-stage order)", score(found.base), *[""] * len(_COLUMNS))])]
     for group in dict.fromkeys(variant.group for variant in found.variants):
         variants = [variant for variant in found.variants if variant.group == group]
         shown = variants if group != "random order" or group not in spreads else []

@@ -2,12 +2,13 @@
 
 Three makers: this process (`Here`), a team of processes on this machine (`bench.evaluation.processes`), and a team of
 Ray actors on a cluster (`bench.evaluation.ray_workers`). A `Crew` keeps a team busy: chunks go out longest first, two
-to a worker, so that none waits for the next; the chunks of a worker that dies are sent again. The command alone reads
-and writes the score cache, so a command that dies loses no more than the chunks in flight.
+to a worker, so that none waits for the next; the chunks of a worker that dies are sent again. The first go out while
+the command still reads the others. The command alone reads and writes the score cache, so a command that dies loses no
+more than the chunks in flight.
 """
 
-import sys
 import time
+from bisect import insort
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
@@ -27,18 +28,21 @@ DEATHS = 3
 
 
 class Workers(Protocol):
-    """Who scores chunks that are not in the cache.
+    """Who scores chunks that are not in the cache. Answers come in any order."""
 
-    ``at_once`` is how many chunks it wants to be given together.
-    """
-
-    at_once: int
-
-    def score(self, chunks: Sequence[Chunk]) -> Iterator[tuple[Chunk, Answered]]:
-        """Score chunks; the answers come in any order.
+    def take(self, chunk: Chunk) -> Iterator[tuple[Chunk, Answered]]:
+        """Take a chunk that is to be scored; gives the answers that are there by now, to any chunk.
 
         Raises:
             BenchError: a list cannot be scored, or no worker can be had.
+        """
+        ...
+
+    def rest(self) -> Iterator[tuple[Chunk, Answered]]:
+        """Score what was taken and not answered yet.
+
+        Raises:
+            BenchError: as `take`.
         """
         ...
 
@@ -46,20 +50,21 @@ class Workers(Protocol):
 class Here:
     """The reranker itself, in this process: one chunk after the other, in the order given."""
 
-    at_once = 1
-
     def __init__(self, reranker: Reranker) -> None:
         self._reranker = reranker
 
-    def score(self, chunks: Sequence[Chunk]) -> Iterator[tuple[Chunk, Answered]]:
+    def take(self, chunk: Chunk) -> Iterator[tuple[Chunk, Answered]]:
         """See `Workers`."""
-        for chunk in chunks:
-            yield chunk, ask(self._reranker, chunk.lists())
+        yield chunk, ask(self._reranker, chunk.lists())
+
+    def rest(self) -> Iterator[tuple[Chunk, Answered]]:
+        """See `Workers`."""
+        return iter(())
 
 
 def in_process(reranker: Reranker) -> ScoreChunks:
     """Scores chunks by the reranker itself, without a cache."""
-    return lambda chunks: (answered for chunk in chunks for _, answered in Here(reranker).score([chunk]))
+    return lambda chunks: (ask(reranker, chunk.lists()) for chunk in chunks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +104,8 @@ class Team(Protocol):
         """
         ...
 
-    def next(self) -> Event:
-        """Wait for the next event.
+    def next(self, wait: bool) -> Event | None:
+        """The next event; None where there is none yet and the caller does not want to ``wait``.
 
         Raises:
             BenchError: a worker refuses its work, or no worker can be had any more.
@@ -115,85 +120,96 @@ class Team(Protocol):
 class Crew:
     """Keeps a team busy. The team is started with the first chunk: with everything cached, no model is loaded."""
 
-    at_once = sys.maxsize
-
     def __init__(self, name: str, start: Callable[[], Team], loading: Step = nullcontext) -> None:
-        """``start`` makes the team; ``loading`` is open until its first worker is ready. ``name`` is the reranker's."""
+        """``start`` makes the team; ``loading`` is open while its first worker is waited for.
+
+        ``name`` is the reranker's.
+        """
         self._name = name
         self._start = start
         self._loading = loading
         self._team: Team | None = None
+        self._waiting: list[Chunk] = []  # not sent yet; the longest is taken first, from the end
         # What each worker that is ready was sent, by ticket, in that order.
         self._flying: dict[int, dict[int, Chunk]] = {}
         self._tickets = count()
         self._killed: Counter[Chunk] = Counter()
+        self._was_ready = False
         self._failed_starts = 0
         self._waited = 0.0
 
-    def score(self, chunks: Sequence[Chunk]) -> Iterator[tuple[Chunk, Answered]]:
+    def take(self, chunk: Chunk) -> Iterator[tuple[Chunk, Answered]]:
         """See `Workers`."""
-        waiting = sorted(chunks, key=lambda chunk: chunk.characters)  # the longest is taken first, from the end
-        while waiting or any(self._flying.values()):
-            team = self._team or self._begin()
-            self._feed(team, waiting)
-            event = self._next(team)
-            if isinstance(event, Done):
-                chunk = self._flying[event.worker].pop(event.ticket)
-                self._feed(team, waiting)  # before the answer is written, so that no worker waits for that
-                yield chunk, replace(event.answered, waited=self._waited, workers=len(self._flying))
-                self._waited = 0.0
-            else:
-                waiting += self._take(event)
+        if not self._team:
+            asked = time.perf_counter()
+            self._team = self._start()
+            self._waited += time.perf_counter() - asked
+        insort(self._waiting, chunk, key=_length)
+        yield from self._answers(self._team, wait=False)
+        chunk.forget()
+
+    def rest(self) -> Iterator[tuple[Chunk, Answered]]:
+        """See `Workers`."""
+        if self._team:
+            yield from self._answers(self._team, wait=True)
 
     def close(self) -> None:
         """End the workers."""
         if self._team:
             self._team.close()
 
-    def _begin(self) -> Team:
-        """Start the team and wait for its first worker."""
-        asked = time.perf_counter()
-        with self._loading():
-            team = self._team = self._start()
-            self._waited += time.perf_counter() - asked
-            while not self._flying:
-                self._take(self._next(team))
-        return team
+    def _answers(self, team: Team, wait: bool) -> Iterator[tuple[Chunk, Answered]]:
+        """The answers that are there by now or, with ``wait``, all that are still to come."""
+        self._feed(team)
+        while self._waiting or any(self._flying.values()):
+            event = self._next(team, wait)
+            if event is None:
+                return
+            if isinstance(event, Done):
+                chunk = self._flying[event.worker].pop(event.ticket)
+                self._feed(team)  # before the answer is written, so that no worker waits for that
+                yield chunk, replace(event.answered, waited=self._waited, workers=len(self._flying))
+                self._waited = 0.0
+            else:
+                self._note(event)
+                self._feed(team)
 
-    def _feed(self, team: Team, waiting: list[Chunk]) -> None:
+    def _feed(self, team: Team) -> None:
         """Give every worker a chunk before any gets its second."""
         for few in range(IN_FLIGHT):
             for worker, sent in self._flying.items():
-                if waiting and len(sent) <= few:
-                    chunk = waiting.pop()
+                if self._waiting and len(sent) <= few:
+                    chunk = self._waiting.pop()
                     ticket = next(self._tickets)
                     sent[ticket] = chunk
                     team.send(worker, ticket, chunk.lists())
                     chunk.forget()
 
-    def _next(self, team: Team) -> Event:
+    def _next(self, team: Team, wait: bool) -> Event | None:
         asked = time.perf_counter()
-        event = team.next()
+        with self._loading() if wait and not self._was_ready else nullcontext():
+            event = team.next(wait)
         self._waited += time.perf_counter() - asked
         return event
 
-    def _take(self, event: Event) -> list[Chunk]:
-        """Note a worker's start or end; gives the chunks that must be sent again, the first one last."""
-        if not isinstance(event, Died):
+    def _note(self, event: Ready | Died) -> None:
+        """Note a worker's start or end; what was sent to one that has ended is sent again, before all others."""
+        if isinstance(event, Ready):
             self._flying.setdefault(event.worker, {})
+            self._was_ready = True
             self._failed_starts = 0
-            return []
+            return
         if event.worker not in self._flying:
             self._failed_starts += 1
             if self._failed_starts == DEATHS:
                 raise BenchError(
                     f"No worker can load {self._name}: {DEATHS} ended before they were ready, the last {event.how}."
                 )
-            return []
+            return
         lost = list(self._flying.pop(event.worker).values())
         if lost:
             self._blame(lost[0], event.how)
-        return [*reversed(lost)]
+        self._waiting += reversed(lost)
 
     def _blame(self, chunk: Chunk, how: str) -> None:
         """Count a death against the chunk that was being scored."""
@@ -206,3 +222,7 @@ class Crew:
                 "--max-doc-length; else measure these queries without --workers to see why."
             )
         note(f"A worker ended, {how}, while it scored queries {queries}. They are scored again.")
+
+
+def _length(chunk: Chunk) -> int:
+    return chunk.characters

@@ -5,15 +5,13 @@ little travels; answers are taken in corpus order, so that an index is the same 
 """
 
 from array import array
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from itertools import cycle
-from multiprocessing.connection import Connection
-from typing import NoReturn
 
 from bench.errors import BenchError
-from bench.spawn import Child, cores, end, how_ended, receiving, spawn
+from bench.first_stage.ordered import in_order
+from bench.spawn import cores
 
 Analyse = Callable[[str], list[str]]
 
@@ -21,8 +19,6 @@ PAYS_FROM = 50_000
 """Documents from which processes pay: to start one takes .3 CPU seconds, to analyse 10,000 passages .4."""
 _MOST = 6
 """Processes that one reader of the corpus can keep busy."""
-_IN_FLIGHT = 2
-"""Batches that a process has: the one being analysed, and the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,50 +65,13 @@ def count_all(batches: Iterable[Sequence[str]], count: Count, workers: int = 1) 
     """
     if workers == 1:
         yield from map(count, batches)
-        return
-    children = [spawn(__name__) for _ in range(workers)]
-    try:
-        for child in children:
-            _send(child, count)
-        flying: deque[Child] = deque()
-        for child, batch in zip(cycle(children), batches, strict=False):
-            if len(flying) == _IN_FLIGHT * workers:
-                yield _receive(flying.popleft())
-            _send(child, batch)
-            flying.append(child)
-        yield from map(_receive, flying)
-    finally:
-        end(children)
+    else:
+        with closing(in_order(count, batches, [{}] * workers, _lost)) as counted:
+            yield from counted
 
 
-def serve(descriptor: int) -> None:
-    """A process's whole life: build the analyser once, then count one batch after another."""
-    connection = Connection(descriptor)
-    inbox = receiving(connection)
-    count: Count = inbox.get()
-    while True:
-        connection.send(count(inbox.get()))
-
-
-def _send(child: Child, what: object) -> None:
-    try:
-        child[1].send(what)
-    except OSError:
-        _refuse(child)
-
-
-def _receive(child: Child) -> Counted:
-    try:
-        counted: Counted = child[1].recv()
-    except (EOFError, OSError):
-        _refuse(child)
-    return counted
-
-
-def _refuse(child: Child) -> NoReturn:
-    process, _ = child
-    process.kill()
-    raise BenchError(
-        f"BM25 was not built: a process that analysed documents ended, {how_ended(process.wait())}. Free memory and "
-        "run the command again; on one core ('taskset -c 0') it analyses in one process."
-    ) from None
+def _lost(how: str) -> BenchError:
+    return BenchError(
+        f"BM25 was not built: a process that analysed documents ended, {how}. Free memory and run the command again; "
+        "on one core ('taskset -c 0') it analyses in one process."
+    )

@@ -5,7 +5,12 @@ best documents are found block by block, without an approximate index. The embed
 the cache folder in half precision, where a killed command resumes and the next one finds them.
 """
 
-from collections.abc import Iterator
+import gc
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, cast
 
@@ -14,8 +19,10 @@ from numpy.typing import NDArray
 
 from bench.collections.collection import Collection
 from bench.console import Advance, note
+from bench.devices import one_each, threads
 from bench.errors import BenchError
 from bench.files import cache_folder
+from bench.first_stage.ordered import in_order
 from bench.first_stage.search import Best
 from bench.first_stage.vectors import Store
 from bench.lock import locked
@@ -34,10 +41,19 @@ _CELLS = 1 << 25  # cosines held at once
 _LAYOUT = "embeddings 1"
 
 Matrix = NDArray[np.float32] | NDArray[np.float16]
+Block = list[tuple[str, str]]
+EmbedAll = Callable[[Iterator[Block]], Generator[NDArray[np.float32]]]
+
+_LOADED: ContextVar["dict[tuple[str, Options], BiEncoder] | None"] = ContextVar("loaded encoders", default=None)
 
 
 def dense_run(
-    collection: Collection, model: str, depth: int, progress: Advance | None = None, options: Options | None = None
+    collection: Collection,
+    model: str,
+    depth: int,
+    progress: Advance | None = None,
+    options: Options | None = None,
+    workers: int | None = 1,
 ) -> Run:
     """Rank the corpus for every query by the cosine of their embeddings; equal cosines keep the corpus' order.
 
@@ -47,17 +63,23 @@ def dense_run(
         depth: Documents kept for each query.
         progress: Called with the number of documents embedded since its last call.
         options: On what device and in what precision the model runs; texts are cut by its own window alone.
+        workers: How many processes embed a large corpus, each on a GPU of its own where there are GPUs; None is one for
+            every GPU. The run is the same.
 
     Raises:
         BenchError: where the model cannot be loaded, is no bi-encoder, or gives an embedding that is not a number or
             nothing but zeros; or where the embeddings cannot be stored.
     """
-    encoder = _encoder(model, options or Options())
+    options = options or Options()
+    encoder = _encoder(model, options)
     query_ids = list(collection.queries)
     queries = _embedded(encoder, "query", list(collection.queries.items()), collection.task.id)  # (queries, dimensions)
     _check_zeros(encoder, "queries", _zeros(queries), len(query_ids))
-    large = len(collection.documents) >= _STORED
-    matrix = (_stored if large else _held)(collection, encoder, queries.shape[1], progress)
+    if len(collection.documents) >= _STORED:
+        embed = _embed_all(collection, encoder, model, options, workers)
+        matrix: Matrix = _stored(collection, encoder, embed, queries.shape[1], progress)
+    else:
+        matrix = _held(collection, encoder, queries.shape[1], progress)
     # One more than asked: the query's own document may be among them, and is dropped before the cut.
     drop = collection.task.drop_identical_ids
     places, cosines = _search(encoder, queries, matrix, depth + 1 if drop else depth)
@@ -82,7 +104,9 @@ def _held(collection: Collection, encoder: "BiEncoder", dimensions: int, progres
     return np.concatenate(found)
 
 
-def _stored(collection: Collection, encoder: "BiEncoder", dimensions: int, progress: Advance | None) -> Matrix:
+def _stored(
+    collection: Collection, encoder: "BiEncoder", embed: EmbedAll, dimensions: int, progress: Advance | None
+) -> Matrix:
     """The documents' embeddings on disk, shape (documents, dimensions); those that an earlier command stored stay."""
     task, count = collection.task, len(collection.documents)
     made = digest([_LAYOUT, collection.documents.texts_hash(), encoder.card.fingerprint, encoder.variant(task.id)])
@@ -93,11 +117,60 @@ def _stored(collection: Collection, encoder: "BiEncoder", dimensions: int, progr
         store.check_room(count)
         if progress and store.rows:
             progress(store.rows, restored=True)
-        for block in _blocks(islice(collection.documents, store.rows, None)):
-            store.append(_embedded(encoder, "document", block, task.id))
-            if progress:
-                progress(len(block))
+        with closing(embed(_blocks(islice(collection.documents, store.rows, None)))) as found:
+            for vectors in found:
+                store.append(vectors)
+                if progress:
+                    progress(len(vectors))
     return store.matrix()
+
+
+def _embed_all(
+    collection: Collection, encoder: "BiEncoder", model: str, options: Options, workers: int | None
+) -> EmbedAll:
+    """How blocks of documents are embedded: in this process, or by several."""
+    task, card = collection.task.id, encoder.card
+    environments = one_each(card.device, workers)
+    if len(environments) == 1:
+        return lambda blocks: (_embedded(encoder, "document", block, task) for block in blocks)
+    device = card.device.partition(":")[0]  # each process sees one device of that kind, its first
+    work = Elsewhere(model, replace(options, device=device), card.fingerprint, task, threads())
+    return lambda blocks: in_order(work, blocks, environments, _lost)
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """Embeds blocks of documents in another process, which loads the model with its first block.
+
+    ``threads`` is torch's number of them in the command (`bench.evaluation.worker.Order`).
+    """
+
+    model: str
+    options: Options
+    fingerprint: str
+    task: str
+    threads: int
+
+    def __call__(self, block: Block) -> NDArray[np.float32]:
+        """Embed documents, given with their ids; shape (documents, dimensions)."""
+        return _embedded(self._encoder, "document", block, self.task)
+
+    @cached_property
+    def _encoder(self) -> "BiEncoder":
+        import torch
+
+        torch.set_num_threads(self.threads)
+        encoder = _encoder(self.model, self.options)
+        if encoder.card.fingerprint != self.fingerprint:
+            raise BenchError(f"The files of {self.model} changed while it embedded documents. Run the command again.")
+        return encoder
+
+
+def _lost(how: str) -> BenchError:
+    return BenchError(
+        f"A process that embedded documents ended, {how}. Those before are stored: run the same command again. If "
+        "memory ran out, take fewer --workers."
+    )
 
 
 def _search(
@@ -120,7 +193,7 @@ def _ids(collection: Collection, places: NDArray[np.int64]) -> dict[int, str]:
     return {place: document_id for place, (document_id, _) in enumerate(collection.documents) if place in wanted}
 
 
-def _embedded(encoder: "BiEncoder", kind: str, texts: list[tuple[str, str]], task: str) -> NDArray[np.float32]:
+def _embedded(encoder: "BiEncoder", kind: str, texts: Block, task: str) -> NDArray[np.float32]:
     """Embed a task's queries or documents, given with their ids.
 
     Raises:
@@ -157,7 +230,34 @@ def _check_zeros(encoder: "BiEncoder", kind: str, zeros: int, count: int) -> Non
         )
 
 
+@contextmanager
+def one_encoder() -> Iterator[None]:
+    """Until the context ends, load a model once for all tasks; its memory is free again afterwards.
+
+    Outside of it, every call of `dense_run` loads its model.
+    """
+    loaded: dict[tuple[str, Options], BiEncoder] = {}
+    token = _LOADED.set(loaded)
+    try:
+        yield
+    finally:
+        _LOADED.reset(token)
+        if loaded:
+            loaded.clear()
+            gc.collect()
+
+
 def _encoder(model: str, options: Options) -> "BiEncoder":
+    """The model, loaded unless the context of `one_encoder` has it."""
+    loaded = _LOADED.get()
+    if loaded is None:
+        return _load(model, options)
+    if (model, options) not in loaded:
+        loaded[model, options] = _load(model, options)
+    return loaded[model, options]
+
+
+def _load(model: str, options: Options) -> "BiEncoder":
     """Load a row or any other model; another family's is refused before its weights are fetched."""
     named = model.partition(":")[0]
     family = ROWS[model].family if model in ROWS else named if named in FAMILIES else _FAMILY
@@ -178,6 +278,6 @@ def _cosines(queries: NDArray[np.float32], documents: NDArray[np.float32]) -> ND
     return (queries.astype(np.float64) @ documents.T.astype(np.float64)).astype(np.float32)
 
 
-def _blocks(documents: Iterator[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
+def _blocks(documents: Iterator[tuple[str, str]]) -> Iterator[Block]:
     while block := list(islice(documents, _BLOCK)):
         yield block

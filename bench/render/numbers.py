@@ -33,8 +33,13 @@ def percent(share: float | None) -> str:
 
 
 def p_value(p: float) -> str:
-    """A p-value: ``0.0123``."""
-    return f"{p:.4f}"
+    """A p-value in a table: ``.0123``; ``<.001`` below that, where a randomisation test's digits mean little."""
+    return "<.001" if p < 0.001 else f"{p:.4f}".removeprefix("0")
+
+
+def p_equals(p: float) -> str:
+    """A p-value in a sentence: ``p = .0123``, ``p < .001``."""
+    return "p < .001" if p < 0.001 else f"p = {p_value(p)}"
 
 
 def count(number: int) -> str:

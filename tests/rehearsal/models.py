@@ -39,11 +39,10 @@ from tests.bench.rerankers.multilingual import (
     TINY,
     jina_names,
     write_adapters,
-    xlm_roberta_tokenizer,
 )
-from tests.bench.rerankers.tokenizers import byte_level_tokenizer, wordpiece_tokenizer
 from tests.bench.tiny_generators import write_model
 from tests.hub import Repository
+from tests.tiny_tokenizers import byte_level_tokenizer, wordpiece_tokenizer, xlm_roberta_tokenizer
 
 CODE_EMBEDDINGS = "jinaai/jina-code-embeddings-0.5b"
 """The first stage of the paper's CoIR figures, which has no row."""
@@ -191,7 +190,7 @@ def _stanford(folder: Path) -> None:
 
 
 def _jina_colbert(folder: Path) -> None:
-    tokenizer = xlm_roberta_tokenizer(window=64, more=MARKERS)
+    tokenizer = xlm_roberta_tokenizer(TEXTS + QUERIES, window=64, more=MARKERS)
     sizes = {"vocab_size": len(tokenizer), **TINY}
     rope = {"rope_type": "default", "rope_theta": THETA}
     config = JinaEmbeddingsV3Config(**sizes, layer_norm_eps=1e-5, rope_parameters=rope)
@@ -262,7 +261,7 @@ def _bytes() -> PreTrainedTokenizerFast:
 
 @cache
 def _pieces() -> PreTrainedTokenizerFast:
-    return xlm_roberta_tokenizer(window=64)
+    return xlm_roberta_tokenizer(TEXTS + QUERIES, window=64)
 
 
 _SLIDING = ["sliding_attention"] * 3 + ["full_attention"]

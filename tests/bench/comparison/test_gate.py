@@ -81,7 +81,7 @@ def test_a_clear_fall_is_a_regression(of: Compare) -> None:
     assert (line.baseline, line.candidate) == pytest.approx((0.5, 0.4))
     assert (line.low, line.high) == pytest.approx((-0.1 - 0.025606, -0.1 + 0.025606), abs=1e-6)  # 2.0227 (.25/39/40)^.5
     assert line.p == 1 / 10_001
-    assert line.why == "fell by 10.00 points, at least 0.5; p 0.0001 after Holm, significant at 0.05"
+    assert line.why == "fell by 10.00 points, at least 0.5; p < .001 after Holm, significant at 0.05"
 
 
 def test_a_significant_fall_below_the_minimum_holds(of: Compare) -> None:
@@ -108,7 +108,7 @@ def test_a_large_fall_that_may_be_chance_is_inconclusive(of: Compare, fallen_by_
     assert (report.exit_status, line.verdict, line.p) == (0, Verdict.INCONCLUSIVE, 2 / 32)
     # Squares 5 x .4375^2 + 35 x .0625^2 + .25 = 1.34375; (2.0227 + .85070) (1.34375 / 39 / 40)^.5 = .0843.
     assert line.why == (
-        "fell by 6.25 points, at least 0.5; p 0.0625 after Holm, not significant at 0.05; "
+        "fell by 6.25 points, at least 0.5; p = .0625 after Holm, not significant at 0.05; "
         "a drop of 8.4 points or more would be found 4 times in 5"
     )
     assert report.headline.startswith("Gate: inconclusive (0 regressed, 1 inconclusive, 0 held, 0 improved;")
@@ -131,7 +131,7 @@ def test_a_largest_drop_fails_whatever_its_p_value(of: Compare, fallen_by_chance
     report = of(*fallen_by_chance, max_drop=6.25)
     assert (report.exit_status, verdicts(report)) == (1, {"beir/toy": Verdict.REGRESSED})
     assert report.lines[0].why == (
-        "fell by 6.25 points, at least the largest drop, 6.25; p 0.0625 after Holm, not significant at 0.05"
+        "fell by 6.25 points, at least the largest drop, 6.25; p = .0625 after Holm, not significant at 0.05"
     )
 
 
@@ -365,7 +365,7 @@ def test_render_fits_a_narrow_terminal(of: Compare) -> None:
     )
     show(page(report), console)
     assert isinstance(console.file, StringIO)
-    assert all(text in console.file.getvalue() for text in ("-12.56 to -7.44", "0.0001", "regressed "))
+    assert all(text in console.file.getvalue() for text in ("-12.56 to -7.44", "<.001", "regressed "))
 
 
 def test_junit_has_a_case_for_each_line_and_problem(hostile: Report, tmp_path: Path) -> None:

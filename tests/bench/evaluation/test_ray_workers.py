@@ -77,6 +77,25 @@ def test_two_actors_on_two_nodes_give_the_same_bytes_though_two_are_killed(
 
 
 @pytest.mark.fuzz
+@pytest.mark.realdata
+@pytest.mark.parametrize("reranker", ["minilm", "embedded"])
+@pytest.mark.parametrize("task", ["embedded", "scifact"])
+def test_models_give_the_same_bytes_alone_in_processes_and_on_two_nodes(
+    place: Place, two_nodes: TwoNodes, shared_data: Path, task: str, reranker: str
+) -> None:
+    of_task = {"embedded": ["--embedded"], "scifact": ["scifact", "--data", str(shared_data / "beir")]}[task]
+    given = ["beir", *of_task, "--queries", "40", "--reranker", reranker]
+    runs = []
+    for number, workers in enumerate(([], ["--workers", "2"], ["--ray", two_nodes.address, "--workers", "2"])):
+        output = place.folder / str(number)
+        command = [sys.executable, "-m", "bench", *given, *workers, "--output", str(output)]
+        subprocess.run(command, cwd=place.folder, env=place.environment, check=True, capture_output=True, timeout=280)
+        runs.append({str(path.relative_to(output)): path.read_bytes() for path in output.rglob("run.trec.gz")})
+    assert runs[0]
+    assert runs[0] == runs[1] == runs[2]
+
+
+@pytest.mark.fuzz
 def test_twenty_actors_killed(place: Place, truth: Any, two_nodes: TwoNodes) -> None:
     for number in range(10):
         killed_at_random(place, truth, 0.1, "--ray", two_nodes.address, output=f"out-{number}")

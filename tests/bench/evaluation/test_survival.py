@@ -220,7 +220,7 @@ def test_ctrl_c_ends_at_once_with_how_to_go_on(place: Path) -> None:
     took = time.monotonic() - pressed
     print(f"ended {took:.2f} s after Ctrl-C: {said.strip().splitlines()[-1]}")
     assert (status, took < 2) == (130, True)
-    kept = re.search(r"Interrupted\. (\d+) lists cached\. Resume with: (.*)", said)
+    kept = re.search(r"Interrupted\. (\d+) queries are already scored\. Rerun this command to resume: (.*)", said)
     assert kept, said
     assert int(kept[1]) >= 20
     assert kept[2] == (
@@ -245,7 +245,7 @@ def test_ctrl_c_ends_one_long_call(place: Path) -> None:
     took = time.monotonic() - pressed
     print(f"ended {took:.2f} s after Ctrl-C inside a call that takes a minute")
     assert (status, took < 3) == (130, True)
-    assert f"Interrupted. {3 * CHUNK} lists cached." in said
+    assert f"Interrupted. {3 * CHUNK} queries are already scored." in said
 
 
 PRESSED_AT_IMPORT = """
@@ -292,7 +292,9 @@ def test_ctrl_c_says_that_lists_without_a_fingerprint_are_lost(place: Path) -> N
     command.process.send_signal(signal.SIGINT)
     status, said = command.end()
     assert status == 130
-    assert re.search(r"Interrupted\. 0 lists cached\. 1\d lists not cached, .* give --cache-id TEXT", said)
+    assert re.search(
+        r"Interrupted\. 0 queries are already scored\. 1\d more cannot be resumed: .* Give --cache-id TEXT", said
+    )
 
 
 def test_the_second_of_two_writers_waits_and_finds_all_done(place: Path) -> None:

@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,9 @@ def test_ctrl_c_ends_the_workers(place: Place) -> None:
     command.send_signal(signal.SIGINT)
     said = place.end(command, status=130)
     assert time.monotonic() - pressed < 5
-    assert re.search(r"Interrupted\. \d+ lists cached\. Resume with: python -m bench folder data .*--workers 2", said)
+    assert re.search(
+        r"Interrupted\. \d+ queries are already scored\. Rerun this .*: python -m bench folder data .*--workers 2", said
+    )
     assert all_end({process for _, process in place.asked()})
 
 
@@ -166,7 +169,7 @@ def test_another_version_of_the_package_is_refused() -> None:
 
 
 class Backwards:
-    """A team whose one worker answers the chunk that it was sent last."""
+    """A team whose one worker answers, when it is waited for, the chunk that it was sent last."""
 
     def __init__(self) -> None:
         self._events: list[Ready | Done] = [Ready(0)]
@@ -175,23 +178,36 @@ class Backwards:
         scored = [Scored(each.query_id, (float(len(each.query)),)) for each in lists]
         self._events.append(Done(worker, ticket, Answered(scored, 0.0)))
 
-    def next(self) -> Event:
-        return self._events.pop()
+    def next(self, wait: bool) -> Event | None:
+        return self._events.pop() if wait or isinstance(self._events[-1], Ready) else None
 
     def close(self) -> None:
         pass
 
 
-def test_answers_that_overtake_each_other_go_to_their_own_chunks() -> None:
-    def chunk(query: str) -> Chunk:
-        lists = [CandidateList(query, query, ("d",), (1.0,), ("text",))]
-        return Chunk(lists, lambda: lists)
+class Prompt(Backwards):
+    """A team that has always answered by now."""
 
-    asked = [chunk("q" * number) for number in range(1, 6)]
-    answers = list(Crew("any", Backwards).score(asked))
-    assert {chunk.queries: answered.answers[0].query_id for chunk, answered in answers} == {
-        each.queries: each.queries[0] for each in asked
-    }
+    def next(self, wait: bool) -> Event | None:
+        return super().next(wait=True) if self._events else None
+
+
+def chunk_of(query: str) -> Chunk:
+    lists = [CandidateList(query, query, ("d",), (1.0,), ("text",))]
+    return Chunk(lists, lambda: lists)
+
+
+def test_answers_that_overtake_each_other_go_to_their_own_chunks() -> None:
+    asked = [chunk_of("q" * number) for number in range(1, 6)]
+    crew = Crew("any", Backwards)
+    answers = [*chain.from_iterable(map(crew.take, asked)), *crew.rest()]
+    assert [chunk.queries[0] for chunk, _ in answers] == ["qq", "qqqqq", "qqqq", "qqq", "q"]
+    assert all(chunk.queries[0] == answered.answers[0].query_id for chunk, answered in answers)
+
+
+def test_a_chunk_is_scored_while_the_next_ones_are_still_read() -> None:
+    crew = Crew("any", Prompt)
+    assert [chunk.queries for chunk, _ in crew.take(chunk_of("first"))] == [("first",)]
 
 
 def test_shards_are_assembled_by_the_command_without_or_by_merge(place: Place, truth: Any) -> None:

@@ -36,7 +36,7 @@ def children() -> set[int]:
         int(child)
         for thread in Path("/proc/self/task").iterdir()
         for child in (thread / "children").read_text().split()
-        if "bench.first_stage.counting" in Path(f"/proc/{child}/cmdline").read_text()
+        if "bench.first_stage.ordered" in Path(f"/proc/{child}/cmdline").read_text()
     }
 
 

@@ -37,7 +37,7 @@ class Counting:
     """Random embeddings of texts; counts the documents that it embeds."""
 
     def __init__(self, fails_after=10**9):
-        self.card = SimpleNamespace(name="counting", fingerprint="f")
+        self.card = SimpleNamespace(name="counting", fingerprint="f", device="cpu")
         self.embedded, self._fails_after = 0, fails_after
 
     def embed(self, texts, is_query, task=""):

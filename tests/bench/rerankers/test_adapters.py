@@ -16,22 +16,16 @@ from bench.rerankers import ROWS, load
 from bench.rerankers.base import CandidateList
 from tests.bench.factories import toy_collection
 from tests.bench.rerankers.conftest import QUERIES, TEXTS
-from tests.bench.rerankers.multilingual import (
-    PASSAGE,
-    QUERY,
-    TARGETS,
-    TINY,
-    write_adapters,
-    xlm_roberta_tokenizer,
-)
+from tests.bench.rerankers.multilingual import PASSAGE, QUERY, TARGETS, TINY, write_adapters
 from tests.bench.rerankers.test_architectures import loaded_as_its_card_says
+from tests.tiny_tokenizers import xlm_roberta_tokenizer
 
 
 @pytest.fixture(scope="module")
 def jina(tmp_path_factory):
     """A folder laid out as the conversion is; and its tokenizer."""
     folder = tmp_path_factory.mktemp("jina-embeddings-v3-hf")
-    tokenizer = xlm_roberta_tokenizer(window=64)
+    tokenizer = xlm_roberta_tokenizer(TEXTS + QUERIES, window=64)
     torch.manual_seed(7)
     config = JinaEmbeddingsV3Config(vocab_size=len(tokenizer), rope_parameters=None, **TINY)
     JinaEmbeddingsV3Model(config).save_pretrained(folder)
@@ -107,6 +101,12 @@ def test_card(jina, cpu, tmp_path):
     assert load(f"bi-encoder:{other}", cpu).card.fingerprint != card.fingerprint
     row = ROWS["jina-embeddings-v3"]
     assert (row.model, row.revision[:8]) == ("jinaai/jina-embeddings-v3-hf", "d18862d9")
+
+
+def test_adapters_that_no_rule_uses_are_no_part_of_the_model(jina, cpu, tmp_path):
+    whole = load(f"bi-encoder:{jina[0]}", cpu)
+    less = shutil.copytree(jina[0], tmp_path / "less", ignore=shutil.ignore_patterns("classification", "separation"))
+    assert load(f"bi-encoder:{less}", cpu).card.fingerprint == whole.card.fingerprint
 
 
 def test_in_half_precision(jina, cpu):

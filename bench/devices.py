@@ -1,0 +1,41 @@
+"""This machine's devices, shared out to processes."""
+
+import os
+import sys
+from collections.abc import Mapping
+
+from bench.errors import BenchError
+
+
+def one_each(device: str, count: int | None) -> list[Mapping[str, str]]:
+    """For each worker the variables that give it a GPU of its own; a CPU is shared.
+
+    Args:
+        device: The kind of device, with or without a number: ``cuda:0`` is any GPU.
+        count: How many workers are wanted; None is one for every GPU, else one.
+
+    Raises:
+        BenchError: there are fewer GPUs than workers.
+    """
+    if not device.startswith("cuda"):
+        return [{}] * (count or 1)
+    gpus = _visible()
+    if count is not None and count > len(gpus):
+        raise BenchError(
+            f"--workers {count} needs as many GPUs, and this machine shows {len(gpus)}. Give --workers auto."
+        )
+    return [{"CUDA_VISIBLE_DEVICES": gpu} for gpu in gpus[:count]]
+
+
+def threads() -> int:
+    """The number of torch's threads in this process; 0 where nothing uses torch."""
+    return int(sys.modules["torch"].get_num_threads()) if "torch" in sys.modules else 0
+
+
+def _visible() -> list[str]:
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if given is not None:
+        return [each.strip() for each in given.split(",") if each.strip()]
+    import torch
+
+    return list(map(str, range(torch.cuda.device_count())))

@@ -1,0 +1,35 @@
+"""Batches worked on by processes: in order, and how it ends when a process does not go on."""
+
+import os
+import signal
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from bench.errors import BenchError
+from bench.first_stage.ordered import in_order
+from bench.measures import Measure
+
+
+def lost(how: str) -> BenchError:
+    return BenchError(f"lost: {how}")
+
+
+def start(work: Callable[[Any], object], batches: Iterable[object]) -> list[object]:
+    return list(in_order(work, batches, [{"PLACE": "1"}, {"PLACE": "2"}], lost))
+
+
+def test_answers_come_in_the_order_of_the_batches_from_processes_in_turn() -> None:
+    assert start(partial(os.getenv, "PLACE"), range(5)) == ["1", "2", "1", "2", "1"]
+
+
+def test_an_error_of_the_work_is_the_callers() -> None:
+    with pytest.raises(BenchError, match="Unknown measure 'any'"):
+        start(Measure.parse, ["MAP", "any"])
+
+
+def test_a_process_that_is_killed_is_named_so() -> None:
+    with pytest.raises(BenchError, match="lost: killed by SIGKILL"):
+        start(signal.raise_signal, [signal.SIGKILL])
