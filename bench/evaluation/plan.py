@@ -94,7 +94,7 @@ def run(plan: Plan, progress: Progress, first_stage: str | Run | None = None) ->
         first_stage: The plan's first stage, opened; None opens it here.
 
     Raises:
-        BenchError: for anything the user can mend; results written until then stay.
+        BenchError: for anything the user can fix; results written until then stay.
     """
     names = check(plan)
     candidates = opened(plan.first_stage) if first_stage is None else first_stage
@@ -126,7 +126,7 @@ def check(plan: Plan) -> dict[str, str]:
         The rerankers as they were named, each once, with the names that their cards will have.
 
     Raises:
-        BenchError: for what the user can mend, two rerankers of one name among it.
+        BenchError: for what the user can fix, two rerankers of one name among it.
     """
     check_options(plan.options)
     if plan.workers:
