@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.cli import completing
+from bench.cli.help import GENERATIVE, PARALLEL, SCORING
 from bench.cli.options import MOST, Device, Dtype, Output
 from bench.errors import BenchError
 
@@ -27,6 +29,8 @@ class Chosen:
         typer.Option(
             "--reranker",
             "-r",
+            metavar="NAME",
+            autocompletion=completing.rerankers,
             help="Reranker to run: a name from 'rerankers', FAMILY:MODEL, a checkpoint folder, MODULE:CLASS. "
             "Repeatable.",
         ),
@@ -34,7 +38,9 @@ class Chosen:
     first_stage: Annotated[
         list[str] | None,
         typer.Option(
-            "--first-stage", help="bm25 (the usual default), bm25-english, dense:MODEL, a run file. Repeatable."
+            "--first-stage",
+            metavar="RUN",
+            help="bm25 (the usual default), bm25-english, dense:MODEL, or a TREC run file. Repeatable.",
         ),
     ] = None
     measure: Annotated[
@@ -42,7 +48,7 @@ class Chosen:
         typer.Option(
             "--measure",
             metavar="NAME",
-            help="The main measure, as ir_measures writes it: nDCG@10, 'RR(rel=2)@10'. Repeatable.",
+            help="The main measure, as ir_measures names it: nDCG@10, 'RR(rel=2)@10'. Repeat to report more.",
         ),
     ] = None
 
@@ -51,53 +57,75 @@ class Chosen:
 class Scoring:
     """The options of commands that score one task or many."""
 
-    depth: Annotated[int | None, typer.Option(min=1, max=MOST, help="Candidates for each query; 100 if not given.")] = (
-        None
-    )
+    depth: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=MOST, help="Candidates for each query; 100 if not given.")
+    ] = None
     queries: Annotated[
         int | None,
         typer.Option(
-            min=1, max=MOST, help="Measure N queries, chosen by a hash of their ids. Default: all; of a sample, a few."
+            metavar="N",
+            min=1,
+            max=MOST,
+            help="Measure N queries, chosen by a hash of their ids. By default all; of an embedded sample, a few.",
         ),
     ] = None
     device: Device = "auto"
     dtype: Dtype = "auto"
     max_query_length: Annotated[
-        int, typer.Option(min=1, max=MOST, help="Cap on a query, in the reranker's tokens.")
+        int,
+        typer.Option(
+            metavar="N", min=1, max=MOST, help="Cap on a query, in the reranker's tokens.", rich_help_panel=SCORING
+        ),
     ] = 512
     max_doc_length: Annotated[
-        int, typer.Option(min=1, max=MOST, help="Cap on a document, in the reranker's tokens.")
+        int,
+        typer.Option(
+            metavar="N", min=1, max=MOST, help="Cap on a document, in the reranker's tokens.", rich_help_panel=SCORING
+        ),
     ] = 2048
     http_option: Annotated[
         list[str] | None,
         typer.Option(
             "--http-option",
             metavar="KEY=VALUE",
-            help="A field for each request of an HTTP reranker, as JSON or text; written into results. Repeatable.",
+            help="Add a field to each request of an HTTP reranker, as JSON or text. Results contain it. Repeatable.",
+            rich_help_panel=SCORING,
         ),
     ] = None
     seed: Annotated[
-        int, typer.Option(min=-MOST, max=MOST, help="For whatever is random: the random reranker, orders, distractors.")
+        int,
+        typer.Option(
+            metavar="N",
+            min=-MOST,
+            max=MOST,
+            help="Seed of the random reranker, and of sensitivity's orders and distractors.",
+            rich_help_panel=SCORING,
+        ),
     ] = 0
     output: Output = Path("out")
     cache_id: Annotated[
         str,
         typer.Option(
+            metavar="TEXT",
             help="Reuse scores of servers and of classes without a fingerprint between commands that pass the same "
-            "text."
+            "text.",
+            rich_help_panel=SCORING,
         ),
     ] = ""
     workers: Annotated[
         str,
         typer.Option(
             metavar="N|auto",
-            help="Score lists by N processes, a GPU each or all on the CPU; auto: one for each GPU, else one.",
+            help="Score by N processes, each on its own GPU or all on the CPU; auto: one for each GPU, else one.",
+            rich_help_panel=PARALLEL,
         ),
     ] = ""
     ray: Annotated[
         str,
         typer.Option(
-            metavar="ADDRESS", help="Score lists on a Ray cluster: HOST:PORT, auto, or local for this machine."
+            metavar="ADDRESS",
+            help="Score on a Ray cluster: HOST:PORT, auto, or local for this machine.",
+            rich_help_panel=PARALLEL,
         ),
     ] = ""
 
@@ -138,22 +166,24 @@ class Measuring(Scoring, Chosen):
         str,
         typer.Option(
             metavar="I/N",
-            help="Score the I-th of N shares of the lists, as one of N jobs; then give the command without --shard.",
+            help="Score share I of N, as one of N jobs; then run the command without --shard.",
+            rich_help_panel=PARALLEL,
         ),
     ] = ""
     allow_failures: Annotated[
         bool,
         typer.Option(
             "--allow-failures",
-            help="Go on where a call of a generative reranker failed for good: its query gets no order and counts as "
-            "0.",
+            help="Go on when a call fails for good: its query gets no order and counts as 0.",
+            rich_help_panel=GENERATIVE,
         ),
     ] = False
     price: Annotated[
         list[str] | None,
         typer.Option(
             metavar="[RERANKER=]IN:OUT",
-            help="What a million tokens cost, read and written, of generative rerankers. Repeat for more.",
+            help="The price of a million tokens, read and written. Repeat for more rerankers.",
+            rich_help_panel=GENERATIVE,
         ),
     ] = None
     latency: Annotated[
@@ -168,7 +198,7 @@ class Measuring(Scoring, Chosen):
         bool,
         typer.Option(
             "--dry-run",
-            help="Say what would be done, and what is cached: lists, documents, calls, tokens, money. Scores nothing.",
+            help="Score nothing. Show what would be done and what is cached: lists, documents, calls, tokens, money.",
         ),
     ] = False
 

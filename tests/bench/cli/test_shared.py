@@ -44,7 +44,6 @@ def test_quiet_shows_no_progress_but_where_results_are(measured: "subprocess.Com
     ("words", "holds"),
     [
         (("tasks", "coir"), lambda found: {"coir/apps"} <= {f"{task['suite']}/{task['name']}" for task in found}),
-        (("rerankers",), lambda found: found["blocks"][0]["columns"][0] == "reranker"),
         (("leaderboard", RESULTS), lambda found: {"measured"} == {row["block"] for row in found}),
         (("leaderboard", RESULTS, "--format", "csv"), lambda found: "score" in found[0]),
         (
