@@ -108,7 +108,7 @@ def sensitivity(
         str,
         typer.Option(
             metavar="SPLIT",
-            help="Of your own folder: measure by qrels/SPLIT.tsv, test if not given. Or an mteb task's.",
+            help="The split of your own folder (test if not given) or of an mteb task.",
         ),
     ] = "",
     analysis: Annotated[
