@@ -66,8 +66,9 @@ def steps(text: str) -> Iterator[Step]:
 
 def in_text(text: str) -> Iterator[Step]:
     for paragraph in re.split(r"\n\n|\n(?=- )", text):
-        for command in IN_TEXT.findall(paragraph):
-            yield Step("command", command.replace("\n", " "), bool(MARK.search(paragraph)))
+        line = " ".join(paragraph.split())
+        for command in IN_TEXT.findall(line):
+            yield Step("command", command, bool(MARK.search(line)))
 
 
 def in_block(block: str) -> Iterator[Step]:
