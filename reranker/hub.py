@@ -1,17 +1,18 @@
 """Fetches a model's files from the Hugging Face hub, or takes them from the hub's local cache.
 
-A commit that is whole in the cache is used without asking. For anything else the hub is asked once, quickly; whatever
-goes wrong then, the cache is looked into before anything is refused.
+A commit that is whole in the cache is used without asking. For anything else the hub is asked quickly, and again only
+where it says that it failed; whatever goes wrong then, the cache is looked into before anything is refused.
 """
 
 import errno
 import json
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TypedDict
+from typing import TypedDict, TypeVar
 
 from huggingface_hub import HfApi, get_cached_repo_tree, is_offline_mode, snapshot_download
 from huggingface_hub.errors import CachedRepoTreeNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
@@ -20,7 +21,8 @@ from reranker.errors import CheckpointError
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _PATIENCE = 10  # seconds
-_BUSY, _UNREADABLE = 429, (401, 403, 404)
+_BUSY, _UNREADABLE, _FAILED = 429, (401, 403, 404), (500, 502, 503, 504)
+_WAITS = (1.0, 3.0)  # seconds before the second and the third attempt, where the hub failed
 
 _HTTP_ERROR: type[Exception] = HfHubHTTPError.__bases__[0]
 """The base of the errors of the hub's HTTP library, whose name has changed with the hub's versions."""
@@ -34,6 +36,9 @@ _FAILURES = (_HTTP_ERROR, _INVALID_URL, OSError, ValueError, ImportError, Runtim
 
 A page that is not JSON is a ValueError, and a proxy that needs another package an ImportError.
 """
+
+
+Answer = TypeVar("Answer")
 
 
 class _Patterns(TypedDict):
@@ -72,10 +77,14 @@ def fetch(name: str, revision: str, wanted: Sequence[str], unwanted: Sequence[st
     patterns: _Patterns = {"allow_patterns": list(wanted), "ignore_patterns": list(unwanted)}
     if is_pinned and _is_listed(name, revision) and (cached := _cached(name, revision, patterns)):
         return Fetched(cached, revision)
-    try:
+
+    def ask() -> Path:
         HfApi().model_info(name, revision=revision or None, timeout=_PATIENCE)
         # By the name that was asked for, so that the cache knows later which commit that was.
-        folder = Path(snapshot_download(name, revision=revision or None, **patterns))
+        return Path(snapshot_download(name, revision=revision or None, **patterns))
+
+    try:
+        folder = _patiently(ask)
     except _FAILURES as error:
         reason = _reason(name, revision, error)
         cached = _cached(name, revision, patterns)
@@ -97,9 +106,21 @@ def check(name: str, revision: str, wanted: Sequence[str], unwanted: Sequence[st
     if _cached(name, revision, {"allow_patterns": list(wanted), "ignore_patterns": list(unwanted)}):
         return
     try:
-        HfApi().model_info(name, revision=revision or None, timeout=_PATIENCE)
+        _patiently(lambda: HfApi().model_info(name, revision=revision or None, timeout=_PATIENCE))
     except _FAILURES as error:
         raise CheckpointError(_reason(name, revision, error)) from error
+
+
+def _patiently(ask: Callable[[], Answer]) -> Answer:
+    """Ask the hub, and again while it fails; files that are fetched already are not fetched again."""
+    for wait in _WAITS:
+        try:
+            return ask()
+        except HfHubHTTPError as error:
+            if error.response.status_code not in _FAILED:
+                raise
+        time.sleep(wait)
+    return ask()
 
 
 def _cached(name: str, revision: str, patterns: _Patterns) -> Path | None:
@@ -132,6 +153,11 @@ def _reason(name: str, revision: str, error: Exception) -> str:
             return (
                 f"the hub has no model {name!r}{at} that may be read (status {status}). Check the name; for a gated "
                 "model accept its terms and set HF_TOKEN"
+            )
+        if status in _FAILED:
+            times = len(_WAITS) + 1
+            return (
+                f"the hub failed (status {status}) {times} times. Wait a few minutes, then run the same command again"
             )
         return f"the hub failed (status {status})"
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:

@@ -24,7 +24,8 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 NAME = "maker/model"
 HUB, WEIGHTS_HOST = "huggingface.co", "cas-bridge.xethub.hf.co"
 HOSTS = (HUB, WEIGHTS_HOST, "datasets-server.huggingface.co", "github.com", "public.ukp.informatik.tu-darmstadt.de",
-         "macavaney.us", "mirror.ir-datasets.com")  # fmt: skip
+         "macavaney.us", "mirror.ir-datasets.com", "ir.dcs.gla.ac.uk",
+         "api.jina.ai", "api.cohere.com", "api.voyageai.com")  # fmt: skip
 _LARGE = (".safetensors", ".parquet")
 """Files that the hub does not send itself: it redirects to the host of its large files."""
 
@@ -76,11 +77,12 @@ class Hub(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers one connection's requests; ``host`` is whose."""
+    """Answers one connection's requests; ``host`` is whose, ``body`` what the last one sent."""
 
     server: Hub
     protocol_version = "HTTP/1.1"
     host = HUB
+    body = b""
 
     def log_message(self, *_: object) -> None:
         pass
@@ -108,7 +110,9 @@ class Handler(BaseHTTPRequestHandler):
         self._serve()
 
     def _serve(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.path.startswith("http://"):  # as a proxy, without TLS
+            self.host = urlsplit(self.path).netloc
         path = unquote(urlsplit(self.path).path)
         self.server.asked.append(f"{self.command} {path if self.host == HUB else f'https://{self.host}{path}'}")
         if self.server.answer and self.server.answer(self):

@@ -22,6 +22,7 @@ from bench.evaluation.latency import latency, timed
 from bench.evaluation.prepare import PreparedTask, prepare, without_candidates
 from bench.evaluation.prices import Price, price_of, priced
 from bench.evaluation.shards import Shard, assemble
+from bench.first_stage.dense import one_encoder
 from bench.first_stage.runs import BM25, first_stage, opened
 from bench.rerankers import calls_server, row_of
 from bench.rerankers import check as check_reranker
@@ -103,15 +104,18 @@ def run(plan: Plan, progress: Progress, first_stage: str | Run | None = None) ->
         if not plan.shard:
             assemble(scores, plan.output)
         numbered = [Numbered(progress, number, len(plan.tasks)) for number in range(1, len(plan.tasks) + 1)]
-        prepared_tasks = [
-            collections.enter_context(settled(plan, task, each, candidates))
-            for task, each in zip(plan.tasks, numbered, strict=True)
-        ]
+        collections.callback(gc.unfreeze)
+        with one_encoder():
+            prepared_tasks = [
+                collections.enter_context(settled(plan, task, each, candidates))
+                for task, each in zip(plan.tasks, numbered, strict=True)
+            ]
         for name in names:
             taken = {other for given, other in names.items() if given != name}
             results += _measured(plan, name, taken, list(zip(prepared_tasks, numbered, strict=True)), scores, progress)
             # The next reranker loads when this one's memory is free, the cycles' too: both may not fit.
             gc.collect()
+            gc.freeze()  # what is left lives on (the libraries, the tasks): the next collection need not visit it
     return results
 
 

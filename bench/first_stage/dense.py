@@ -5,8 +5,10 @@ best documents are found block by block, without an approximate index. The embed
 the cache folder in half precision, where a killed command resumes and the next one finds them.
 """
 
+import gc
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -41,6 +43,8 @@ _LAYOUT = "embeddings 1"
 Matrix = NDArray[np.float32] | NDArray[np.float16]
 Block = list[tuple[str, str]]
 EmbedAll = Callable[[Iterator[Block]], Generator[NDArray[np.float32]]]
+
+_LOADED: ContextVar["dict[tuple[str, Options], BiEncoder] | None"] = ContextVar("loaded encoders", default=None)
 
 
 def dense_run(
@@ -226,7 +230,34 @@ def _check_zeros(encoder: "BiEncoder", kind: str, zeros: int, count: int) -> Non
         )
 
 
+@contextmanager
+def one_encoder() -> Iterator[None]:
+    """Until the context ends, load a model once for all tasks; its memory is free again afterwards.
+
+    Outside of it, every call of `dense_run` loads its model.
+    """
+    loaded: dict[tuple[str, Options], BiEncoder] = {}
+    token = _LOADED.set(loaded)
+    try:
+        yield
+    finally:
+        _LOADED.reset(token)
+        if loaded:
+            loaded.clear()
+            gc.collect()
+
+
 def _encoder(model: str, options: Options) -> "BiEncoder":
+    """The model, loaded unless the context of `one_encoder` has it."""
+    loaded = _LOADED.get()
+    if loaded is None:
+        return _load(model, options)
+    if (model, options) not in loaded:
+        loaded[model, options] = _load(model, options)
+    return loaded[model, options]
+
+
+def _load(model: str, options: Options) -> "BiEncoder":
     """Load a row or any other model; another family's is refused before its weights are fetched."""
     named = model.partition(":")[0]
     family = ROWS[model].family if model in ROWS else named if named in FAMILIES else _FAMILY

@@ -57,7 +57,7 @@ def collections(root: Path) -> World:
     for task in _tasks("coir"):
         _write_coir(world, root, task)
     questions = gzip.compress("".join(json.dumps(row) + "\n" for row in _questions()).encode(), mtime=0)
-    _put(world, root, MKQA, questions)
+    put(world, root, MKQA, questions)
     world.downloads["mkqa"] = {"sha256": hashlib.sha256(questions).hexdigest()}
     world.counts.update({task.id: (DOCUMENTS, QUERIES, 0) for task in _tasks("mkqa")})
     return world
@@ -72,20 +72,20 @@ def _tasks(suite: str) -> list[Task]:
     return [task for task in declared(suite) if not task.embedded]
 
 
-def _documents(name: str) -> list[dict[str, str]]:
+def documents(name: str) -> list[dict[str, str]]:
     return [
         {"_id": f"{name}-{number}", "title": f"Part {number}", "text": f"{TEXTS[number]} {name}"}
         for number in range(DOCUMENTS)
     ]
 
 
-def _queries(name: str) -> list[dict[str, str]]:
+def queries(name: str) -> list[dict[str, str]]:
     """Queries whose ids are documents' ids too, as ArguAna's and Quora's are."""
     asked = ("why do tides rise", "how is bread baked")
     return [{"_id": f"{name}-{number}", "text": f"{text} in {name}"} for number, text in enumerate(asked)]
 
 
-def _judgements(name: str) -> list[tuple[str, str, int]]:
+def judgements(name: str) -> list[tuple[str, str, int]]:
     return [(f"{name}-0", f"{name}-2", 1), (f"{name}-0", f"{name}-3", 0), (f"{name}-1", f"{name}-4", 1)]
 
 
@@ -97,37 +97,37 @@ def _write_beir(world: World, listed: Mapping[str, Mapping[str, str]]) -> None:
         key = next(key for key in ("/".join(parts), parts[0]) if key in listed)
         folder = "/".join(parts) if parts[0] == "cqadupstack" else parts[0]
         archives.setdefault(key, {})[folder] = task
-        world.counts[task.id] = (DOCUMENTS, QUERIES, len(_judgements(task.name)))
+        world.counts[task.id] = (DOCUMENTS, QUERIES, len(judgements(task.name)))
     for key, members in archives.items():
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
             for folder, task in members.items():
-                for name, rows in (("corpus", _documents(task.name)), ("queries", _queries(task.name))):
+                for name, rows in (("corpus", documents(task.name)), ("queries", queries(task.name))):
                     lines = (json.dumps(row | {"metadata": _METADATA}) + "\n" for row in rows)
                     archive.writestr(f"{folder}/{name}.jsonl", "".join(lines))
-                judged = "".join("\t".join(map(str, row)) + "\n" for row in _judgements(task.name))
+                judged = "".join("\t".join(map(str, row)) + "\n" for row in judgements(task.name))
                 archive.writestr(f"{folder}/qrels/{task.split}.tsv", f"query-id\tcorpus-id\tscore\n{judged}")
-        _download(world, "beir", key, listed[key]["url"], packed.getvalue())
+        download(world, "beir", key, listed[key]["url"], packed.getvalue())
 
 
 def _write_miracl(world: World, root: Path, task: Task, listed: Mapping[str, Mapping[str, str]]) -> None:
     """Passages in as many files as the real ones, the first of which holds them; topics and judgements for dev."""
     corpus = [
-        {"docid": row["_id"], "title": row["title"], "text": row["text"]} for row in _documents(f"miracl-{task.name}")
+        {"docid": row["_id"], "title": row["title"], "text": row["text"]} for row in documents(f"miracl-{task.name}")
     ]
     lines = "".join(json.dumps(row) + "\n" for row in corpus)
-    judged = _judgements(f"miracl-{task.name}")
+    judged = judgements(f"miracl-{task.name}")
     files = {f"v1.0/{task.name}/corpus/0": gzip.compress(lines.encode(), mtime=0)}
     files |= {
         key: gzip.compress(b"", mtime=0)
         for key in listed
         if key.startswith(f"v1.0/{task.name}/corpus/") and key not in files
     }
-    topics = "".join(f"{row['_id']}\t{row['text']}\n" for row in _queries(f"miracl-{task.name}"))
+    topics = "".join(f"{row['_id']}\t{row['text']}\n" for row in queries(f"miracl-{task.name}"))
     files[f"v1.0/{task.name}/dev/topics"] = topics.encode()
     files[f"v1.0/{task.name}/dev/qrels"] = "".join(f"{q}\tQ0\t{d}\t{grade}\n" for q, d, grade in judged).encode()
     for key, content in files.items():
-        _download(world, "miracl", key, listed[key]["url"], content, root)
+        download(world, "miracl", key, listed[key]["url"], content, root)
     world.counts[task.id] = (DOCUMENTS, QUERIES, len(judged))
 
 
@@ -138,19 +138,19 @@ def _write_coir(world: World, root: Path, task: Task) -> None:
     name, _, language = task.mteb.partition(":")
     place = mteb.get_task(name).metadata.dataset
     prefix = f"{language}-" if language else ""
-    judged = [{"query-id": q, "corpus-id": d, "score": grade} for q, d, grade in _judgements(task.name) if grade]
+    judged = [{"query-id": q, "corpus-id": d, "score": grade} for q, d, grade in judgements(task.name) if grade]
     tables = {
         f"{prefix}qrels" if prefix else "default": {"test": judged},
-        f"{prefix}corpus": {"corpus": _documents(task.name)},
-        f"{prefix}queries": {"queries": [row | {"partition": "test"} for row in _queries(task.name)]},
+        f"{prefix}corpus": {"corpus": documents(task.name)},
+        f"{prefix}queries": {"queries": [row | {"partition": "test"} for row in queries(task.name)]},
     }
     key = f"datasets/{place['path']}"
     repository = world.repositories.setdefault(key, Repository(root / key, str(place["revision"])))
-    _write_parquet(repository.folder, tables)
+    write_parquet(repository.folder, tables)
     world.counts[task.id] = (DOCUMENTS, QUERIES, len(judged))
 
 
-def _write_parquet(folder: Path, tables: Mapping[str, Mapping[str, Sequence[Mapping[str, object]]]]) -> None:
+def write_parquet(folder: Path, tables: Mapping[str, Mapping[str, Sequence[Mapping[str, object]]]]) -> None:
     """Tables by configuration and split, and the card that lists them, with those that are there already."""
     import pyarrow
     from pyarrow import parquet
@@ -176,13 +176,13 @@ def _questions() -> Iterable[dict[str, object]]:
         yield {"example_id": 100 + number, "queries": asked, "answers": {"en": [{"type": kind, "text": text}]}}
 
 
-def _download(world: World, group: str, key: str, url: str, content: bytes, root: Path | None = None) -> None:
+def download(world: World, group: str, key: str, url: str, content: bytes, root: Path | None = None) -> None:
     """A file that ir_datasets fetches, and its hash."""
-    _put(world, root or world.sites.parent, url, content)
+    put(world, root or world.sites.parent, url, content)
     world.downloads.setdefault(group, {})[key] = hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
-def _put(world: World, root: Path, url: str, content: bytes) -> None:
+def put(world: World, root: Path, url: str, content: bytes) -> None:
     """Place a file where its host serves it."""
     parts = urlsplit(url)
     assert parts.hostname

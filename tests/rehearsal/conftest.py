@@ -27,6 +27,7 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> Hosts:
     """Every model and collection, written by the first of the test processes that needs them."""
     from tests.rehearsal.collections import collections, told
     from tests.rehearsal.models import repositories
+    from tests.rehearsal.others import add_others
 
     base = tmp_path_factory.getbasetemp()
     root = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "rehearsal"
@@ -34,6 +35,7 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> Hosts:
     with FileLock(f"{root}.lock"):
         if not index.exists():
             world = collections(root)
+            add_others(world)
             told(world, root / "told.json")
             found = world.repositories | repositories(root / "models")
             index.write_text(json.dumps({key: (str(each.folder), each.commit) for key, each in found.items()}))

@@ -139,6 +139,7 @@ def test_a_hub_that_gives_nothing_is_told_in_one_message(
 ) -> None:
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("reranker.hub._WAITS", ())
     with serving(tmp_path) as hub:
         hub.answer = failing(status, {"Content-Type": "text/html"}, "<html>Please log in.</html>")
         monkeypatch.setattr(constants, "ENDPOINT", hub.url)

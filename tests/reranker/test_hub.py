@@ -11,7 +11,7 @@ from huggingface_hub import constants
 from reranker import hub as ours
 from reranker.errors import CheckpointError
 from reranker.hub import fetch
-from tests.hub import COMMIT, NAME, Hub, cutting, failing, serving, sleeping
+from tests.hub import COMMIT, NAME, Handler, Hub, cutting, failing, serving, sleeping
 
 WANTED = ("*.json", "*.safetensors")
 TINY = Path(__file__).parent / "data" / "tiny-checkpoint"
@@ -35,6 +35,7 @@ def hub(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         template = server.url + "/{repo_id}/resolve/{revision}/{filename}"
         monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
         monkeypatch.setattr(ours, "_PATIENCE", 0.5)
+        monkeypatch.setattr(ours, "_WAITS", (0.0, 0.0))
         yield server
 
 
@@ -85,7 +86,7 @@ def test_the_newest_commit_known_is_used_with_a_word_of_doubt(trouble: str, hub:
         ("unauthorised", r"no model 'maker/model' at revision \w+ that may be read \(status 401\)"),
         ("forbidden", r"status 403"),
         ("not found", r"no model 'maker/model' at revision \w+ that may be read \(status 404\)"),
-        ("down", r"the hub failed \(status 503\)"),
+        ("down", r"the hub failed \(status 503\) 3 times\. Wait"),
         ("captive portal", r"login page"),
         ("slow", r"could not be reached"),
     ],
@@ -94,6 +95,23 @@ def test_nothing_in_the_cache(trouble: str, message: str, hub: Hub) -> None:
     hub.answer = BROKEN[trouble]
     with pytest.raises(CheckpointError, match=message):
         fetch(NAME, COMMIT, WANTED)
+
+
+@pytest.mark.parametrize("part", ["/api/models/", "/resolve/"])
+def test_a_hub_that_fails_for_a_moment_is_asked_again(part: str, hub: Hub) -> None:
+    failures = 2
+
+    def answer(handler: Handler) -> bool:
+        nonlocal failures
+        if part not in handler.path or handler.command != "GET" or not failures:
+            return False
+        failures -= 1
+        handler.reply("", status=500)
+        return True
+
+    hub.answer = answer
+    assert fetch(NAME, COMMIT, WANTED).doubt == ""
+    assert failures == 0
 
 
 def test_a_download_cut_in_the_middle_is_no_model(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:

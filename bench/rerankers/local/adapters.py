@@ -75,6 +75,9 @@ _RULES: Mapping[str, Rule] = {
     ),
 }
 
+_UNUSED: Mapping[str, tuple[str, ...]] = {"jinaai/jina-embeddings-v3-hf": ("classification", "separation")}
+"""By repository, the folders of adapters that no rule uses."""
+
 Rank = Annotated[int, Field(ge=1, le=10_000)]
 Word = Annotated[str, Field(max_length=10_000)]
 
@@ -122,9 +125,7 @@ def rule(folder: Path) -> Rule | None:
     names = found(folder)
     if not names:
         return None
-    path = folder / "config.json"
-    content: dict[str, Any] = read_model(path, dict[str, Any], BenchError) if path.is_file() else {}
-    known = _RULES.get(str(content.get("model_type")))
+    known = _known(folder)
     if known is None:
         raise BenchError(
             f"{folder} has adapters beside its base model ({', '.join(names[:5])}), and which of them embeds which "
@@ -136,6 +137,24 @@ def rule(folder: Path) -> Rule | None:
             if not (folder / name / file).is_file():
                 raise BenchError(f"{folder} has no {name}/{file}: the checkpoint is incomplete. Fetch it again.")
     return known
+
+
+def not_fetched(model: str) -> tuple[str, ...]:
+    """Folders of a hub's model with adapters that its rule does not use."""
+    return _UNUSED.get(model, ())
+
+
+def without_effect(folder: Path) -> set[str]:
+    """The subfolders whose adapters the checkpoint's rule does not use, and which therefore change no score."""
+    names = found(folder)
+    known = _known(folder) if names else None
+    return set(names).difference(known.adapters) if known else set()
+
+
+def _known(folder: Path) -> Rule | None:
+    path = folder / "config.json"
+    content: dict[str, Any] = read_model(path, dict[str, Any], BenchError) if path.is_file() else {}
+    return _RULES.get(str(content.get("model_type")))
 
 
 def settings(content: Any, path: Path) -> dict[str, Any]:

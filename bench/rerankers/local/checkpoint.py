@@ -19,7 +19,6 @@ from reranker.errors import CheckpointError
 from reranker.packages import PACKAGE, named_folder
 from reranker.schema import read_model
 
-_LEFT_OUT = [f"{name}/*" for name in UNWANTED]
 _PICKLE = "pytorch_model*.bin"
 """The one pickle that the libraries would read where there is no safetensors file."""
 
@@ -86,7 +85,7 @@ def check(row: Row) -> None:
     from reranker import hub
 
     try:
-        hub.check(row.model, row.revision, WANTED, _LEFT_OUT)
+        hub.check(row.model, row.revision, WANTED, _left_out(row.model))
     except CheckpointError as error:
         raise _not_found(row, error) from error
 
@@ -168,12 +167,17 @@ def _on_hub(row: Row) -> Checkpoint:
     from reranker.hub import fetch
 
     try:
-        fetched = fetch(row.model, row.revision, WANTED, _LEFT_OUT)
+        fetched = fetch(row.model, row.revision, WANTED, _left_out(row.model))
     except CheckpointError as error:
         raise _not_found(row, error) from error
     if fetched.doubt:
         note(f"{row.model}: commit {fetched.commit} of the hub's local cache is used, since {fetched.doubt}.")
     return Checkpoint(row.model, fetched.folder, fetched.commit)
+
+
+def _left_out(model: str) -> list[str]:
+    """Patterns of the files of a hub's model that are not needed."""
+    return [f"{name}/*" for name in (*UNWANTED, *adapters.not_fetched(model))]
 
 
 def _not_found(row: Row, error: CheckpointError) -> BenchError:

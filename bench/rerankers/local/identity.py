@@ -32,12 +32,15 @@ def content_hash(folder: Path) -> str:
 def _files(folder: Path) -> list[Path]:
     """The files that count, in order; weights are one file, which need not exist under that name."""
     files = set()
+    unused = adapters.without_effect(folder)
     # A pattern does not go through links, but a library does: a module's folder may be one.
     links = (each for each in folder.iterdir() if each.is_symlink() and each.is_dir())
     for path in chain(folder.rglob("*"), *(link.rglob("*") for link in links)):
         inside = path.relative_to(folder).parts
         # Download tools keep notes with times in hidden folders.
         if inside[0] in UNWANTED or any(part.startswith(".") for part in inside) or not path.is_file():
+            continue
+        if path.parent.relative_to(folder).as_posix() in unused:
             continue
         is_adapter = path.name == adapters.WEIGHTS and path.parent != folder
         is_wanted = path.suffix != ".safetensors" and any(path.match(pattern) for pattern in WANTED)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import bench
 from bench import __version__
 
 ROOT = Path(__file__).parents[3]
@@ -78,3 +79,9 @@ def test_a_system_without_file_locks_is_refused_in_one_line() -> None:
     assert answer.stderr == (
         "Error: rerank-bench needs Linux or macOS: this Python has no fcntl. On Windows, use WSL.\n"
     )
+
+
+def test_the_python_api_refuses_such_a_system_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    with pytest.raises(bench.BenchError, match="On Windows, use WSL"):
+        bench.measure  # noqa: B018

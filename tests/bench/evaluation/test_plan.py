@@ -1,16 +1,21 @@
 """Every task by every reranker: what is on disk afterwards, and what is left when something is wrong."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from weakref import ref
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from bench.console import Advance
 from bench.errors import BenchError
 from bench.evaluation.plan import Plan, run, run_all
 from bench.evaluation.sensitivity import measure
+from bench.first_stage import dense
 from bench.rerankers.base import Options
 from bench.results import read_result, result_paths
 from bench.run import read_run
@@ -245,9 +250,38 @@ def test_a_rerankers_memory_is_free_before_the_next_one_loads(
         "            yield Scored(each.query_id, [0] * len(each.ids))\n"
         "class Two(One):\n"
         "    pass\n"
+        "class Three(One):\n"
+        "    pass\n"
     )
     monkeypatch.chdir(tmp_path)
-    assert len(run(plan("heavy:One", "heavy:Two"), Steps())) == 4
+    assert len(run(plan("heavy:One", "heavy:Two", "heavy:Three"), Steps())) == 6
+
+
+def test_a_dense_first_stages_model_is_loaded_once_and_free_before_a_reranker_loads(
+    plan: Callable[..., Plan], monkeypatch: pytest.MonkeyPatch
+):
+    loaded: list[ref[object]] = []
+    alive: list[bool] = []
+
+    class Encoder:
+        card = SimpleNamespace(name="north")
+
+        def __init__(self) -> None:
+            self.me = self
+            loaded.append(ref(self))
+
+        def embed(self, texts: list[str], is_query: bool, task: str) -> NDArray[np.float32]:
+            return np.ones((len(texts), 2), np.float32)
+
+    class Watching(Steps):
+        def step(self, label: str, total: int | None) -> AbstractContextManager[Advance]:
+            if "  first-stage" in label:
+                alive.append(loaded[0]() is not None)
+            return super().step(label, total)
+
+    monkeypatch.setattr(dense, "load", lambda name, options: Encoder())
+    assert len(run(plan("first-stage", first_stage="dense:minilm"), Watching())) == 2
+    assert (len(loaded), alive) == (1, [False, False])
 
 
 def test_a_first_stage_that_is_no_file_is_named_before_anything_is_read(plan: Callable[..., Plan]):

@@ -103,6 +103,12 @@ def test_card(jina, cpu, tmp_path):
     assert (row.model, row.revision[:8]) == ("jinaai/jina-embeddings-v3-hf", "d18862d9")
 
 
+def test_adapters_that_no_rule_uses_are_no_part_of_the_model(jina, cpu, tmp_path):
+    whole = load(f"bi-encoder:{jina[0]}", cpu)
+    less = shutil.copytree(jina[0], tmp_path / "less", ignore=shutil.ignore_patterns("classification", "separation"))
+    assert load(f"bi-encoder:{less}", cpu).card.fingerprint == whole.card.fingerprint
+
+
 def test_in_half_precision(jina, cpu):
     from bench.rerankers.base import Options
 
