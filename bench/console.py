@@ -78,7 +78,7 @@ def note_lines(text: str) -> None:
 
 
 def note_traceback(error: BaseException) -> None:
-    """Print where an error came from, for whoever mends it."""
+    """Print where an error came from, for whoever fixes it."""
     note_lines("".join(traceback.format_exception(error)))
 
 

@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    """The exit status of a command whose outcome is its own, or a mistake that the user can mend."""
+    """The exit status of a command whose outcome is its own, or a mistake that the user can fix."""
     from reranker.errors import RerankerError
 
     try:

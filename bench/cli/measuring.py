@@ -1,6 +1,5 @@
 """Commands that rerank: the suites, a folder of the user's own, sensitivity."""
 
-import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,7 +24,6 @@ from bench.cli.options import (
 )
 from bench.cli.scoring import Measuring, Scoring
 from bench.console import Bar, note, say
-from bench.errors import BenchError
 from bench.escape import shell_word
 
 if TYPE_CHECKING:
@@ -90,7 +88,9 @@ def sensitivity(
     task: Annotated[
         str,
         typer.Argument(
-            metavar="TASK", help="suite/name, or your own folder in BEIR format.", autocompletion=completing.task_ids
+            metavar="TASK",
+            help="suite/name, irds/ID, mteb/TASK, or your own folder in BEIR format.",
+            autocompletion=completing.task_ids,
         ),
     ],
     reranker: Annotated[
@@ -104,8 +104,19 @@ def sensitivity(
         ),
     ],
     orders: Annotated[int, typer.Option(metavar="N", min=0, max=MOST, help="Number of random orders.")] = 10,
-    split: Split = "test",
-    analysis: Analysis = "english",
+    split: Annotated[
+        str,
+        typer.Option(
+            metavar="SPLIT",
+            help="The split of your own folder (test if not given) or of an mteb task.",
+        ),
+    ] = "",
+    analysis: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="BM25's text analysis of your own folder (english if not given), ir_datasets or mteb."
+        ),
+    ] = "",
     drop_identical_ids: DropIdenticalIds = False,
     first_stage: FirstStage = "",
     data: Data = None,
@@ -119,21 +130,18 @@ def sensitivity(
     """
     from bench.evaluation.plan import Plan
     from bench.evaluation.sensitivity import measure, page
-    from bench.files import kind
-    from bench.suites import by_ids, find
-    from bench.suites.folder import folder_tasks
+    from bench.evaluation.stages import named
 
-    own = not find(task) and kind(Path(task)) == stat.S_IFDIR
-    if own and (data or source):
-        raise BenchError(f"{task} is a folder of your own, so that --data and --source do not fit it. Leave them out.")
-    if not own and (split, analysis, drop_identical_ids) != ("test", "english", False):
-        raise BenchError("--split, --analysis and --drop-identical-ids are for a folder of your own. Leave them out.")
+    drop = "yes" if drop_identical_ids else ""
+    of_task = {"--split": split, "--analysis": analysis, "--drop-identical-ids": drop}
+    of_task |= {"--data": str(data or ""), "--source": source}
+    staged = named(task, {option: value for option, value in of_task.items() if value})
     plan = Plan(
-        tasks=folder_tasks([Path(task)], split, analysis, drop_identical_ids) if own else by_ids([task]),
+        tasks=staged.tasks,
         rerankers=[reranker],
         output=scoring.output,
-        first_stage=first_stage,
-        depth=scoring.depth or 100,
+        first_stage=first_stage or staged.first_stage,
+        depth=scoring.depth or staged.depth,
         queries=scoring.queries,
         data=data,
         source=source,

@@ -46,9 +46,9 @@ Names = Annotated[
         metavar="TASK", help="Tasks of the suite; its default tasks if none.", autocompletion=completing.task_names
     ),
 ]
-FirstStage = Annotated[
-    str, typer.Option(metavar="RUN", help="bm25 (the usual default), bm25-english, dense:MODEL, or a TREC run file.")
-]
+STAGES = "bm25 (the usual default), bm25-english, dense:MODEL, or a TREC run file."
+"""What a first stage may be."""
+FirstStage = Annotated[str, typer.Option(metavar="RUN", help=STAGES)]
 MOST = 2**31 - 1
 """The largest number of anything counted that is asked for; results hold 64 bits."""
 Data = Annotated[Path | None, typer.Option(metavar="DIR", help="Read the tasks from DIR/TASK/ in BEIR format.")]

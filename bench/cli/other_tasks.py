@@ -18,8 +18,6 @@ _Analysis = Annotated[
         help="BM25's text analysis: a language, code or whitespace; by default that of the documents' language.",
     ),
 ]
-_GIVEN_DEPTH = 1_000
-"""How many candidates mteb reranks at most."""
 
 
 @app.command(help=f"Measure any data set of ir_datasets, by its id.\n\n{MEASURED}", rich_help_panel=MEASURE)
@@ -72,11 +70,11 @@ def mteb(
     analysis: _Analysis = "",
 ) -> None:
     """Measure tasks that mteb has, by its measure and rules."""
-    from bench.first_stage.runs import GIVEN
-    from bench.suites.mteb import mteb_tasks
+    from bench.evaluation.stages import mteb_staged
 
-    retrieval, reranking = mteb_tasks(names, split, analysis)
-    plans = measuring.plans(retrieval, DEFAULT, first_stage="bm25") if retrieval else []
-    if reranking:
-        plans += measuring.plans(reranking, DEFAULT, first_stage=GIVEN, depth=_GIVEN_DEPTH)
+    plans = [
+        plan
+        for each in mteb_staged(names, split, analysis)
+        for plan in measuring.plans(each.tasks, DEFAULT, first_stage=each.first_stage, depth=each.depth)
+    ]
     measure_all(plans, measuring.dry_run)

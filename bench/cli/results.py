@@ -138,6 +138,7 @@ def reproduce(
 
 def _measure_missing(rows: "list[Reproduction]", output: Path, data: Path | None, device: str, dtype: str) -> None:
     from bench.evaluation.plan import Plan, check, run
+    from bench.leaderboard.reproduce import not_built
     from bench.leaderboard.steps import steps
     from bench.rerankers.base import Options
     from bench.suites import by_ids
@@ -157,6 +158,8 @@ def _measure_missing(rows: "list[Reproduction]", output: Path, data: Path | None
     ]
     for plan in plans:
         check(plan)
+    for stage, reason in not_built(rows).items():
+        note(f"Note: no figure over {stage} is measured: {reason}")
     for number, plan in enumerate(plans, start=1):
         what = f"{len(plan.tasks)} tasks, {len(plan.rerankers)} rerankers over {plan.first_stage}"
         note(f"Step {number} of {len(plans)}: {plan.tasks[0].suite}, {what}.")

@@ -9,7 +9,7 @@ import typer
 
 from bench.cli import completing
 from bench.cli.help import GENERATIVE, PARALLEL, SCORING
-from bench.cli.options import MOST, Device, Dtype, Output
+from bench.cli.options import MOST, STAGES, Device, Dtype, Output
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Chosen:
         typer.Option(
             "--first-stage",
             metavar="RUN",
-            help="bm25 (the usual default), bm25-english, dense:MODEL, or a TREC run file. Repeatable.",
+            help=f"{STAGES} Repeatable.",
         ),
     ] = None
     measure: Annotated[
@@ -199,8 +199,8 @@ class Measuring(Scoring, Chosen):
         bool,
         typer.Option(
             "--latency",
-            help="Then score 50 lists of each task one at a time, in this process on one device, for the seconds of a "
-            "list at p50 and p95. Not from the score cache; a server is called again.",
+            help="Afterwards time 50 lists of each task one at a time, in this process, on one device: seconds a list, "
+            "p50 and p95. Ignores the score cache, so a server is called again.",
         ),
     ] = False
     dry_run: Annotated[

@@ -109,7 +109,7 @@ def _declare(command: Callable[..., None], parameters: list[inspect.Parameter]) 
 
 @contextmanager
 def _document() -> Iterator[None]:
-    """Print what the command records as one JSON document; what it prints besides goes to standard error.
+    """Print what the command records as one JSON document; everything else that it prints goes to standard error.
 
     A command that records nothing has its lines in the document. One that fails prints no document.
     """

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any
 
 from bench.collections.collection import Collection, Documents, assemble
+from bench.collections.mteb_tables import all_tables
 from bench.collections.tables import TableDocuments
 from bench.errors import BenchError
 from bench.task import Task
@@ -131,7 +132,8 @@ def _load(task: Task) -> tuple[Mapping[str, Any], str]:
         raise BenchError(f"{task.id}: mteb {version('mteb')} has no task {task.mteb!r}. {_instead(task)}") from error
     origin = f"{loaded.metadata.dataset['path']} at {loaded.metadata.dataset['revision'][:12]}"
     try:
-        loaded.load_data()
+        with all_tables():
+            loaded.load_data()
         loaded.convert_v1_dataset_format_to_v2(num_proc=None)
         return loaded.dataset[subset or "default"][task.split], f"mteb {version('mteb')} {task.mteb}, {origin}"
     except (OSError, HTTPError, DatasetsError, ValueError, LookupError) as error:

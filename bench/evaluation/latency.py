@@ -79,7 +79,7 @@ def _nothing_logged(reranker: Reranker) -> Iterator[None]:
 
 
 def _forget(reranker: Reranker) -> None:
-    """Have a model drop what it holds of texts that it has read."""
+    """Have a model drop what it keeps of texts that it has read."""
     inner = reranker.reranker if isinstance(reranker, Fusion) else reranker
     inner = inner.load() if isinstance(inner, Lazy) else inner
     if isinstance(inner, Remembers):

@@ -80,7 +80,7 @@ def run_all(plans: Sequence[Plan], progress: Progress) -> Iterator[list[Result]]
     All are checked, and their first stages opened, before the first is run.
 
     Raises:
-        BenchError: for anything the user can mend; results written until then stay.
+        BenchError: for anything the user can fix; results written until then stay.
     """
     names = [check(plan) for plan in plans]
     # A run file may be a pipe, which gives its content once.
@@ -131,7 +131,7 @@ def check(plan: Plan) -> dict[str, str]:
         The rerankers as they were named, each once, with the names that their cards will have.
 
     Raises:
-        BenchError: for what the user can mend, two rerankers of one name among it.
+        BenchError: for what the user can fix, two rerankers of one name among it.
     """
     check_options(plan.options)
     if plan.overwrite and plan.shard:

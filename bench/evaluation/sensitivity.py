@@ -95,7 +95,7 @@ def measure(plan: Plan, orders: int, progress: Progress) -> tuple[Sensitivity, P
         progress: Shows each variation as a step.
 
     Raises:
-        BenchError: for anything the user can mend; scores cached until then stay.
+        BenchError: for anything the user can fix; scores cached until then stay.
     """
     if len(plan.tasks) != 1:
         raise BenchError(f"Give one task, not {len(plan.tasks)}: {', '.join(task.id for task in plan.tasks)}.")

@@ -3,14 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.leaderboard.reproduce import Reproduction
+from bench.leaderboard.reproduce import Reproduction, not_built
 
-_FIRST_STAGES: Mapping[str, str] = {
-    "jina-embeddings-v3": "dense:jina-embeddings-v3",
-    # No row: its prompts depend on the kind of task, and its files name no default one. It runs without.
-    "jina-code-embeddings-0.5b": "dense:jinaai/jina-code-embeddings-0.5b",
-}
-"""The paper's first stages as ``--first-stage`` names them."""
+_FIRST_STAGES: Mapping[str, str] = {"jina-embeddings-v3": "dense:jina-embeddings-v3"}
+"""The paper's first stages as ``--first-stage`` names them; without those that are not built here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +20,16 @@ class Step:
 
 
 def steps(rows: Sequence[Reproduction]) -> list[Step]:
-    """What has to be run, in the order of the paper's tables; what has a result under the paper's protocol is left out.
+    """What has to be run, in the order of the paper's tables.
 
+    Left out are what has a result under the paper's protocol, and what is over a first stage that is not built here.
     Whether a first stage scores what the paper's scores decides nothing here: running it again would not change that.
     """
     lacking: dict[tuple[str, str], dict[str, None]] = {}
+    left_out = not_built(rows)
     for row in rows:
+        if row.figure.first_stage.partition("@")[0] in left_out:
+            continue
         for task in row.unmeasured:
             lacking.setdefault((row.figure.first_stage, task), {})[row.reranker] = None
     together: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}

@@ -14,7 +14,7 @@ from bench.leaderboard.protocols import PROTOCOL_FIELDS
 from bench.render.html import Links, Tool
 from bench.render.numbers import count, difference, interval, percent, score
 from bench.render.page import Column, Heading, Paragraph, Table, rows
-from bench.report.drafts import OVERVIEW, Draft, Drafted, Figure, beside_names, charts, scores_figure, task_name
+from bench.report.drafts import OVERVIEW, Draft, Drafted, Figure, chart_width, charts, scores_figure, task_name
 from bench.report.queries import TaskQueries
 from bench.report.rows import DifferenceRow, ScoreRow, difference_rows, drawn, results_of, role, score_rows
 from bench.report.tools import differences_data
@@ -149,7 +149,7 @@ def _varied_figure(varied: Varied, column: TaskColumn, name: str) -> Figure:
         f"{varied.reranker}: order, depth, block size, distractor",
         f"{title} with one thing varied; a box spans the extremes and quartiles of a group, points are single "
         "measurements, the dashed line is the first stage's order at full depth.",
-        lambda width: charts().boxes(points, 100 * varied.base, title, beside_names(width)),
+        lambda width: charts().boxes(points, 100 * varied.base, title, chart_width(width)),
     )
 
 

@@ -24,6 +24,7 @@ import typer
 import yaml
 
 from bench.cli import app
+from bench.results import read_result, result_paths
 from tests.conftest import BeirFolder, InProcess
 
 ROOT = Path(__file__).parents[2]
@@ -65,8 +66,9 @@ def steps(text: str) -> Iterator[Step]:
 
 def in_text(text: str) -> Iterator[Step]:
     for paragraph in re.split(r"\n\n|\n(?=- )", text):
-        for command in IN_TEXT.findall(paragraph):
-            yield Step("command", command.replace("\n", " "), bool(MARK.search(paragraph)))
+        line = " ".join(paragraph.split())
+        for command in IN_TEXT.findall(line):
+            yield Step("command", command, bool(MARK.search(line)))
 
 
 def in_block(block: str) -> Iterator[Step]:
@@ -142,7 +144,7 @@ def test_what_a_readme_says_can_be_done(path: Path, place: Path, in_process: InP
 
     def run(command: str) -> None:
         check(command)
-        module, *words = shlex.split(command)[2:]
+        module, *words = [each for word in shlex.split(command)[2:] for each in expanded(word)]
         if module == "bench":
             status, _, messages = in_process(*words)
             assert status == 0, f"{command}\n{messages}"
@@ -158,6 +160,22 @@ def test_what_a_readme_says_can_be_done(path: Path, place: Path, in_process: InP
             check(step.text)
         else:
             run(step.text)
+
+
+def expanded(word: str) -> list[str]:
+    """What a shell gives a command for a word."""
+    return sorted(map(str, Path().glob(word))) if "*" in word else [word]
+
+
+def test_the_table_shows_the_committed_results() -> None:
+    results = [read_result(path) for path in result_paths([ROOT / "results/embedded/beir"])]
+    stored = {(each.reranker.name, each.task.removeprefix("beir/embedded-")): each.main * 100 for each in results}
+    table = next(block for language, block in FENCE.findall((ROOT / "README.md").read_text()) if language == "text")
+    rows = [line.split() for line in table.splitlines()]
+    tasks = rows[1][4:-1]
+    shown = {(row[0], task): float(row[2 + n]) for row in rows[4:9] for n, task in enumerate(tasks)}
+    assert shown.keys() == stored.keys()
+    assert shown == pytest.approx(stored, abs=0.005)
 
 
 def run_python(code: str, names: dict[str, Any]) -> None:

@@ -26,6 +26,9 @@ DOCUMENTS, QUERIES = 5, 2
 NEWEST = "abcdefabcdefabcdefabcdefabcdefabcdefabcd"
 """The commit of ``main`` in data sets that are asked for without a revision."""
 
+Tables = Mapping[str, Mapping[str, Sequence[Mapping[str, object]]]]
+"""Rows by configuration and split."""
+
 _METADATA = {
     **dict.fromkeys(("url", "stance", "pubmed_id", "description", "narrative", "query"), ""),
     "authors": [],
@@ -150,7 +153,7 @@ def _write_coir(world: World, root: Path, task: Task) -> None:
     world.counts[task.id] = (DOCUMENTS, QUERIES, len(judged))
 
 
-def write_parquet(folder: Path, tables: Mapping[str, Mapping[str, Sequence[Mapping[str, object]]]]) -> None:
+def write_parquet(folder: Path, tables: Tables) -> None:
     """Tables by configuration and split, and the card that lists them, with those that are there already."""
     import pyarrow
     from pyarrow import parquet

@@ -44,8 +44,6 @@ from tests.bench.tiny_generators import write_model
 from tests.hub import Repository
 from tests.tiny_tokenizers import byte_level_tokenizer, wordpiece_tokenizer, xlm_roberta_tokenizer
 
-CODE_EMBEDDINGS = "jinaai/jina-code-embeddings-0.5b"
-"""The first stage of the paper's CoIR figures, which has no row."""
 UNSTATED = "fedcba9876543210fedcba9876543210fedcba98"
 """The newest commit of a repository whose row pins none."""
 NOT_NEEDED = ("README.md", "modeling.py", "onnx/model.onnx", "openvino/openvino_model.xml", "pytorch_model.bin")
@@ -59,15 +57,13 @@ Write = Callable[[Path], None]
 
 
 def repositories(root: Path) -> dict[str, Repository]:
-    """Write every repository that a row, or the paper's first stages, name; by ``models/OWNER/NAME``."""
+    """Write every repository that a row names; by ``models/OWNER/NAME``."""
     found: dict[str, Repository] = {}
     for row in ROWS.values():
         if row.name in _WRITERS:
             model = row.model.partition("#")[0]
             found[f"models/{model}"] = Repository(root / model, row.revision or UNSTATED)
             _write(root / model, _WRITERS[row.name])
-    found[f"models/{CODE_EMBEDDINGS}"] = Repository(root / CODE_EMBEDDINGS, UNSTATED)
-    _write(root / CODE_EMBEDDINGS, _decoder_embeddings("qwen2"))
     return found
 
 

@@ -7,10 +7,15 @@ import tarfile
 from collections.abc import Mapping
 
 from tests.hub import Repository
-from tests.rehearsal.collections import World, documents, download, judgements, queries, write_parquet
+from tests.rehearsal.collections import Tables, World, documents, download, judgements, queries, write_parquet
 
-RETRIEVAL, RERANKING, BEIR = "NanoSciFactRetrieval", "AskUbuntuDupQuestions", "SciFact"
-"""Tasks of mteb: two that no suite has, and one that BEIR's archive has as well."""
+RETRIEVAL, INSTRUCTED, RERANKING = "NanoSciFactRetrieval", "IFIRScifact", "AskUbuntuDupQuestions"
+"""Tasks of mteb that no suite has; the second one's queries come with an instruction."""
+BEIR = "SciFact"
+"""A task of mteb that BEIR's archive has as well."""
+
+_TOLD = ("the natural satellite of the earth", "le pain est cuit au four")
+"""Instructions: words of the texts that are judged relevant, and share none with the queries."""
 
 
 def add_others(world: World) -> None:
@@ -20,7 +25,12 @@ def add_others(world: World) -> None:
         download(world, name, "main", listed[name]["main"]["url"], _archive(members))
     _add_dataset(world, BEIR, "scifact", "test")
     _add_dataset(world, RETRIEVAL, "nano", "train")
-    _add_dataset(world, RERANKING, "ubuntu", "test", with_candidates=True)
+    told = [{"query-id": row["_id"], "instruction": text} for row, text in zip(queries("ifir"), _TOLD, strict=True)]
+    _add_dataset(world, INSTRUCTED, "ifir", "test", {"instruction": {"test": told}})
+    # All documents but the first.
+    ids = [row["_id"] for row in documents("ubuntu")[1:]]
+    given = [{"query-id": row["_id"], "corpus-ids": ids} for row in queries("ubuntu")]
+    _add_dataset(world, RERANKING, "ubuntu", "test", {"top_ranked": {"test": given}})
 
 
 def _vaswani() -> Mapping[str, str]:
@@ -54,16 +64,17 @@ def _archive(members: Mapping[str, str]) -> bytes:
     return packed.getvalue()
 
 
-def _add_dataset(world: World, task: str, name: str, split: str, with_candidates: bool = False) -> None:
-    """A data set at the revision that mteb asks for; the candidates of each query are all documents but the first."""
+def _add_dataset(world: World, task: str, name: str, split: str, more: Tables | None = None) -> None:
+    """A data set at the revision that mteb asks for, with ``more`` tables than each has."""
     import mteb
 
     place = mteb.get_task(task).metadata.dataset
     key = f"datasets/{place['path']}"
     repository = world.repositories[key] = Repository(world.sites.parent / key, str(place["revision"]))
     judged = [{"query-id": query, "corpus-id": document, "score": grade} for query, document, grade in judgements(name)]
-    tables = {"default": {split: judged}, "corpus": {"corpus": documents(name)}, "queries": {"queries": queries(name)}}
-    if with_candidates:
-        ids = [row["_id"] for row in documents(name)[1:]]
-        tables["top_ranked"] = {split: [{"query-id": row["_id"], "corpus-ids": ids} for row in queries(name)]}
-    write_parquet(repository.folder, tables)
+    tables: Tables = {
+        "default": {split: judged},
+        "corpus": {"corpus": documents(name)},
+        "queries": {"queries": queries(name)},
+    }
+    write_parquet(repository.folder, {**tables, **(more or {})})

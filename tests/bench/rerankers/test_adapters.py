@@ -204,7 +204,7 @@ def test_a_base_model_is_never_run_without_its_adapters(family, place, request, 
     given = {"bi-encoder": "encoder", "cross-encoder": "classifier", "late-interaction": "colbert", "yes-no": "qwen3"}
     folder = shutil.copytree(request.getfixturevalue(given[family]), tmp_path / "copy")
     shutil.copytree(jina[0] / "separation", folder / place)
-    with pytest.raises(BenchError, match=rf"has adapters beside its base model \({place}\).*another model's"):
+    with pytest.raises(BenchError, match=rf"has adapters as well as a base model \({place}\).*another model's"):
         load(f"{family}:{folder}", cpu)
 
 

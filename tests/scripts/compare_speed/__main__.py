@@ -155,7 +155,7 @@ def _side(job: Job) -> Iterator[Callable[[], Spent]]:
             line = process.stdout.readline() if process.stdout else ""
             if not line:
                 errors.seek(0)
-                raise BenchError(f"{job.side} ended in {job.part}: {errors.read()[-2000:]}")
+                raise BenchError(f"{job.side} ended in {job.part}: {errors.read().strip().rpartition(chr(10))[2]}")
             return dict(json.loads(line))
 
         def go() -> Spent:

@@ -298,7 +298,7 @@ def _peak_megabytes() -> float:
 
 def _processor_seconds() -> float:
     times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
+    return time.process_time() + times.children_user + times.children_system
 
 
 def serve(job: Job) -> None:
