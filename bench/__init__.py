@@ -12,6 +12,7 @@ Importing the package loads neither torch nor pandas; the names below do when th
 from importlib import import_module
 
 from bench.errors import BenchError
+from bench.ours import unsupported
 
 TYPE_CHECKING = False  # not from typing, for which `python -m` looks in the working folder first
 if TYPE_CHECKING:
@@ -35,9 +36,15 @@ __all__ = ["BenchError", "Data", "Results", "folder", "load", "measure", "read_r
 
 
 def __getattr__(name: str) -> object:
-    """Load the parts of the API when they are first named."""
+    """Load the parts of the API when they are first named.
+
+    Raises:
+        BenchError: the system is not supported.
+    """
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if reason := unsupported():
+        raise BenchError(reason)
     return getattr(import_module(_HOMES[name]), name)
 
 

@@ -10,9 +10,11 @@ and grades from 0 to `MAX_GRADE`.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
+from itertools import count
 
 from bench.errors import BenchError
 
@@ -91,13 +93,7 @@ def per_query(
     for level in {measure.level for measure in measures}:
         requests = {_request(each) for each in measures if each.name != "judged" and each.level == level}
         of_query[level] = dict(zip(ranked, _answers(asked, requests, level), strict=True))
-    return {
-        measure: {
-            query_id: _figure(measure, of_query[measure.level].get(query_id, {}), grades, rankings.get(query_id, ()))
-            for query_id, grades in judgements.items()
-        }
-        for measure in measures
-    }
+    return {measure: _figures(measure, of_query[measure.level], judgements, rankings) for measure in measures}
 
 
 def _answers(
@@ -111,23 +107,36 @@ def _answers(
         return [{} for _ in queries]
     import pytrec_eval
 
+    # A document's name is its place in the ranking; those that only have a judgement come after.
+    names = [str(place) for place in range(max(len(ranking) for _, ranking in queries))]
+
+    @cache
+    def by_length(documents: int) -> dict[str, float]:
+        # Scores that spell out an order: whole numbers, which the library's single precision holds exactly.
+        return dict(zip(names, map(float, range(documents, 0, -1)), strict=False))
+
     judged: dict[str, dict[str, int]] = {}
     runs: dict[str, dict[str, float]] = {}
     for number, (grades, ranking) in enumerate(queries):
-        names = {document_id: str(place) for place, document_id in enumerate(dict.fromkeys([*ranking, *grades]))}
-        judged[str(number)] = {names[document_id]: _gain(grade, level) for document_id, grade in grades.items()}
-        # Scores that spell out an order: whole numbers, which the library's single precision holds exactly.
-        runs[str(number)] = {
-            names[document_id]: float(len(ranking) - place) for place, document_id in enumerate(ranking)
+        places = dict(zip(dict.fromkeys(ranking), names, strict=False))
+        others = map(str, count(len(places)))
+        gains = _gains(grades.values(), level)
+        judged[str(number)] = {
+            places.get(document_id) or next(others): gain for document_id, gain in zip(grades, gains, strict=True)
         }
+        runs[str(number)] = by_length(len(places))
     found = pytrec_eval.RelevanceEvaluator(judged, requests).evaluate(runs)
     return [found[str(number)] for number in range(len(queries))]
 
 
-def _gain(grade: int, level: int) -> int:
-    if grade > MAX_GRADE:
-        raise BenchError(f"A judgement's grade is {grade}: give grades up to {MAX_GRADE:,}.")
-    return max(int(grade), 0) if level == 1 else int(grade >= level)
+def _gains(grades: Collection[int], level: int) -> list[int]:
+    if (highest := max(grades)) > MAX_GRADE:
+        raise BenchError(f"A judgement's grade is {highest}: give grades up to {MAX_GRADE:,}.")
+    return (
+        [int(grade) if grade > 0 else 0 for grade in grades]
+        if level == 1
+        else [int(grade >= level) for grade in grades]
+    )
 
 
 def mean(figures: Mapping[str, float]) -> float:
@@ -143,16 +152,23 @@ def _request(measure: Measure) -> str:
     return name if name in ("recip_rank", "map") else f"{name}.{measure.cut}"
 
 
-def _figure(measure: Measure, answer: Mapping[str, float], grades: Mapping[str, int], ranking: Sequence[str]) -> float:
+def _figures(
+    measure: Measure,
+    answers: Mapping[str, Mapping[str, float]],
+    judgements: Judgements,
+    rankings: Mapping[str, Sequence[str]],
+) -> dict[str, float]:
     if measure.name == "judged":
-        return _judged(grades, ranking, measure.cut or 0)
-    figure = float(answer.get(_request(measure).replace(".", "_"), 0.0))
-    if measure.name == "MRR" and measure.cut and figure < 1 / measure.cut:
-        return 0.0  # the first relevant document is below the cut-off
-    return figure
+        cut = measure.cut or 0
+        return {query_id: _judged(grades, rankings.get(query_id, ())[:cut]) for query_id, grades in judgements.items()}
+    name = _request(measure).replace(".", "_")
+    figures = {query_id: float(answers[query_id][name]) if query_id in answers else 0.0 for query_id in judgements}
+    if measure.name == "MRR" and measure.cut:
+        least = 1 / measure.cut  # less means that the first relevant document is below the cut-off
+        return {query_id: figure if figure >= least else 0.0 for query_id, figure in figures.items()}
+    return figures
 
 
-def _judged(grades: Mapping[str, int], ranking: Sequence[str], cut: int) -> float:
+def _judged(grades: Mapping[str, int], top: Sequence[str]) -> float:
     # Over the documents there are: a list shorter than the cut-off is not unjudged where it ends.
-    top = ranking[:cut]
     return sum(document_id in grades for document_id in top) / len(top) if top else 0.0

@@ -23,13 +23,20 @@ def fill_standard_streams() -> None:
     import_module("reranker.startup").fill_standard_streams()
 
 
-def refuse_windows() -> None:
-    """End with exit status 2 where Python has no ``fcntl``, on which file locks and interrupts rely."""
+def unsupported() -> str:
+    """Why this system is not supported: file locks and interrupts rely on ``fcntl``; empty where it has that."""
     try:
         import_module("fcntl")
     except ImportError:
-        sys.stderr.write("Error: rerank-bench needs Linux or macOS: this Python has no fcntl. On Windows, use WSL.\n")
-        raise SystemExit(2) from None
+        return "rerank-bench needs Linux or macOS: this Python has no fcntl. On Windows, use WSL."
+    return ""
+
+
+def refuse_windows() -> None:
+    """End with exit status 2 on an unsupported system."""
+    if reason := unsupported():
+        sys.stderr.write(f"Error: {reason}\n")
+        raise SystemExit(2)
 
 
 def import_reranker() -> None:

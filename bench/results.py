@@ -10,7 +10,7 @@ import math
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from types import NoneType
@@ -64,11 +64,23 @@ class Parallel:
 
 
 @dataclass(frozen=True, slots=True)
+class Latency:
+    """Seconds that the reranker took for a list when lists were scored one at a time: median and 95th percentile.
+
+    They are over ``lists`` lists, measured in the command's process, on one device (`bench.evaluation.latency`).
+    """
+
+    lists: int
+    p50: float
+    p95: float
+
+
+@dataclass(frozen=True, slots=True)
 class Cost:
     """What the reranking took: ``seconds`` inside the reranker, ``harness_seconds`` around it.
 
     ``seconds`` are added over all workers, if there were any, so that speeds are per device. ``parallel`` is None where
-    the command itself scored all lists; a file then has no such key.
+    the command itself scored all lists, and ``latency`` where it was not measured; a file then has no such key.
     """
 
     seconds: float
@@ -79,6 +91,7 @@ class Cost:
     peak_memory_bytes: int
     device: str
     parallel: Parallel | None = None
+    latency: Latency | None = None
 
     @property
     def documents_per_second(self) -> float:
@@ -113,6 +126,20 @@ class Generation:
     def money(self) -> float:
         """What the calls cost at the user's prices."""
         return (self.tokens_in * self.price_in + self.tokens_out * self.price_out) / 10**6
+
+
+def mean_latency(results: Iterable["Result"]) -> Latency | None:
+    """The latency of a reranker over several tasks: the means of their figures. None where none was measured."""
+    found = [result.cost.latency for result in results if result.cost.latency]
+    if not found:
+        return None
+    p50, p95 = (sum(each) / len(found) for each in zip(*((one.p50, one.p95) for one in found), strict=True))
+    return Latency(sum(each.lists for each in found), p50, p95)
+
+
+def most_workers(results: Iterable["Result"]) -> int:
+    """The most workers that shared the lists of one of these results; 0 for none."""
+    return max((result.cost.parallel.workers for result in results if result.cost.parallel), default=0)
 
 
 def total(generations: Iterable[Generation | None]) -> Generation | None:
@@ -192,12 +219,10 @@ def write_result(result: Result, run: Run, output: Path) -> Path:
     Raises:
         BenchError: where the result could not be read again, or the folder cannot be written.
     """
-    content = asdict(result)
+    content = asdict(result, dict_factory=_given)
     content["reranker"]["needs"] = sorted(result.reranker.needs)
     content["protocol"] = result.protocol.as_dict()
     del content["schema"]
-    content["cost"] = _given(content["cost"])
-    content = _given(content)
     checked = validate(content, _FILE, f"The result of {result.reranker.name!r} on {result.task}", BenchError)
     written = {"schema": SCHEMA, **checked.model_dump(exclude_unset=True)}
     text = json.dumps(written, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
@@ -208,9 +233,9 @@ def write_result(result: Result, run: Run, output: Path) -> Path:
     return path
 
 
-def _given(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys that have a value: a file has no other."""
-    return {key: value for key, value in content.items() if value is not None}
+def _given(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """The fields that have a value: a file has no key for the others."""
+    return {name: value for name, value in pairs if value is not None}
 
 
 def note_replaced(result: Result, output: Path) -> None:
@@ -260,12 +285,7 @@ def read_result(path: Path) -> Result:
         ) from error
     protocol_id = values["protocol"].pop("id")
     values["reranker"]["needs"] = frozenset(values["reranker"]["needs"])
-    parts: dict[str, Any] = {"reranker": Card, "protocol": Protocol, "candidates": Candidates, "cut": Cut, "cost": Cost}
-    if values["generation"]:
-        parts["generation"] = Generation
-    if values["cost"]["parallel"]:
-        values["cost"]["parallel"] = Parallel(**values["cost"]["parallel"])
-    result = Result(**values | {key: kind(**values[key]) for key, kind in parts.items()})
+    result: Result = _made(Result, values)
     if result.protocol.measure not in result.measures:
         raise BenchError(f"{path}: 'measures' lacks the main measure {result.protocol.measure}.")
     if protocol_id != result.protocol.id:
@@ -336,19 +356,24 @@ _CHECKED: Mapping[Any, Any] = {
 _NAMES = {"task", "name", "fingerprint", "family", "first_stage", "measure"}  # no text that may be empty
 
 
-def _model(kind: type[Any], **more: Any) -> type[BaseModel]:
+def _fields(kind: Any) -> Iterator[tuple[str, Any, bool]]:
+    """A dataclass's fields: name, type without None, and whether it may be None."""
+    for name, hint in get_type_hints(kind).items():
+        optional = NoneType in get_args(hint)
+        yield name, get_args(hint)[0] if optional else hint, optional
+
+
+def _model(kind: Any, **more: Any) -> type[BaseModel]:
     """The file's model of a dataclass: the same keys, of which only those that may be None can be left out.
 
     The schema's version is read before it.
     """
     keys: dict[str, Any] = dict(more)
-    for name, hint in get_type_hints(kind).items():
-        optional = NoneType in get_args(hint)
-        plain = get_args(hint)[0] if optional else hint
+    for name, plain, optional in _fields(kind):
         checked: Any
         if plain is Protocol:
             checked = _PROTOCOL
-        elif isinstance(plain, type) and is_dataclass(plain):
+        elif is_dataclass(plain):
             checked = _model(plain)
         elif name == "schema":
             continue
@@ -356,6 +381,16 @@ def _model(kind: type[Any], **more: Any) -> type[BaseModel]:
             checked = _Name if plain is str and name in _NAMES else _CHECKED[plain]
         keys[name] = (checked, None if optional else ...)
     return create_model(kind.__name__, __config__=ConfigDict(extra="forbid"), **keys)
+
+
+def _made(kind: Any, values: dict[str, Any]) -> Any:
+    """A dataclass from its model's values, with the dataclasses inside it."""
+    parts = {
+        name: _made(plain, values[name])
+        for name, plain, _ in _fields(kind)
+        if is_dataclass(plain) and values[name] is not None
+    }
+    return kind(**values | parts)
 
 
 _PROTOCOL = _model(Protocol, id=(_Name, ...))

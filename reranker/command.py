@@ -19,7 +19,7 @@ def end_at_once_on_interrupt() -> None:
 def run(work: Callable[[], int], advice: str = "") -> int:
     """The exit status of a command's work.
 
-    A fault that the user can mend is one line on standard error and status 2; Ctrl-C is one line, with the advice, and
+    A fault that the user can fix is one line on standard error and status 2; Ctrl-C is one line, with the advice, and
     status 130.
     """
     if signal.getsignal(signal.SIGINT) is _end:

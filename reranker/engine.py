@@ -115,6 +115,10 @@ class Engine:
                 ahead = background.submit(self._tokenise, batch, options) if batch else None
                 yield from self._score(ready)
 
+    def forget(self) -> None:
+        """Drop the token ids of documents."""
+        self._tokens.forget()
+
     def _batches(self, lists: Iterable[QueryAndDocuments]) -> Iterator[list[tuple[int, str, list[str]]]]:
         """Checked lists with their index, in batches of about as many characters as are worth tokenising together."""
         batch: list[tuple[int, str, list[str]]] = []

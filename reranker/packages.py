@@ -24,7 +24,7 @@ _INSIDE = re.compile(r"(?:[\w-][\w.-]{0,99}(?:/[\w-][\w.-]{0,99}){0,9})?")
 
 
 def named_folder(name: str) -> Path:
-    """The folder that such a name stands for.
+    """The folder that such a name means.
 
     Raises:
         CheckpointError: the package is not installed or not one of those known here, or it has no such folder.

@@ -273,6 +273,10 @@ class Reranker:
         options = self._options(instruction, max_query_length, max_doc_length, max_block)
         return (output.scores for output in self._engine.run(lists, options))
 
+    def forget(self) -> None:
+        """Drop the token ids of documents read before, which are kept for later lists; no score changes."""
+        self._engine.forget()
+
     def _options(
         self, instruction: str | None, max_query_length: int, max_doc_length: int, max_block: int = MAX_DOCUMENTS
     ) -> ScoringOptions:

@@ -241,6 +241,12 @@ class PromptTokens:
             oldest = next(iter(self._documents))
             self._units -= _units(oldest, self._documents.pop(oldest))
 
+    def forget(self) -> None:
+        """Empty the cache."""
+        with self._lock:
+            self._documents.clear()
+            self._units = 0
+
     def prompts(self, blocks: Sequence[Block]) -> list[Prompt]:
         """The ids of each block's prompt, with the positions of its markers."""
         if not self.by_pieces:

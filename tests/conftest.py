@@ -108,6 +108,27 @@ def bench(environment: dict[str, str], tmp_path: Path) -> Call:
     return call
 
 
+InProcess = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> InProcess:
+    """Run ``python -m bench ARGUMENTS`` in this process, which has its libraries loaded.
+
+    Gives the exit status, standard output and standard error.
+    """
+    from bench.cli import main
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["bench", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return int(ended.value.code or 0), *capsys.readouterr()
+
+    return call
+
+
 @pytest.fixture
 def refused(bench: Call) -> Callable[..., str]:
     """Run a command that must be refused: exit status 2, one message, no traceback; gives the message."""

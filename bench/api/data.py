@@ -49,7 +49,7 @@ def folder(
 
 
 def named(task: str | Path | Task) -> list[Task]:
-    """The tasks that a name stands for: ``beir/scifact``, a suite's default ones, or a folder in BEIR format.
+    """The tasks that a name means: ``beir/scifact``, a suite's default ones, or a folder in BEIR format.
 
     Raises:
         BenchError: for an unknown suite or task.

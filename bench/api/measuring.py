@@ -35,6 +35,8 @@ def measure(
     seed: int = 0,
     output: str | Path = "out",
     cache_id: str = "",
+    latency: bool = False,
+    overwrite: bool = False,
     progress: bool = True,
 ) -> Results:
     """Measure every reranker on every task, with the command line's protocol, score cache and result files.
@@ -59,6 +61,10 @@ def measure(
         seed: For the random reranker.
         output: The folder of result files and of the score cache. To resume an interrupted call, make it again.
         cache_id: Reuse scores of objects without a fingerprint between calls that pass the same text.
+        latency: Then score 50 lists of each task one at a time: ``latency_p50_seconds`` and ``latency_p95_seconds`` of
+            the results are the seconds of a list.
+        overwrite: Score again what is cached. The old scores and results stay until the new ones are complete; if
+            interrupted, the same call resumes.
         progress: Whether progress is shown on standard error.
 
     Raises:
@@ -85,6 +91,8 @@ def measure(
         source=source,
         options=Options(device, dtype, max_query_length, max_doc_length, seed),
         cache_id=cache_id,
+        latency=latency,
+        overwrite=overwrite,
     )
     with called(_call(plan)):
         return Results(run(plan, Bar() if progress else Silent()))
@@ -132,7 +140,8 @@ def _call(plan: Plan) -> str:
     """The call as results record it: what differs from the defaults."""
     usual = Plan((), (), Path("out"))
     stage = plan.first_stage if isinstance(plan.first_stage, str) else "..."
-    settings = {"first_stage": stage, "depth": plan.depth, "queries": plan.queries, "source": plan.source}
+    settings = {"first_stage": stage}
+    settings |= {key: getattr(plan, key) for key in ("depth", "queries", "source", "latency")}
     known = {key: getattr(usual, key) for key in settings}
     for key in ("device", "dtype", "max_query_length", "max_doc_length", "seed"):
         settings[key], known[key] = getattr(plan.options, key), getattr(usual.options, key)

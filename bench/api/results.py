@@ -73,7 +73,7 @@ class Results(Sequence[Result]):
         import pandas as pd
 
         from bench.leaderboard.board import build
-        from bench.leaderboard.layout import section_title
+        from bench.leaderboard.titles import section_title
 
         frames = []
         for section in build(self, first_stage, mixed).sections:

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 # They register their commands.
 from bench.cli import measuring, merging, other_tasks, overview, report, results  # noqa: F401
+from bench.cli.completing import PROGRAM, is_asked
 from bench.cli.options import app
 from bench.console import log_to_stderr, note, note_lines, note_traceback, output
 from bench.errors import BenchError
@@ -50,12 +51,14 @@ def main() -> None:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    """The exit status of a command whose outcome is its own, or a mistake that the user can mend."""
+    """The exit status of a command whose outcome is its own, or a mistake that the user can fix."""
     from reranker.errors import RerankerError
 
     try:
         # Typer would print its messages itself, as they come, and end with 1 for a closed pipe.
         command = typer.main.get_command(app)
+        if is_asked(arguments):
+            return 2 if command.main(list(arguments), prog_name=PROGRAM, standalone_mode=False) else 0
         with command.make_context(_program(), list(arguments)) as context:
             command.invoke(context)
     except typer.Exit as ended:

@@ -1,11 +1,12 @@
 """Commands that rerank: the suites, a folder of the user's own, sensitivity."""
 
-import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.cli import completing
+from bench.cli.help import MEASURE
 from bench.cli.options import (
     MOST,
     Analysis,
@@ -23,7 +24,6 @@ from bench.cli.options import (
 )
 from bench.cli.scoring import Measuring, Scoring
 from bench.console import Bar, note, say
-from bench.errors import BenchError
 from bench.escape import shell_word
 
 if TYPE_CHECKING:
@@ -34,10 +34,15 @@ OFFLINE = ("first-stage", "random", "minilm", "oracle")
 SAMPLES = ("first-stage", "random", "minilm", "embedded", "oracle")
 """What is measured on the embedded samples: one row is the core model in the checkpoint that comes with it."""
 DEFAULT = ("first-stage", "jina-reranker-v3")
+MEASURED = (
+    "Prints a table and writes results to OUTPUT. If interrupted, run the same command again to resume. --json: a list "
+    "of objects, one a task and reranker, with figures from 0 to 1; with --dry-run, what would be done for each."
+)
+"""What help says of every command that measures."""
 
 
 def _suite_command(suite: str, about: str) -> None:
-    @app.command(suite, help=about)
+    @app.command(suite, help=f"{about}\n\n{MEASURED}", rich_help_panel=MEASURE)
     def command(
         measuring: Measuring,
         names: Names = None,
@@ -53,13 +58,13 @@ def _suite_command(suite: str, about: str) -> None:
         measure_all(plans, measuring.dry_run)
 
 
-_suite_command("beir", "Measure BEIR: 13 tasks, msmarco, cqadupstack.")
+_suite_command("beir", "Measure BEIR: 13 tasks; if named, msmarco and cqadupstack.")
 _suite_command("miracl", "Measure MIRACL: 18 languages.")
-_suite_command("mkqa", "Measure MKQA: 26 languages, English passages.")
+_suite_command("mkqa", "Measure MKQA: questions in 26 languages, English passages.")
 _suite_command("coir", "Measure CoIR: ten code retrieval tasks.")
 
 
-@app.command(help="Measure your own folders in BEIR format.")
+@app.command(help=f"Measure your own folders in BEIR format.\n\n{MEASURED}", rich_help_panel=MEASURE)
 def folder(
     measuring: Measuring,
     paths: Annotated[
@@ -77,48 +82,79 @@ def folder(
     measure_all(measuring.plans(tasks, OFFLINE), measuring.dry_run)
 
 
-@app.command(help="Test how stable a reranker is: shuffle, truncate or split its candidates, or add a distractor.")
+@app.command(rich_help_panel=MEASURE)
 def sensitivity(
     scoring: Scoring,
-    task: Annotated[str, typer.Argument(help="As suite/name, or your own folder in BEIR format.")],
-    reranker: Annotated[str, typer.Option("--reranker", "-r", help="As for the suites.")],
-    orders: Annotated[int, typer.Option(min=0, max=MOST, help="How many random orders.")] = 10,
-    split: Split = "test",
-    analysis: Analysis = "english",
+    task: Annotated[
+        str,
+        typer.Argument(
+            metavar="TASK",
+            help="suite/name, irds/ID, mteb/TASK, or your own folder in BEIR format.",
+            autocompletion=completing.task_ids,
+        ),
+    ],
+    reranker: Annotated[
+        str,
+        typer.Option(
+            "--reranker",
+            "-r",
+            metavar="NAME",
+            autocompletion=completing.rerankers,
+            help="Reranker to test, named as for 'beir'.",
+        ),
+    ],
+    orders: Annotated[int, typer.Option(metavar="N", min=0, max=MOST, help="Number of random orders.")] = 10,
+    split: Annotated[
+        str,
+        typer.Option(
+            metavar="SPLIT",
+            help="The split of your own folder (test if not given) or of an mteb task.",
+        ),
+    ] = "",
+    analysis: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="BM25's text analysis of your own folder (english if not given), ir_datasets or mteb."
+        ),
+    ] = "",
     drop_identical_ids: DropIdenticalIds = False,
     first_stage: FirstStage = "",
     data: Data = None,
     source: Source = "",
     form: Format = "text",
 ) -> None:
-    """Measure one task again and again with one thing varied."""
+    """Test how stable a reranker is.
+
+    Shuffles, truncates or splits its candidates, or adds a distractor, and measures the task after each change. --json:
+    an object with base (the figure without change, from 0 to 1), variants and spreads.
+    """
     from bench.evaluation.plan import Plan
     from bench.evaluation.sensitivity import measure, page
-    from bench.files import kind
-    from bench.suites import by_ids, find
-    from bench.suites.folder import folder_tasks
+    from bench.evaluation.stages import named
 
-    own = not find(task) and kind(Path(task)) == stat.S_IFDIR
-    if own and (data or source):
-        raise BenchError(f"{task} is a folder of your own, so that --data and --source do not fit it. Leave them out.")
-    if not own and (split, analysis, drop_identical_ids) != ("test", "english", False):
-        raise BenchError("--split, --analysis and --drop-identical-ids are for a folder of your own. Leave them out.")
+    drop = "yes" if drop_identical_ids else ""
+    of_task = {"--split": split, "--analysis": analysis, "--drop-identical-ids": drop}
+    of_task |= {"--data": str(data or ""), "--source": source}
+    staged = named(task, {option: value for option, value in of_task.items() if value})
     plan = Plan(
-        tasks=folder_tasks([Path(task)], split, analysis, drop_identical_ids) if own else by_ids([task]),
+        tasks=staged.tasks,
         rerankers=[reranker],
         output=scoring.output,
-        first_stage=first_stage,
-        depth=scoring.depth or 100,
+        first_stage=first_stage or staged.first_stage,
+        depth=scoring.depth or staged.depth,
         queries=scoring.queries,
         data=data,
         source=source,
         options=scoring.options(),
         cache_id=scoring.cache_id,
+        overwrite=scoring.overwrite,
+        workers=scoring.wanted(),
     )
     found, path = measure(plan, orders, Bar())
     emit(page(found), form, data=found)
     # Markup on standard output is for a file.
     (say if form == "text" else note)(f"Written to {path}")
+    note(f"Next: python -m bench report {shell_word(str(scoring.output))}")
 
 
 def measure_all(plans: "list[Plan]", dry_run: bool) -> None:
@@ -129,7 +165,8 @@ def measure_all(plans: "list[Plan]", dry_run: bool) -> None:
     if dry_run:
         from bench.evaluation import dry_run as dry
 
-        emit(dry.page([each for plan in plans for each in dry.foresee(plan, Bar())]))
+        found = [each for plan in plans for each in dry.foresee(plan, Bar())]
+        emit(dry.page(found), data=found)
         return
     from bench.leaderboard.flat import row
     from bench.leaderboard.summary import page

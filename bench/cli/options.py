@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.cli import completing
+from bench.cli.help import SCORING
 from bench.cli.shared import Commands, record
 from bench.render import Form
 
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
 app = Commands(
     help="Rerank first-stage candidates of BEIR, MIRACL, MKQA and CoIR, measure the new order, compare rerankers.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -39,28 +40,69 @@ def root(
     """Options of the program itself."""
 
 
-Names = Annotated[list[str] | None, typer.Argument(metavar="TASK", help="Tasks; the suite's default ones if none.")]
-FirstStage = Annotated[str, typer.Option(help="bm25 (the usual default), bm25-english, dense:MODEL, or a run file.")]
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="TASK", help="Tasks of the suite; its default tasks if none.", autocompletion=completing.task_names
+    ),
+]
+STAGES = "bm25 (the usual default), bm25-english, dense:MODEL, or a TREC run file."
+"""What a first stage may be."""
+FirstStage = Annotated[str, typer.Option(metavar="RUN", help=STAGES)]
 MOST = 2**31 - 1
 """The largest number of anything counted that is asked for; results hold 64 bits."""
-Data = Annotated[Path | None, typer.Option(help="A folder that holds TASK/ in BEIR format.")]
-Source = Annotated[str, typer.Option(help="ir_datasets or mteb.")]
-Split = Annotated[str, typer.Option(help="Your own folder: which qrels/SPLIT.tsv is measured.")]
-OtherSplit = Annotated[str, typer.Option("--split", help="Another split than the declared one, as a task of its own.")]
-Analysis = Annotated[str, typer.Option(help="Your own folder: BM25's text analysis, a language, code or whitespace.")]
+Data = Annotated[Path | None, typer.Option(metavar="DIR", help="Read the tasks from DIR/TASK/ in BEIR format.")]
+Source = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="Read the tasks from ir_datasets or from mteb.",
+        autocompletion=completing.one_of("ir_datasets", "mteb"),
+    ),
+]
+Split = Annotated[str, typer.Option(metavar="SPLIT", help="Of your own folder: measure by qrels/SPLIT.tsv.")]
+OtherSplit = Annotated[
+    str, typer.Option("--split", metavar="SPLIT", help="Measure another split, as a task of its own.")
+]
+Analysis = Annotated[
+    str, typer.Option(metavar="NAME", help="Of your own folder: BM25's text analysis, a language, code or whitespace.")
+]
 DropIdenticalIds = Annotated[
-    bool, typer.Option("--drop-identical-ids", help="Your own folder: a query's own document is no candidate.")
+    bool, typer.Option("--drop-identical-ids", help="Of your own folder: drop candidates whose id is the query's.")
 ]
-Embedded = Annotated[bool, typer.Option("--embedded", help="The samples inside the package: no network, no download.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")]
-Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16, float16.")]
-Output = Annotated[Path, typer.Option(help="Where result.json and run.trec.gz go.")]
+Embedded = Annotated[bool, typer.Option("--embedded", help="Measure the samples inside the package: no download.")]
+Device = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="auto, cpu, cuda, cuda:1, mps.",
+        rich_help_panel=SCORING,
+        autocompletion=completing.one_of("auto", "cpu", "cuda", "mps"),
+    ),
+]
+Dtype = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="auto, float32, bfloat16, float16.",
+        rich_help_panel=SCORING,
+        autocompletion=completing.one_of("auto", "float32", "bfloat16", "float16"),
+    ),
+]
+Output = Annotated[Path, typer.Option(metavar="DIR", help="Write results and the score cache here.")]
 TaskIds = Annotated[
-    list[str], typer.Argument(metavar="TASK", help="suite/name, or a suite and then names; a suite alone for all.")
+    list[str],
+    typer.Argument(
+        metavar="TASK",
+        help="suite/name, or a suite and names in it; all of a suite without names.",
+        autocompletion=completing.task_ids,
+    ),
 ]
-Places = Annotated[list[Path] | None, typer.Argument(metavar="DIR", help="Results: files or folders; out if none.")]
-Format = Annotated[Form, typer.Option("--format", help="How it is written.")]
-Into = Annotated[Path | None, typer.Option("--output", help="Write to this file, not to the screen.")]
+Places = Annotated[list[Path] | None, typer.Argument(metavar="DIR", help="Results: files or folders; 'out' if none.")]
+Format = Annotated[Form, typer.Option("--format", metavar="FORMAT", help="text, markdown, latex or html.")]
+Into = Annotated[
+    Path | None, typer.Option("--output", metavar="FILE", help="Write to this file instead of standard output.")
+]
 
 
 def emit(page: "Page", form: str = "text", output: Path | None = None, data: object = None) -> None:

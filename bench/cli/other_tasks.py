@@ -5,23 +5,27 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.measuring import DEFAULT, measure_all
+from bench.cli.help import MEASURE
+from bench.cli.measuring import DEFAULT, MEASURED, measure_all
 from bench.cli.options import MOST, app
 from bench.cli.scoring import Measuring
 
 _Analysis = Annotated[
-    str, typer.Option("--analysis", help="BM25's text analysis; that of the documents' language if not given.")
+    str,
+    typer.Option(
+        "--analysis",
+        metavar="NAME",
+        help="BM25's text analysis: a language, code or whitespace; by default that of the documents' language.",
+    ),
 ]
-_GIVEN_DEPTH = 1_000
-"""How many candidates mteb reranks at most."""
 
 
-@app.command(help="Measure any data set of ir_datasets, by its id.")
+@app.command(help=f"Measure any data set of ir_datasets, by its id.\n\n{MEASURED}", rich_help_panel=MEASURE)
 def irds(
     measuring: Measuring,
     ids: Annotated[
         list[str],
-        typer.Argument(metavar="ID", help="Of https://ir-datasets.com, or trec-dl-2019, trec-dl-2020."),
+        typer.Argument(metavar="ID", help="An id of https://ir-datasets.com, or trec-dl-2019, trec-dl-2020."),
     ],
     analysis: _Analysis = "",
 ) -> None:
@@ -37,30 +41,40 @@ class _Mteb(Measuring):
 
     depth: Annotated[
         int | None,
-        typer.Option(min=1, max=MOST, help="Candidates for each query: 100, of a reranking task all up to 1000."),
+        typer.Option(
+            metavar="N",
+            min=1,
+            max=MOST,
+            help="Candidates for each query; 100 if not given, and all (up to 1,000) of a reranking task.",
+        ),
     ] = None
     first_stage: Annotated[
         list[str] | None,
         typer.Option(
-            help="bm25, given, dense:MODEL, or a run file. Repeatable. If not given: bm25, and of a reranking task its "
-            "candidates."
+            metavar="RUN",
+            help="bm25, dense:MODEL, a TREC run file, or given: the candidates of a reranking task. Repeatable. If not "
+            "given: bm25, and for reranking tasks their candidates.",
         ),
     ] = None
 
 
-@app.command(help="Measure any retrieval or reranking task of mteb, by its name.")
+@app.command(
+    help=f"Measure any retrieval or reranking task of mteb, by its name.\n\n{MEASURED}", rich_help_panel=MEASURE
+)
 def mteb(
     measuring: _Mteb,
     names: Annotated[list[str], typer.Argument(metavar="TASK", help="Name, or Name:subset for one of its languages.")],
-    split: Annotated[str, typer.Option(help="One of the splits that mteb evaluates; all if not given.")] = "",
+    split: Annotated[
+        str, typer.Option(metavar="SPLIT", help="One of the splits that mteb evaluates; all by default.")
+    ] = "",
     analysis: _Analysis = "",
 ) -> None:
     """Measure tasks that mteb has, by its measure and rules."""
-    from bench.first_stage.runs import GIVEN
-    from bench.suites.mteb import mteb_tasks
+    from bench.evaluation.stages import mteb_staged
 
-    retrieval, reranking = mteb_tasks(names, split, analysis)
-    plans = measuring.plans(retrieval, DEFAULT, first_stage="bm25") if retrieval else []
-    if reranking:
-        plans += measuring.plans(reranking, DEFAULT, first_stage=GIVEN, depth=_GIVEN_DEPTH)
+    plans = [
+        plan
+        for each in mteb_staged(names, split, analysis)
+        for plan in measuring.plans(each.tasks, DEFAULT, first_stage=each.first_stage, depth=each.depth)
+    ]
     measure_all(plans, measuring.dry_run)

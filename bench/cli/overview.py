@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.cli import completing
+from bench.cli.help import LISTS, MAINTENANCE
 from bench.cli.options import Data, Source, TaskIds, app, emit
-from bench.cli.shared import Commands
+from bench.cli.shared import Commands, record
 from bench.console import Bar, say
 from bench.render.numbers import count, score
 from bench.render.page import Column, Notes, Page, Table, rows
@@ -19,43 +21,64 @@ if TYPE_CHECKING:
 
 _HINT = "use a wider terminal, or pipe the output into a file"
 
-runs = Commands(help="List, build, check the bundled BM25 runs.", no_args_is_help=True)
-app.add_typer(runs, name="runs")
+runs = Commands(help="List, build or check the bundled BM25 runs.", no_args_is_help=True)
+app.add_typer(runs, name="runs", rich_help_panel=MAINTENANCE)
 
 
-@app.command(help="List the tasks.")
+@app.command(rich_help_panel=LISTS)
 def tasks(
-    suite: Annotated[str | None, typer.Argument(help="beir, miracl, mkqa, coir or irds; all if none.")] = None,
+    suite: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="SUITE", autocompletion=completing.suites, help="beir, miracl, mkqa, coir or irds; all if none."
+        ),
+    ] = None,
 ) -> None:
-    """List the declared tasks."""
+    """List the tasks.
+
+    --json: a list of objects, one a task: suite, name, split, counts (documents, queries, judgements), measure, etc.
+    """
     from bench.suites import declared
 
     found = declared(suite)
     emit(tasks_page(found), data=found)
 
 
-@app.command(help="List the rerankers.")
+@app.command(rich_help_panel=LISTS)
 def rerankers() -> None:
-    """List the known rerankers and families."""
-    emit(rerankers_page())
+    """List the rerankers.
+
+    --json: an object. rerankers: a list of objects with name, family, model, revision, licence, note and refusal (why
+    it cannot be run; usually empty). families: what MODEL is in FAMILY:MODEL.
+    """
+    from bench.rerankers import FAMILIES, ROWS, Row, plug_ins
+
+    installed = [Row(name, "own", entry.value) for name, entry in plug_ins().items()]
+    emit(rerankers_page(), data={"rerankers": [*ROWS.values(), *installed], "families": FAMILIES})
 
 
-@runs.command("list", help="The bundled runs and what they score.")
+@runs.command("list")
 def list_runs() -> None:
-    """List the bundled runs."""
+    """List the bundled runs and their figures.
+
+    --json: an object with the manifest row of each task; figures are from 0 to 1.
+    """
     from bench.first_stage.manifest import read_manifests
 
-    emit(runs_page(read_manifests()))
+    manifests = read_manifests()
+    emit(runs_page(manifests), data=manifests)
 
 
-@runs.command("build", help="Make bundled runs and their manifest rows (again), byte for byte.")
+@runs.command("build", help="Build bundled runs and their manifest rows, byte for byte.", rich_help_panel=MAINTENANCE)
 def build_runs(
     ids: TaskIds,
     data: Data = None,
     source: Source = "",
-    into: Annotated[Path | None, typer.Option(help="Where they go; the package's own folder if not given.")] = None,
+    into: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write them here; by default into the package itself.")
+    ] = None,
     missing: Annotated[
-        bool, typer.Option("--all", help="All that are missing, each checked against its published figure.")
+        bool, typer.Option("--all", help="Build those that are missing, and check each against its published figure.")
     ] = False,
 ) -> None:
     """Build runs by BM25."""
@@ -67,34 +90,40 @@ def build_runs(
         say(line)
 
 
-@runs.command("check", help="Recompute the manifest's hashes and figures from runs and collections.")
+@runs.command("check", rich_help_panel=MAINTENANCE)
 def check_runs(
     ids: Annotated[
-        list[str] | None, typer.Argument(metavar="TASK", help="As for 'build'; all that are bundled if none.")
+        list[str] | None,
+        typer.Argument(
+            metavar="TASK", help="suite/name, or a suite; all bundled runs if none.", autocompletion=completing.task_ids
+        ),
     ] = None,
     data: Data = None,
     source: Source = "",
 ) -> None:
-    """Check the bundled runs."""
+    """Recompute hashes and figures of bundled runs.
+
+    They are compared with the manifest. Exit status 0: all are equal, 1: some differ. --json: an object with checked,
+    the ids of the tasks, and wrong, a list of lines.
+    """
     from bench.first_stage.maintain import check_bundled
     from bench.first_stage.manifest import read_manifests
     from bench.suites import by_ids
 
     chosen = by_ids(ids or list(read_manifests()))
     wrong = check_bundled(chosen, data, source)
-    for line in wrong:
+    record({"checked": [task.id for task in chosen], "wrong": wrong})
+    for line in wrong or [f"{len(chosen)} bundled runs fit their manifest rows."]:
         say(line)
-    if wrong:
-        raise typer.Exit(1)
-    say(f"{len(chosen)} bundled runs fit their manifest rows.")
+    raise typer.Exit(int(bool(wrong)))
 
 
-@app.command()
+@app.command(rich_help_panel=MAINTENANCE)
 def sources(ids: TaskIds) -> None:
     """Compare a task's two sources.
 
     Loads it from ir_datasets and from mteb and prints what differs in ids, texts and judgements. Exit status 0: they
-    are the same, 1: they differ.
+    are the same, 1: they differ. --json: a list of objects with task and differences.
     """
     from bench.collections.load import load
     from bench.collections.mteb import check_sources, differences
@@ -109,6 +138,7 @@ def sources(ids: TaskIds) -> None:
         with closing(one.documents), closing(other.documents):
             lines = differences(one, other)
         unlike += bool(lines)
+        record([{"task": task.id, "differences": lines}])
         say(f"{task.id}: {'; '.join(lines) or 'the same'}")
     raise typer.Exit(int(unlike > 0))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from bench.cli.help import RESULTS
 from bench.cli.options import Data, Device, Dtype, Format, Into, Places, Source, app, emit
 from bench.cli.shared import record
 from bench.console import Bar, note, say_page, say_path
@@ -23,35 +24,42 @@ DataPlaces = Annotated[
     typer.Option(
         "--data",
         metavar="[SUITE=|TASK=]DIR",
-        help="A folder that holds TASK/ in BEIR format; SUITE=DIR for a suite, TASK=DIR for a task's own. Repeatable.",
+        help="Read the tasks from DIR/TASK/ in BEIR format; SUITE=DIR for one suite, TASK=DIR for the folder of one "
+        "task. Repeatable.",
     ),
 ]
 RunFiles = Annotated[
     list[Path] | None,
     typer.Option(
-        "--first-stage", help="A TREC file that a first stage was read from, for the results over it. Repeatable."
+        "--first-stage",
+        metavar="FILE",
+        help="The TREC run file that results were measured over. Repeatable.",
     ),
 ]
 
 
-@app.command(help="Tabulate rerankers by task, with published figures.")
+@app.command(rich_help_panel=RESULTS)
 def leaderboard(
     places: Places = None,
     form: Annotated[
         Literal["text", "markdown", "latex", "html", "csv", "mteb"],
-        typer.Option("--format", help="How it is written."),
+        typer.Option("--format", metavar="FORMAT", help="text, markdown, latex, html, csv or mteb."),
     ] = "text",
-    first_stage: Annotated[str, typer.Option(help="Only results over this first stage.")] = "",
+    first_stage: Annotated[str, typer.Option(metavar="NAME", help="Only results over this first stage.")] = "",
     mixed: Annotated[bool, typer.Option("--mixed", help="Show several protocols of a task side by side.")] = False,
     average: Annotated[
         bool, typer.Option("--average", help="Show each reranker's mean over first stages, and each of them.")
     ] = False,
     main: Annotated[bool, typer.Option("--main", help="The main table alone, for a paper.")] = False,
     output: Annotated[
-        Path | None, typer.Option(help="Write to this file (for mteb: folder), not to the screen.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write to this file (for mteb: folder) instead of standard output."),
     ] = None,
 ) -> None:
-    """Compare stored results in one table."""
+    """Tabulate rerankers by task, with published figures.
+
+    --json: a list of objects, as the columns of --format csv; figures as stored, from 0 to 1 where measured.
+    """
     from bench import published
     from bench.comparison.stored import read_results
     from bench.files import write_whole
@@ -79,21 +87,27 @@ def leaderboard(
         say_page(as_csv(board))
 
 
-@app.command(help="Compare your figures with the paper's.")
+@app.command(rich_help_panel=RESULTS)
 def reproduce(
-    what: Annotated[str, typer.Argument(help="paper: jina-reranker-v3's, arXiv 2509.25085.")],
+    what: Annotated[str, typer.Argument(metavar="paper", help="The paper of jina-reranker-v3, arXiv 2509.25085.")],
     places: Places = None,
     run: Annotated[
         bool, typer.Option("--run", help="First measure what DIR has no result of, and write the results there.")
     ] = False,
-    suite: Annotated[list[str] | None, typer.Option(help="Only figures of this suite. Repeatable.")] = None,
+    suite: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only figures of this suite. Repeatable.")
+    ] = None,
     data: Data = None,
     device: Device = "auto",
     dtype: Dtype = "auto",
     form: Format = "text",
     output: Into = None,
 ) -> None:
-    """Show published and measured figures of the same cells."""
+    """Compare your figures with the paper's.
+
+    --json: a list of objects, one a published figure: figure, reranker, measured (null without results), and what
+    differs or is missing.
+    """
     from bench.comparison.stored import read_results
     from bench.leaderboard.reproduce import page, paper
     from bench.suites import declared
@@ -152,18 +166,22 @@ def _measure_missing(rows: "list[Reproduction]", output: Path, data: Path | None
         run(plan, Bar())
 
 
-@app.command(help="Compare two results: difference, p-value, queries.")
+@app.command(rich_help_panel=RESULTS)
 def compare(
-    a: Annotated[Path, typer.Argument(help="A result.json or a folder of results.")],
-    b: Annotated[Path, typer.Argument(help="What is compared with it.")],
-    query: Annotated[str | None, typer.Option(help="Show this query in full.")] = None,
-    changes: Annotated[int, typer.Option(min=0, help="How many changed queries are shown for each task.")] = 3,
+    a: Annotated[Path, typer.Argument(metavar="A", help="A result.json or a folder of results.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="The result or folder to compare with it.")],
+    query: Annotated[str | None, typer.Option(metavar="ID", help="Show this query in full.")] = None,
+    changes: Annotated[int, typer.Option(metavar="N", min=0, help="Show N changed queries of each task.")] = 3,
     data: DataPlaces = None,
     source: Source = "",
     form: Format = "text",
     output: Into = None,
 ) -> None:
-    """Compare paired results."""
+    """Compare two results: difference, p-value, queries.
+
+    --json: an object with tasks, a list of objects with the figures a and b (0 to 1), the difference's interval (low,
+    high), p, p_holm, wins, ties, losses and the changed queries.
+    """
     from bench.comparison.compare import compare, page
     from bench.comparison.stored import Reload, data_places
 
@@ -182,17 +200,19 @@ def compare(
         emit(page(compared), form, output, compared)
 
 
-@app.command()
+@app.command(rich_help_panel=RESULTS)
 def gate(
-    baseline: Annotated[Path, typer.Option(help="The results to hold.")],
-    candidate: Annotated[Path, typer.Option(help="The new results.")],
-    min_drop: Annotated[float, typer.Option(help="Points (of 100) below which no drop counts.")] = 0.5,
-    alpha: Annotated[float, typer.Option(help="Significance level, Holm-corrected over the comparisons.")] = 0.05,
+    baseline: Annotated[Path, typer.Option(metavar="DIR", help="Results to compare with.")],
+    candidate: Annotated[Path, typer.Option(metavar="DIR", help="New results.")],
+    min_drop: Annotated[float, typer.Option(metavar="POINTS", help="Ignore drops below this, in points of 100.")] = 0.5,
+    alpha: Annotated[
+        float, typer.Option(metavar="P", help="Significance level, after Holm's correction over the comparisons.")
+    ] = 0.05,
     max_drop: Annotated[
-        float | None, typer.Option(help="Points (of 100) from which a drop fails, significant or not.")
+        float | None, typer.Option(metavar="POINTS", help="Fail on drops from this on, significant or not.")
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Inconclusive fails, with exit status 1.")] = False,
-    junit: Annotated[Path | None, typer.Option(help="Write a JUnit XML report here.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail on inconclusive comparisons too.")] = False,
+    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a JUnit XML report to this file.")] = None,
     form: Format = "text",
     output: Into = None,
 ) -> None:
@@ -203,6 +223,8 @@ def gate(
     --min-drop that is not significant is inconclusive: it can be chance or a regression, and the smallest drop that
     would have been found is named. Exit status 0: held or inconclusive, 1: regressed (with --strict: or inconclusive),
     2: could not compare. A Markdown summary goes to $GITHUB_STEP_SUMMARY where that is set.
+
+    --json: an object; lines has a verdict and figures (0 to 1) for each comparison.
     """
     from bench.comparison import gate as gates
 
@@ -215,7 +237,7 @@ def gate(
     raise typer.Exit(report.exit_status)
 
 
-@app.command()
+@app.command(rich_help_panel=RESULTS)
 def verify(
     places: Places = None,
     data: DataPlaces = None,
@@ -231,6 +253,8 @@ def verify(
     reranker's card are checked too. Not covered: whether a model's scores are its own (none is loaded), its
     fingerprint and settings, times, tokens, and the rest of the provenance. Exit status 0: all is checked and right,
     1: some differ, 2: some could not be checked, such as candidates of a dense first stage.
+
+    --json: an object with paths, differences and unchecked.
     """
     from bench.comparison.stored import Reload, data_places
     from bench.comparison.verify import page, verify

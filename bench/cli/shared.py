@@ -12,17 +12,18 @@ from typing import Annotated, Any
 
 import typer
 
+from bench.cli.help import Command, Group
 from bench.console import note_lines, output
 
 _SHARED: dict[str, Any] = {
     "as_json": Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")],
-    "quiet": Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")],
+    "quiet": Annotated[bool, typer.Option("--quiet", "-q", help="Hide progress.")],
     "verbose": Annotated[
-        bool, typer.Option("--verbose", "-v", help="Show what libraries log, and the traceback of an error.")
+        bool, typer.Option("--verbose", "-v", help="Show the logs of libraries, and the traceback of an error.")
     ],
 }
 
-_records: list[object] | None = None
+_records: list[Any] | None = None
 """What the command has to tell as JSON; None where it prints pages."""
 
 
@@ -32,9 +33,12 @@ class Commands(typer.Typer):
     A parameter of a command that is annotated with a dataclass gives it that dataclass's fields as options.
     """
 
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(cls=Group, **settings)
+
     def command(self, *arguments: Any, **settings: Any) -> Callable[..., Any]:
         """See `typer.Typer.command`."""
-        register = super().command(*arguments, **settings)
+        register = super().command(*arguments, cls=Command, **settings)
 
         def decorate(function: Callable[..., None]) -> Callable[..., None]:
             register(_with_shared(_grouped(function)))
@@ -105,7 +109,7 @@ def _declare(command: Callable[..., None], parameters: list[inspect.Parameter]) 
 
 @contextmanager
 def _document() -> Iterator[None]:
-    """Print what the command records as one JSON document; what it prints besides goes to standard error.
+    """Print what the command records as one JSON document; everything else that it prints goes to standard error.
 
     A command that records nothing has its lines in the document. One that fails prints no document.
     """
@@ -126,7 +130,8 @@ def _document() -> Iterator[None]:
         text = printed.getvalue()
         if _records and text:
             note_lines(text)
-        found: object = _records[0] if len(_records) == 1 else _records or {"lines": text.splitlines()}
+        # A command that records in parts records lists.
+        found: object = sum(_records[1:], _records[0]) if _records else {"lines": text.splitlines()}
         sys.stdout.write(dumps(found))
         if verdict:
             raise verdict

@@ -204,7 +204,7 @@ def _paired(a: Path, b: Path) -> Pairing:
 
 
 def _name(a: Sequence[StoredResult], b: Sequence[StoredResult]) -> Callable[[StoredResult], tuple[str, ...]]:
-    """What results of two sides must share, beside their protocol, to belong together."""
+    """What results of two sides must share, in addition to their protocol, to be paired."""
     if len(a) == len(b) == 1:
         return lambda stored: ()
     if all(len({stored.result.reranker.name for stored in side}) == 1 for side in (a, b)):

@@ -1,4 +1,4 @@
-"""What a generative reranker wrote about a query, as the score cache beside its result has it."""
+"""What a generative reranker wrote about a query, as the score cache in its output folder has it."""
 
 from collections.abc import Sequence
 from contextlib import closing

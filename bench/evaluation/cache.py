@@ -226,7 +226,7 @@ class ScoreCache:
 
 
 @contextmanager
-def score_cache(output: Path) -> Iterator[ScoreCache]:
+def score_cache(output: Path, name: str = CACHE) -> Iterator[ScoreCache]:
     """Lock an output folder and open its score cache. Ctrl-C within the context prints what is cached.
 
     Raises:
@@ -235,7 +235,7 @@ def score_cache(output: Path) -> Iterator[ScoreCache]:
     with locked(output):
         if (output / _OLD).exists():
             note(f"{output / _OLD} is from an older version and is no longer used. Delete it to free the disk.")
-        with closing(Log(output / CACHE)) as file:
+        with closing(Log(output / name)) as file:
             scores = ScoreCache(file)
             with resumable(scores.__str__):
                 yield scores

@@ -79,17 +79,22 @@ def ask(reranker: Reranker, lists: Sequence[CandidateList]) -> Answered:
 
 
 def chunks(prepared: "PreparedTask", reranker: Reranker) -> Iterator[Chunk]:
-    """Group a task's lists by the length of their texts: a long list alone, many short ones together.
+    """A task's lists in chunks, with what the reranker's card asks for.
 
     A chunk is scored and cached as a whole, and its borders depend on the lists alone: a command that resumes, or that
     has other workers, batches every list with the same others, and so gives the same scores to the last bit.
     """
-    needs = reranker.card.needs
-    most_characters: int = getattr(reranker, "chunk_characters", CHUNK_CHARACTERS)
+    return grouped(prepared, reranker.card.needs, getattr(reranker, "chunk_characters", CHUNK_CHARACTERS))
+
+
+def grouped(
+    prepared: "PreparedTask", needs: frozenset[str], most_characters: int = CHUNK_CHARACTERS
+) -> Iterator[Chunk]:
+    """Group a task's lists by the length of their texts: a long list alone, many short ones together."""
     chunk: list[CandidateList] = []
     characters = 0
     for query_id in prepared.candidates.rankings:
-        chunk.append(_list(prepared, needs, query_id))
+        chunk.append(candidate_list(prepared, needs, query_id))
         characters += _characters(chunk[-1])
         if characters >= most_characters or len(chunk) == CHUNK_LISTS:
             yield _chunk(prepared, needs, chunk)
@@ -100,10 +105,10 @@ def chunks(prepared: "PreparedTask", reranker: Reranker) -> Iterator[Chunk]:
 
 def _chunk(prepared: "PreparedTask", needs: frozenset[str], lists: Sequence[CandidateList]) -> Chunk:
     queries = [each.query_id for each in lists]
-    return Chunk(lists, lambda: list(map(partial(_list, prepared, needs), queries)))
+    return Chunk(lists, lambda: list(map(partial(candidate_list, prepared, needs), queries)))
 
 
-def _list(prepared: "PreparedTask", needs: frozenset[str], query_id: str) -> CandidateList:
+def candidate_list(prepared: "PreparedTask", needs: frozenset[str], query_id: str) -> CandidateList:
     """A query's candidates with what the reranker's card asks for."""
     ids = tuple(prepared.candidates.ids(query_id))
     grades = prepared.judgements.get(query_id, {})

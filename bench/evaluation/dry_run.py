@@ -1,12 +1,15 @@
 """What a command would do, without doing it: lists, documents, what is cached; calls, tokens and money."""
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 
 from bench.console import Progress
-from bench.evaluation.cache import CACHE, Log, ScoreCache, cached
-from bench.evaluation.chunks import chunks
+from bench.evaluation.cache import Log, ScoreCache, cached
+from bench.evaluation.chunks import chunks, grouped
+from bench.evaluation.latency import timed
+from bench.evaluation.overwrite import cache_name
 from bench.evaluation.plan import Plan, check, settled
 from bench.evaluation.prepare import PreparedTask
 from bench.evaluation.prices import price_of
@@ -16,7 +19,6 @@ from bench.render.numbers import BLANK, count
 from bench.render.page import Column, Notes, Page, Table, rows
 from bench.rerankers import load as load_reranker
 from bench.rerankers import row_of
-from bench.rerankers.base import Card, Lazy, Reranker
 from bench.rerankers.generative import texts
 from bench.rerankers.generative.spec import Spec, spec_of
 from bench.rerankers.generative.strategies import spread
@@ -36,8 +38,8 @@ class Foreseen:
 
     ``cached`` counts lists; None where it is not known, since the model is not here. ``seconds`` is what the others
     will take at the pace of the cached ones; None without any. ``calls`` and what follows are estimates over lists that
-    are not cached; None for a reranker that is not generative. ``tokens_out`` has all that the model may think.
-    ``money`` is in the user's currency, None without a price.
+    are not cached, and over those that ``--latency`` scores again; None for a reranker that is not generative.
+    ``tokens_out`` has all that the model may think. ``money`` is in the user's currency, None without a price.
     """
 
     task: str
@@ -60,7 +62,7 @@ def foresee(plan: Plan, progress: Progress) -> list[Foreseen]:
     """
     names = check(plan)
     candidates = opened(plan.first_stage)
-    path = plan.output / CACHE
+    path = plan.output / cache_name(plan.overwrite)
     found = []
     with closing(Log(path if path.is_file() else None)) as log:
         for task in plan.tasks:
@@ -75,10 +77,11 @@ def _foreseen(plan: Plan, name: str, called: str, prepared: PreparedTask, scores
     spec = spec_of(row) if row else None
     # Without the model's own card, its lists are read with their texts where calls are to be counted.
     needs = frozenset({"texts"}) if spec else frozenset[str]()
-    shown = reranker or Lazy(Card(name=called, fingerprint="unknown", family="", needs=needs), _unknown)
+    every = chunks(prepared, reranker) if reranker else grouped(prepared, needs)
+    again = Counter(timed(prepared) if plan.latency else ())
     lists = documents = found = found_documents = calls = 0
     tokens_in = tokens_out = seconds = 0.0
-    for chunk in (each.lists() for each in chunks(prepared, shown)):
+    for chunk in (each.lists() for each in every):
         lists += len(chunk)
         documents += sum(len(each.ids) for each in chunk)
         answered = cached(scores, reranker, plan.options, plan.cache_id, chunk) if reranker else None
@@ -86,10 +89,12 @@ def _foreseen(plan: Plan, name: str, called: str, prepared: PreparedTask, scores
             found += len(chunk)
             found_documents += sum(len(each.ids) for each in chunk)
             seconds += answered.seconds
-        elif spec:
-            for each in chunk:
+        for each in chunk:
+            times = again[each.query_id] + (not answered)
+            if spec and times:
                 asked, read, written = _tokens(spec, each.query, each.texts)
-                calls, tokens_in, tokens_out = calls + asked, tokens_in + read, tokens_out + written
+                calls += times * asked
+                tokens_in, tokens_out = tokens_in + times * read, tokens_out + times * written
     price = price_of(name, plan.prices) if spec else None
     return Foreseen(
         task=prepared.protocol.task,
@@ -120,10 +125,6 @@ def _is_here(row: Row) -> bool:
     """Whether a reranker's card can be made without asking a model hub."""
     model = row.model.partition("#")[0]
     return row.family in ("order-only", "http", "chat") or model.startswith(PACKAGE) or folder(model) is not None
-
-
-def _unknown() -> Reranker:
-    raise NotImplementedError("a dry run scores nothing")
 
 
 def page(found: Sequence[Foreseen]) -> Page:

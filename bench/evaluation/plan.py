@@ -6,18 +6,20 @@ are loaded one after the other, since two may not fit in memory.
 """
 
 import gc
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.collections.collection import Collection
 from bench.collections.load import load
 from bench.console import Advance, Numbered, Progress, note
 from bench.errors import BenchError
-from bench.evaluation.cache import ScoreCache, score_cache, scorer
+from bench.evaluation.cache import ScoreCache, scorer
 from bench.evaluation.evaluate import evaluate
 from bench.evaluation.hiring import Wanted, hired
+from bench.evaluation.latency import latency, timed
+from bench.evaluation.overwrite import scores_of
 from bench.evaluation.prepare import PreparedTask, prepare, without_candidates
 from bench.evaluation.prices import Price, price_of, priced
 from bench.evaluation.shards import Shard, assemble
@@ -26,7 +28,7 @@ from bench.first_stage.runs import BM25, first_stage, opened
 from bench.rerankers import calls_server, row_of
 from bench.rerankers import check as check_reranker
 from bench.rerankers import load as load_reranker
-from bench.rerankers.base import Options
+from bench.rerankers.base import Options, Reranker
 from bench.rerankers.generative.answers import answers_of
 from bench.rerankers.options import check_options
 from bench.results import Result, note_replaced, write_result
@@ -42,7 +44,8 @@ class Plan:
     ``cache_id`` vouches for the rerankers that have no fingerprint (`bench.evaluation.cache.scorer`).
     ``workers`` None scores all lists in this process. ``shard`` scores one share of the chunks, and gives no results.
     ``allow_failures`` goes on where a call of a generative reranker failed for good: its query gets no order and
-    counts as 0.
+    counts as 0. ``latency`` also scores some lists one at a time, when all lists have their scores.
+    ``overwrite`` scores again what is cached (`bench.evaluation.overwrite`).
     """
 
     tasks: Sequence[Task]
@@ -59,6 +62,8 @@ class Plan:
     shard: Shard | None = None
     allow_failures: bool = False
     prices: Sequence[Price] = ()
+    latency: bool = False
+    overwrite: bool = False
 
     def __post_init__(self) -> None:
         sample = next((task.id for task in self.tasks if task.embedded), "")
@@ -70,37 +75,39 @@ class Plan:
 
 
 def run_all(plans: Sequence[Plan], progress: Progress) -> Iterator[list[Result]]:
-    """Run plans one after the other; all are checked, and their first stages opened, before the first is run.
+    """Run plans of one output folder one after the other; each result is on disk as soon as it is there.
+
+    All are checked, and their first stages opened, before the first is run.
 
     Raises:
-        BenchError: as for `run`.
+        BenchError: for anything the user can fix; results written until then stay.
     """
-    for plan in plans:
-        check(plan)
+    names = [check(plan) for plan in plans]
     # A run file may be a pipe, which gives its content once.
     choices = [opened(plan.first_stage) for plan in plans]
-    for plan, choice in zip(plans, choices, strict=True):
-        yield run(plan, progress, choice)
+    first = plans[0]
+    with scores_of(first.shard.folder(first.output) if first.shard else first.output, first.overwrite) as scores:
+        if not (first.shard or first.overwrite):
+            assemble(scores, first.output)
+        for plan, of_plan, choice in zip(plans, names, choices, strict=True):
+            yield _run(plan, of_plan, choice, scores, progress)
 
 
-def run(plan: Plan, progress: Progress, first_stage: str | Run | None = None) -> list[Result]:
-    """Measure every reranker on every task; each result is on disk as soon as it is there.
-
-    Args:
-        plan: What to measure.
-        progress: Shows the steps.
-        first_stage: The plan's first stage, opened; None opens it here.
+def run(plan: Plan, progress: Progress) -> list[Result]:
+    """Measure every reranker of one plan on every task, as `run_all` does.
 
     Raises:
         BenchError: for anything the user can mend; results written until then stay.
     """
-    names = check(plan)
-    candidates = opened(plan.first_stage) if first_stage is None else first_stage
+    (results,) = run_all([plan], progress)
+    return results
+
+
+def _run(
+    plan: Plan, names: Mapping[str, str], candidates: str | Run, scores: ScoreCache, progress: Progress
+) -> list[Result]:
     results: list[Result] = []
-    output = plan.shard.folder(plan.output) if plan.shard else plan.output
-    with score_cache(output) as scores, ExitStack() as collections:
-        if not plan.shard:
-            assemble(scores, plan.output)
+    with ExitStack() as collections:
         numbered = [Numbered(progress, number, len(plan.tasks)) for number in range(1, len(plan.tasks) + 1)]
         collections.callback(gc.unfreeze)
         with one_encoder():
@@ -124,11 +131,17 @@ def check(plan: Plan) -> dict[str, str]:
         The rerankers as they were named, each once, with the names that their cards will have.
 
     Raises:
-        BenchError: for what the user can mend, two rerankers of one name among it.
+        BenchError: for what the user can fix, two rerankers of one name among it.
     """
     check_options(plan.options)
+    if plan.overwrite and plan.shard:
+        raise BenchError(
+            "--overwrite does not fit --shard: what shards score is added to the scores that are there. Leave it out, "
+            "or give another folder with --output."
+        )
     if plan.workers:
         plan.workers.check()
+    _check_latency(plan)
     if plan.options.http_options and not any(map(calls_server, plan.rerankers)):
         raise BenchError("--http-option has no effect: none of the rerankers is an HTTP server. Leave it out.")
     if (plan.allow_failures or plan.prices) and not any(map(_generates, plan.rerankers)):
@@ -150,6 +163,13 @@ def check(plan: Plan) -> dict[str, str]:
         for analysis in dict.fromkeys(task.analysis for task in plan.tasks if task.suite == "folder"):
             analyser(analysis)
     return names
+
+
+def _check_latency(plan: Plan) -> None:
+    if plan.latency and plan.shard:
+        raise BenchError("--latency has no effect on a shard, which writes no result. Give it without --shard.")
+    if plan.latency and all((row := row_of(name)) and row.family == "order-only" for name in plan.rerankers):
+        raise BenchError("--latency has no effect: none of the rerankers scores texts. Leave it out.")
 
 
 def _generates(name: str) -> bool:
@@ -190,7 +210,7 @@ def _measured(
         answers.allow_failures = plan.allow_failures
     if plan.shard:
         plan.shard.check(reranker, plan.cache_id)
-    results = []
+    measured: list[tuple[Result, Run]] = []
     with hired(plan.workers, name, reranker, plan.options, loading) as workers:
         score = scorer(scores, reranker, plan.options, plan.cache_id, workers)
         for each, numbered in prepared_tasks:
@@ -203,8 +223,21 @@ def _measured(
             result = priced(result, price_of(name, plan.prices))
             note_replaced(result, plan.output)
             write_result(result, reranked, plan.output)
-            results.append(result)
-    return results
+            measured.append((result, reranked))
+    if plan.latency and "texts" in reranker.card.needs:
+        # The workers have ended, so that this process has a device to itself.
+        return [_timed(plan, reranker, *each, *about) for each, about in zip(measured, prepared_tasks, strict=True)]
+    return [result for result, _ in measured]
+
+
+def _timed(
+    plan: Plan, reranker: Reranker, result: Result, reranked: Run, prepared: PreparedTask, progress: Progress
+) -> Result:
+    """Write a result once more, with its latency."""
+    with progress.step(f"{result.task}  {reranker.card.name}  latency", len(timed(prepared))) as advance:
+        result = replace(result, cost=replace(result.cost, latency=latency(prepared, reranker, advance)))
+    write_result(result, reranked, plan.output)
+    return result
 
 
 @contextmanager

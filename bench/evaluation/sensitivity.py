@@ -9,30 +9,34 @@ any other, and its scores are cached, so that an interrupted command can resume.
 import json
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from bench.comparison.agreement import TOP, Disagreement, disagreement, mean
 from bench.console import Progress, note
 from bench.errors import BenchError
-from bench.evaluation.cache import score_cache, scorer
+from bench.evaluation.cache import scorer
 from bench.evaluation.chunks import ScoreChunks
 from bench.evaluation.evaluate import evaluate
+from bench.evaluation.hiring import Crews
+from bench.evaluation.overwrite import scores_of
 from bench.evaluation.plan import Plan, check, settled
 from bench.evaluation.prepare import PreparedTask
-from bench.evaluation.variations import VariesBlocks, variations
+from bench.evaluation.variations import variations
 from bench.files import write_whole
 from bench.leaderboard.columns import queries_of
 from bench.protocol import Protocol
 from bench.render.numbers import count, difference, percent, score
 from bench.render.page import Column, Notes, Page, Table, rows
 from bench.rerankers import load as load_reranker
-from bench.rerankers.base import Card, Reranker
+from bench.rerankers.base import Card, Reranker, VariesBlocks
 from bench.results import Result
 from bench.run import Run
 
 _COLUMNS = ("change", "std", "min", "max", "replaced", "reversed", "new first", "distractor")
-Scoring = Callable[[Reranker], ScoreChunks | None]
+Scoring = Callable[[Reranker, int], ScoreChunks | None]
+"""From a reranker, and the size of its blocks (0 for the usual one), to what scores its chunks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +95,26 @@ def measure(plan: Plan, orders: int, progress: Progress) -> tuple[Sensitivity, P
         progress: Shows each variation as a step.
 
     Raises:
-        BenchError: for anything the user can mend; scores cached until then stay.
+        BenchError: for anything the user can fix; scores cached until then stay.
     """
     if len(plan.tasks) != 1:
         raise BenchError(f"Give one task, not {len(plan.tasks)}: {', '.join(task.id for task in plan.tasks)}.")
     check(plan)
-    with score_cache(plan.output) as scores, settled(plan, plan.tasks[0], progress) as prepared:
-        (name,) = plan.rerankers
-        with progress.step(f"preparing {name}", None):
-            reranker = load_reranker(name, plan.options, lambda: progress.step(f"loading {name}", None))
+    (name,) = plan.rerankers
 
-        def scoring(each: Reranker) -> ScoreChunks | None:
-            return scorer(scores, each, plan.options, plan.cache_id)
+    def loading() -> AbstractContextManager[object]:
+        return progress.step(f"loading {name}", None)
+
+    with (
+        scores_of(plan.output, plan.overwrite) as scores,
+        settled(plan, plan.tasks[0], progress) as prepared,
+        closing(Crews(plan.workers, name, plan.options, loading)) as crews,
+    ):
+        with progress.step(f"preparing {name}", None):
+            reranker = load_reranker(name, plan.options, loading)
+
+        def scoring(each: Reranker, block_size: int) -> ScoreChunks | None:
+            return scorer(scores, each, plan.options, plan.cache_id, crews.of(each, block_size))
 
         base, found = study(prepared, reranker, orders, plan.options.seed, scoring, progress)
         # Everything else that the figures depend on is in the folder's name.
@@ -120,10 +132,11 @@ def study(
 
     ``scoring`` says how a reranker's lists get their scores, as in `bench.evaluation.evaluate.evaluate`.
     """
-    base, base_run = _evaluated("first-stage order", prepared, reranker, scoring, progress)
+    base, base_run = _evaluated("first-stage order", prepared, reranker, scoring(reranker, 0), progress)
     variants = []
     for each in variations(prepared, reranker, orders, seed):
-        result, run = _evaluated(each.name, each.prepared, each.reranker, scoring, progress)
+        scored = scoring(each.reranker, each.block_size)
+        result, run = _evaluated(each.name, each.prepared, each.reranker, scored, progress)
         variants.append(
             Variant(
                 each.group,
@@ -172,10 +185,10 @@ def page(found: Sensitivity) -> Page:
 
 
 def _evaluated(
-    name: str, prepared: PreparedTask, reranker: Reranker, scoring: Scoring, progress: Progress
+    name: str, prepared: PreparedTask, reranker: Reranker, scored: ScoreChunks | None, progress: Progress
 ) -> tuple[Result, Run]:
     with progress.step(f"{prepared.protocol.task}  {name}", len(prepared.candidates.rankings)) as advance:
-        return evaluate(prepared, reranker, scoring(reranker), advance)
+        return evaluate(prepared, reranker, scored, advance)
 
 
 def _seen(distractors: Mapping[str, str], run: Run) -> float | None:

@@ -4,11 +4,9 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Protocol as TypingProtocol
-from typing import runtime_checkable
 
 from bench.evaluation.prepare import PreparedTask
-from bench.rerankers.base import CandidateList, Reranker
+from bench.rerankers.base import CandidateList, Reranker, VariesBlocks
 from bench.rerankers.order_only import shuffled
 from bench.run import Ranking, Run, rank_by_score
 
@@ -17,23 +15,19 @@ BLOCKS = (10, 25, 50)
 _TRIES = 5  # documents looked at for a query's distractor where texts decide what is relevant
 
 
-@runtime_checkable
-class VariesBlocks(TypingProtocol):
-    """A listwise reranker that can read its lists in smaller blocks than it is used to."""
-
-    def with_block_size(self, documents: int) -> Reranker:
-        """The same model, reading at most so many documents together; its card has another fingerprint."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Variation:
-    """A prepared task with one thing varied; ``distractors`` maps a query to its added document."""
+    """A prepared task with one thing varied.
+
+    ``block_size`` is how many documents the reranker reads together, 0 for as many as usual. ``distractors`` maps a
+    query to its added document.
+    """
 
     group: str
     name: str
     prepared: PreparedTask
     reranker: Reranker
+    block_size: int = 0
     distractors: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -49,12 +43,12 @@ def variations(prepared: PreparedTask, reranker: Reranker, orders: int, seed: in
         yield Variation("depth", f"depth {depth}", cut, reranker)
     if isinstance(reranker, VariesBlocks):
         for size in (size for size in BLOCKS if size < prepared.protocol.depth):
-            yield Variation("block size", f"blocks of {size}", prepared, reranker.with_block_size(size))
+            yield Variation("block size", f"blocks of {size}", prepared, reranker.with_block_size(size), size)
     distractors = distractors_for(prepared, seed)
     places = {"distractor last": _last, "distractor at a random place": _anywhere(seed)} if distractors else {}
     for name, place in places.items():
         varied = _varied(prepared, name, _adding(distractors, place))
-        yield Variation("distractor", name, varied, reranker, distractors)
+        yield Variation("distractor", name, varied, reranker, distractors=distractors)
 
 
 Order = Callable[[str, list[str]], list[str]]

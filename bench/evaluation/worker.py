@@ -9,7 +9,7 @@ from bench.errors import BenchError
 from bench.evaluation.chunks import Answered, ask
 from bench.provenance import ARITHMETIC, versions
 from bench.rerankers import load
-from bench.rerankers.base import CandidateList, Card, Options, Reranker
+from bench.rerankers.base import CandidateList, Card, Options, Reranker, VariesBlocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,7 @@ class Order:
 
     ``threads`` is how many torch uses, the same as in the command: their number decides how the core model's products
     are divided, and so the last bits of its scores (measured: 1 and 2 threads differ). 0 leaves torch as it is.
+    ``block_size`` is how many documents the reranker reads together, 0 for as many as usual.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Order:
     card: Card
     packages: Mapping[str, str]
     threads: int = 0
+    block_size: int = 0
 
 
 def packages() -> dict[str, str]:
@@ -56,6 +58,8 @@ class Worker:
 
                 torch.set_num_threads(order.threads)
             reranker = load(order.name, order.options)
+            if order.block_size and isinstance(reranker, VariesBlocks):
+                reranker = reranker.with_block_size(order.block_size)
             _check(order.name, _identity(order.card), _identity(reranker.card), "Give all workers the same files.")
             self._reranker = reranker
         return self._reranker

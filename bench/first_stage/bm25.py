@@ -157,7 +157,7 @@ class Bm25Index:
 class _Postings:
     """Collects which document holds which token how often, in arrays that take a few bytes an entry.
 
-    Token numbers are gathered as they come; whenever enough are open, they are sorted and counted into a block.
+    Token numbers are gathered as they come; whenever enough are open, they are counted into a block.
     """
 
     def __init__(self, vocabulary: int) -> None:
@@ -177,16 +177,22 @@ class _Postings:
 
     def _close(self) -> None:
         """Count the open tokens into a block."""
+        from scipy.sparse import csr_array  # takes .2 s to import
+
         size = len(self._open_sizes)
         first = len(self.lengths) - size
-        owners = np.repeat(np.arange(size, dtype=np.int64), self._open_sizes)
-        keys, counts = np.unique(np.asarray(self._open_tokens, dtype=np.int64) * size + owners, return_counts=True)
-        tokens, owners = np.divmod(keys, size)
+        starts = np.zeros(size + 1, dtype=np.int64)
+        np.cumsum(self._open_sizes, out=starts[1:])
+        ones = np.ones(len(self._open_tokens), dtype=np.int32)
+        # Turned from rows of documents to columns of tokens in linear time; sorting takes ten times as long.
+        rows = csr_array((ones, np.asarray(self._open_tokens), starts), shape=(size, self._vocabulary))
+        held = rows.tocsc()
+        held.sum_duplicates()
         self._blocks.append(
             _Block(
-                sizes=np.bincount(tokens, minlength=self._vocabulary).astype(np.int32),
-                documents=(owners + first).astype(np.int32),
-                counts=counts.astype(np.min_scalar_type(counts.max(initial=0))),
+                sizes=np.diff(held.indptr).astype(np.int32),
+                documents=(held.indices + first).astype(np.int32),
+                counts=held.data.astype(np.min_scalar_type(held.data.max(initial=0))),
             )
         )
         self._open_tokens, self._open_sizes = array("i"), array("i")

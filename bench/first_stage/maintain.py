@@ -54,7 +54,7 @@ def build_bundled(
             continue
         run, row = built
         path = write_bundled(task, run, row, into or BUNDLED)
-        yield f"{task.id}: {_beside_published(task, row)}; {path}"
+        yield f"{task.id}: {_with_published(task, row)}; {path}"
 
 
 def build_missing(
@@ -79,10 +79,10 @@ def build_missing(
         built = _built(task, data, source, progress)
         if built is None or _distance(task, built[1]) > TOLERANCE:
             wrong.append(task.id)
-            yield f"{task.id}: {_beside_published(task, built[1]) if built else 'no candidates'}; not written."
+            yield f"{task.id}: {_with_published(task, built[1]) if built else 'no candidates'}; not written."
             continue
         path = write_bundled(task, *built, into or BUNDLED)
-        yield f"{task.id}: {_beside_published(task, built[1])}; {path}"
+        yield f"{task.id}: {_with_published(task, built[1])}; {path}"
     if wrong:
         raise BenchError(
             f"{len(wrong)} runs are more than {100 * TOLERANCE:.0f} point from the published figure and were not "
@@ -138,7 +138,7 @@ def check_bundled(tasks: Sequence[Task], data: Path | None, source: str) -> list
     return wrong
 
 
-def _beside_published(task: Task, row: Manifest) -> str:
+def _with_published(task: Task, row: Manifest) -> str:
     """A run's figures times 100, each with its distance from the published one where there is one."""
     published = _published(task)
     parts = []

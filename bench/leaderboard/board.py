@@ -14,7 +14,7 @@ from bench.leaderboard.stages import averages
 from bench.protocol import Protocol
 from bench.render.page import Mark
 from bench.rerankers.base import Card
-from bench.results import Generation, Result, total
+from bench.results import Generation, Latency, Result, mean_latency, most_workers, total
 from bench.suites import SUITES, find, tasks
 
 Interval = tuple[float, float]
@@ -44,7 +44,8 @@ class Cell:
 class Cost:
     """What a row's reranking took over all its tasks here, and what length caps took away.
 
-    ``generation`` is a generative reranker's, None for all others.
+    ``workers`` is the most that shared a task's lists, 0 for none. ``latency`` is the mean over the tasks for which it
+    was measured. ``generation`` is a generative reranker's, None for all others.
     """
 
     devices: tuple[str, ...]
@@ -55,6 +56,8 @@ class Cost:
     documents_cut: int
     queries_cut: int
     tokens_lost: int
+    workers: int = 0
+    latency: Latency | None = None
     generation: Generation | None = None
 
     @property
@@ -301,6 +304,8 @@ def _cost(results: Sequence[Result]) -> Cost:
         documents_cut=sum(result.cut.documents for result in results),
         queries_cut=sum(result.cut.queries for result in results),
         tokens_lost=sum(result.cut.tokens for result in results),
+        workers=most_workers(results),
+        latency=mean_latency(results),
         generation=total(result.generation for result in results),
     )
 

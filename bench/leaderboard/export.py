@@ -23,6 +23,7 @@ from bench import escape
 from bench.console import note
 from bench.errors import BenchError
 from bench.files import write_whole
+from bench.leaderboard import speed
 from bench.leaderboard.board import Cell, Leaderboard, Row, Section
 from bench.leaderboard.columns import Column, declared_queries
 from bench.measures import Measure
@@ -35,8 +36,8 @@ FIELDS = (
     "interval_low", "interval_high", "first_stage_score", "difference", "difference_low", "difference_high", "ceiling",
     "share_of_ceiling", "judged@10", "differs_from", "queries", "queries_declared", "first_stage", "depth", "protocol",
     "parameters", "family", "model", "revision", "fingerprint", "documents_per_second", "tokens_per_second",
-    "peak_memory_bytes", "documents_cut", "queries_cut", "tokens_lost", "calls", "tokens_in", "tokens_out",
-    "tokens_thinking", "money", "queries_without_order", "source",
+    "latency_p50_seconds", "latency_p95_seconds", "peak_memory_bytes", "documents_cut", "queries_cut", "tokens_lost",
+    "calls", "tokens_in", "tokens_out", "tokens_thinking", "money", "queries_without_order", "source",
 )  # fmt: skip
 
 Value = str | int | float | bool | None
@@ -104,6 +105,7 @@ def _who(row: Row) -> dict[str, Value]:
         "fingerprint": row.card.fingerprint,
         "documents_per_second": row.cost.documents_per_second,
         "tokens_per_second": row.cost.tokens_per_second,
+        **speed.fields(row.cost.latency),
         "peak_memory_bytes": row.cost.peak_memory_bytes or None,
         "documents_cut": row.cost.documents_cut,
         "queries_cut": row.cost.queries_cut,

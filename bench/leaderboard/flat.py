@@ -3,6 +3,7 @@
 from typing import Any
 
 from bench import statistics
+from bench.leaderboard import speed
 from bench.results import Result
 
 
@@ -36,6 +37,7 @@ def row(result: Result) -> dict[str, Any]:
         "tokens_lost": cut.tokens,
         "seconds": cost.seconds,
         "documents_per_second": cost.documents_per_second or None,
+        **speed.fields(cost.latency),
         "peak_memory_bytes": cost.peak_memory_bytes or None,
         "lists": cost.lists,
         "lists_from_cache": result.provenance.get("kept_lists", 0),

@@ -8,15 +8,15 @@ from bench.leaderboard import board as boards
 from bench.leaderboard.board import Leaderboard, Row, Section
 from bench.leaderboard.columns import Column as TaskColumn
 from bench.leaderboard.columns import headings, stage_of
-from bench.paths import component
-from bench.protocol import Protocol
-from bench.render.numbers import AT_LEAST, BLANK, at_least, count, difference, interval, percent, rate, score, size
+from bench.leaderboard.costs import cost_blocks
+from bench.leaderboard.protocols import protocols_table, shared
+from bench.leaderboard.titles import label, section_title
+from bench.render.numbers import BLANK, at_least, difference, interval, percent, score, size
 from bench.render.page import (
     Block,
     Bullets,
     Cell,
     Code,
-    Column,
     Group,
     Heading,
     Page,
@@ -29,31 +29,6 @@ from bench.render.page import (
 from bench.statistics import FEW_QUERIES
 
 TITLE = "Leaderboard of rerankers"
-TITLES = {
-    "beir": "BEIR",
-    "miracl": "MIRACL",
-    "mkqa": "MKQA",
-    "coir": "CoIR",
-    "irds": "ir_datasets",
-    "mteb": "mteb",
-    "folder": "Own collections",
-}
-
-PROTOCOL_FIELDS = {
-    "split": "split",
-    "query_subset": "queries chosen",
-    "first_stage": "first stage",
-    "depth": "depth",
-    "candidate_order": "candidates in the order of",
-    "text_rule": "document text",
-    "identical_ids": "documents with the query's id",
-    "judgements": "judgements",
-    "max_query_length": "query cap in tokens",
-    "max_doc_length": "document cap in tokens",
-    "measure": "measure",
-    "measure_library": "measured by",
-}
-"""The protocol's fields that are told once where all columns share them, and their names for readers."""
 
 NOTES = (
     "All rerankers of a column were given the same candidates in the same order; what the columns share, and where "
@@ -114,21 +89,9 @@ def _section(section: Section) -> Iterator[Block]:
     if section.published:
         yield from published_blocks(section.published, section)
     yield details_table(section)
-    yield costs_table(section)
-    yield from generated_blocks(section)
+    yield from cost_blocks(section)
     yield protocols_table(section)
-    yield Paragraph(f"For all columns: {_shared(section)}.")
-
-
-def section_title(section: Section) -> str:
-    """What a section is called."""
-    title = TITLES.get(section.suite, section.suite)
-    return f"{title}, embedded sample" if section.embedded else title
-
-
-def _label(section: Section, what: str = "") -> str:
-    """What a paper refers to a section's table by: ``beir``, ``beir-embedded-costs``."""
-    return "-".join(filter(None, (component(section.suite), "embedded" if section.embedded else "", what)))
+    yield Paragraph(f"For all columns: {shared(section)}.")
 
 
 def scores_table(section: Section) -> Table:
@@ -141,7 +104,7 @@ def scores_table(section: Section) -> Table:
         caption=f"{section_title(section)}: {' and '.join(sorted(measures))} x100",
         stub=2,
         split=True,
-        label=_label(section),
+        label=label(section),
     )
 
 
@@ -246,128 +209,6 @@ def _gain_interval(row: Row, cell: boards.Cell) -> Cell:
     # What the ceiling gains, and random orders lose, would make everybody else's gain too small to see.
     drawn = ((low, cell.gain, high),) if row.competes and row.card.family != "order-only" else ()
     return Cell(interval(low, high), whisker=drawn)
-
-
-def costs_table(section: Section) -> Table:
-    """What each row took, and what length caps took away."""
-    titles = (
-        "", "reranker", "parameters", "documents/s", "tokens/s", "peak memory", "documents cut", "queries cut",
-        "tokens lost", "device", "precision", "model",
-    )  # fmt: skip
-    return Table(
-        columns=(*columns(titles[:-1], left=(0, 1, 9, 10)), Column(titles[-1], "prose")),
-        groups=(rows(map(_cost, section.rows)),),
-        caption=f"{section_title(section)}: cost, and what length caps took away",
-        stub=2,
-        split=True,
-        label=_label(section, "costs"),
-    )
-
-
-def _cost(row: Row) -> tuple[str, ...]:
-    cost, card = row.cost, row.card
-    revision = f"@{card.revision[:8]}" if card.revision else ""
-    return (
-        row.letter,
-        row.name,
-        size(card.parameters),
-        rate(cost.documents_per_second) if "texts" in card.needs else BLANK,
-        rate(cost.tokens_per_second),
-        f"{cost.peak_memory_bytes / 2**30:.1f} GiB" if cost.peak_memory_bytes else BLANK,
-        count(cost.documents_cut),
-        count(cost.queries_cut),
-        count(cost.tokens_lost),
-        ", ".join(cost.devices),
-        card.dtype or BLANK,
-        f"{card.model}{revision}" or BLANK,
-    )
-
-
-_GENERATED = (
-    "Answers: one a window, each in one class. A window whose answer could not be read keeps its order; scores are "
-    "derived from ranks.",
-    f"Queries without an order: a call failed for good. They count as 0 in every measure, so that figures marked "
-    f"{AT_LEAST} are lower bounds.",
-)
-
-
-def generated_blocks(section: Section) -> Iterator[Block]:
-    """What generative rerankers' calls took, and the classes of their answers; nothing where there are none."""
-    if any(row.cost.generation for row in section.rows):
-        yield _generated(section)
-        yield Bullets(_GENERATED)
-
-
-def _generated(section: Section) -> Table:
-    classes = dict.fromkeys(kind for row in section.rows if row.cost.generation for kind in row.cost.generation.answers)
-    titles = (
-        "", "reranker", "calls", "tokens in", "tokens out", "thinking", "seconds", "money",
-        *(f"answers: {kind}" for kind in classes), "queries without an order",
-    )  # fmt: skip
-    cells = (
-        (
-            row.letter,
-            row.name,
-            count(cost.calls),
-            count(cost.tokens_in) if cost.unmetered < cost.calls else BLANK,
-            count(cost.tokens_out) if cost.unmetered < cost.calls else BLANK,
-            count(cost.tokens_thinking),
-            count(round(cost.seconds)),
-            f"{cost.money:,.2f}" if cost.money else BLANK,
-            *(count(cost.answers.get(kind, 0)) for kind in classes),
-            count(cost.failed),
-        )
-        for row in section.rows
-        if (cost := row.cost.generation)
-    )
-    return Table(
-        columns=columns(titles, left=(0, 1)),
-        groups=(rows(cells),),
-        caption=f"{section_title(section)}: calls, tokens and answers of generative rerankers",
-        stub=2,
-        split=True,
-    )
-
-
-def protocols_table(section: Section) -> Table:
-    """The fields in which the columns' protocols differ, and the hashes of their data."""
-    tasks = [(column, column.protocol) for column in section.columns if column.protocol]
-    varying = [name for name in PROTOCOL_FIELDS if len({getattr(protocol, name) for _, protocol in tasks}) > 1]
-    titles = (
-        "task", *(PROTOCOL_FIELDS[name] for name in varying), "queries", "documents", "candidates' recall", "data",
-        "candidates' texts", "first stage's sha256", "protocol",
-    )  # fmt: skip
-    figures = range(len(varying) + 1, len(varying) + 4)
-    return Table(
-        columns=columns(titles, left=[place for place in range(len(titles)) if place not in figures]),
-        groups=(rows(_protocol(column, protocol, varying) for column, protocol in tasks),),
-        caption=f"{section_title(section)}: protocol of each column",
-        split=True,
-        label=_label(section, "protocols"),
-    )
-
-
-def _protocol(column: TaskColumn, protocol: Protocol, varying: Sequence[str]) -> tuple[str, ...]:
-    return (
-        column.title,
-        *(str(getattr(protocol, name)) for name in varying),
-        count(protocol.queries),
-        count(protocol.documents),
-        percent(column.candidates.recall),
-        protocol.data[:12],
-        protocol.texts[:12],
-        protocol.first_stage_sha256[:12],
-        protocol.id,
-    )
-
-
-def _shared(section: Section) -> str:
-    """The fields in which all columns agree."""
-    protocols = [column.protocol for column in section.columns if column.protocol]
-    values = {name: {str(getattr(protocol, name)) for protocol in protocols} for name in PROTOCOL_FIELDS}
-    return "; ".join(
-        f"{PROTOCOL_FIELDS[name]}: {next(iter(found))}" for name, found in values.items() if len(found) == 1
-    )
 
 
 def published_blocks(block: published.Block, section: Section) -> Iterator[Block]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bench.evaluation.cache import CACHE
+from bench.leaderboard import speed
 from bench.leaderboard.board import competes, marks
 from bench.leaderboard.columns import Column as TaskColumn
 from bench.leaderboard.columns import Key, Table, arrange, headings, row_names, split, unit_of
@@ -11,7 +12,7 @@ from bench.render import page as pages
 from bench.render.numbers import AT_LEAST, at_least, count, percent, score
 from bench.render.page import Cell, Column, Notes, Page, rows, title
 from bench.rerankers.base import Card
-from bench.results import Generation, Result, total
+from bench.results import Generation, Result, mean_latency, most_workers, total
 from bench.suites import SUITES, find
 from bench.suites import tasks as tasks_of
 
@@ -25,20 +26,22 @@ def page(results: Sequence[Result], scores: Path | None = None) -> Page:
     columns = arrange(results[0].task.partition("/")[0], table)
     cards = {key: result.reranker for (_, key), result in table.at.items()}
     ranked = [_figures(column, table, cards) for column in columns]
+    timed = any(result.cost.latency for result in results)
     groups = [
         rows(
             (
                 name,
                 *(figures[key] for figures in ranked),
-                _speed([each for (_, row), each in table.at.items() if row == key]),
+                *_speed([each for (_, row), each in table.at.items() if row == key], timed),
             )
             for key, name in row_names(cards).items()
         )
     ]
     if all(map(competes, cards.values())):
-        groups.append(rows([("ceiling", *(score(column.candidates.ceiling) for column in columns), "")]))
+        blank = ("",) * (3 if timed else 1)
+        groups.append(rows([("ceiling", *(score(column.candidates.ceiling) for column in columns), *blank)]))
     shown = pages.Table(
-        columns=_columns(columns),
+        columns=_columns(columns, timed),
         groups=tuple(groups),
         caption=_title(results),
         column="task column",
@@ -51,7 +54,7 @@ _DROP = {"mean": 0, "group": 2, "task": 3}
 """What is left out first where the terminal is narrow: tasks, then groups, then the speed."""
 
 
-def _columns(columns: Sequence[TaskColumn]) -> tuple[Column, ...]:
+def _columns(columns: Sequence[TaskColumn], timed: bool) -> tuple[Column, ...]:
     """The last line of each title says over how many queries the column is."""
     titled = []
     for column, lines in zip(columns, headings(columns), strict=True):
@@ -59,7 +62,8 @@ def _columns(columns: Sequence[TaskColumn]) -> tuple[Column, ...]:
         queries = () if column.queries else ("",)
         shown = title(name, *lines[1:], *queries).removesuffix(" queries")
         titled.append(Column(shown, drop=_DROP[column.kind], called=name))
-    return (Column("reranker\nqueries", "name"), *titled, Column("documents/s\n", drop=1))
+    speeds = ("documents/s\n", *(speed.COLUMNS if timed else ()))
+    return (Column("reranker\nqueries", "name"), *titled, *(Column(each, drop=1) for each in speeds))
 
 
 def _figures(column: TaskColumn, table: Table, cards: Mapping[Key, Card]) -> dict[Key, Cell]:
@@ -97,14 +101,21 @@ def _notes(results: Sequence[Result], columns: Sequence[TaskColumn]) -> Iterator
     ]
     if empty:
         yield f"Queries without candidates, which count as 0: {', '.join(empty)}."
-    for name in dict.fromkeys(result.reranker.name for result in results):
-        own = [result for result in results if result.reranker.name == name]
+    of = _by_reranker(results)
+    yield from speed.notes(
+        {name: most_workers(own) for name, own in of.items()}, {name: mean_latency(own) for name, own in of.items()}
+    )
+    for name, own in of.items():
         documents, queries = sum(result.cut.documents for result in own), sum(result.cut.queries for result in own)
         if documents or queries:
             share = documents / sum(result.cost.documents for result in own)
             yield f"{name} truncated {percent(share)} of documents and {count(queries)} queries to its token limit."
         if generation := total(result.generation for result in own):
             yield from _generated(name, generation, sum(result.protocol.queries for result in own))
+
+
+def _by_reranker(results: Sequence[Result]) -> dict[str, list[Result]]:
+    return split(results, lambda result: result.reranker.name)
 
 
 def _generated(name: str, generation: Generation, queries: int) -> Iterator[str]:
@@ -126,8 +137,7 @@ def _generated(name: str, generation: Generation, queries: int) -> Iterator[str]
 
 def _cached(results: Sequence[Result], scores: Path | None) -> Iterator[str]:
     """Which rerankers' scores come from the score cache, and how many of them."""
-    for name in dict.fromkeys(result.reranker.name for result in results):
-        own = [result for result in results if result.reranker.name == name]
+    for name, own in _by_reranker(results).items():
         cached = sum(result.provenance.get("kept_lists", 0) for result in own)
         if cached:
             in_file = any(result.provenance.get("kept_in") == CACHE for result in own)
@@ -151,10 +161,10 @@ def _left_out(results: Sequence[Result]) -> Iterator[str]:
         yield f"mean over {over} of {len(units)} {what}; left out: {', '.join(missing)}."
 
 
-def _speed(results: Sequence[Result]) -> str:
-    """Documents a second; an order that needs no model has no speed worth a figure."""
-    if results[0].reranker.family == "order-only":
-        return "-"
+def _speed(results: Sequence[Result], timed: bool) -> tuple[str, ...]:
+    """Documents a second, and the latency; an order that needs no model has no speed worth a figure."""
     seconds = sum(result.cost.seconds for result in results)
     documents = sum(result.cost.documents for result in results)
-    return f"{documents / seconds:,.0f}" if seconds else "-"
+    is_order = results[0].reranker.family == "order-only"
+    throughput = "-" if is_order or not seconds else f"{documents / seconds:,.0f}"
+    return (throughput, *(speed.cells(mean_latency(results)) if timed else ()))

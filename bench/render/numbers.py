@@ -1,5 +1,7 @@
 """How numbers are printed, one function each; figures from 0 to 1 are shown times 100."""
 
+import math
+
 BLANK = "–"
 """A figure that was not measured or cannot be known."""
 AT_LEAST = "≥"
@@ -58,6 +60,12 @@ def storage(number: int) -> str:
         if number >= 2**exponent:
             return f"{number / 2**exponent:,.1f} {unit}"
     return f"{number} bytes"
+
+
+def seconds(number: float) -> str:
+    """A duration in seconds, of three digits: ``0.0213``, ``1.20``, ``35.7``."""
+    digits = 2 - math.floor(math.log10(number)) if number > 0 else 0
+    return f"{number:,.{min(max(digits, 0), 6)}f}"
 
 
 def rate(per_second: float | None) -> str:

@@ -46,7 +46,7 @@ def task_name(column: Column) -> str:
     return with_hash(component(column.protocol.task.replace("/", "-").lower()), column.protocol.id)
 
 
-def beside_names(width: int) -> int:
+def chart_width(width: int) -> int:
     """The room that a chart has next to its rows' names."""
     return width - 130 if width > 400 else width - 110
 
@@ -58,7 +58,7 @@ def scores_figure(scored: Sequence[ScoreRow], column: Column, stem: str) -> Figu
         "Scores and intervals",
         f"{column.title}: {column.measure} × 100 with 95% intervals. Dashed: the first stage. Random orders are "
         "left out.",
-        lambda width: charts().scores(scored, column.measure, beside_names(width)),
+        lambda width: charts().scores(scored, column.measure, chart_width(width)),
     )
 
 

@@ -4,7 +4,7 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from bench import statistics
@@ -65,6 +65,14 @@ class History:
 
     points: tuple[Point, ...]
     snapshots: tuple[Snapshot, ...]
+
+    def rows(self) -> list[dict[str, object]]:
+        """The points as flat rows of raw figures, for JSON."""
+        return [
+            dict(zip(("task", "first_stage", "reranker"), point.key, strict=True))
+            | {each.name: getattr(point, each.name) for each in fields(point) if each.name not in ("key", "is_drawn")}
+            for point in self.points
+        ]
 
 
 def read_history(place: Path) -> History:

@@ -7,6 +7,8 @@ from typing import Any
 from bench.leaderboard import layout
 from bench.leaderboard.board import Leaderboard, Section
 from bench.leaderboard.columns import Column as TaskColumn
+from bench.leaderboard.costs import cost_blocks
+from bench.leaderboard.titles import section_title
 from bench.paths import component
 from bench.render.html import Links
 from bench.render.numbers import BLANK, count, difference, interval, percent, rate, score
@@ -34,11 +36,11 @@ def overview(board: Leaderboard, more: Sequence[tuple[str, str]]) -> Draft:
 
 
 def _overview_section(section: Section) -> Drafted:
-    yield Heading(layout.section_title(section))
+    yield Heading(section_title(section))
     scored = score_rows(section, 0)
     column = section.columns[0]
     yield Paragraph(_best(scored, column))
-    stem = component(layout.section_title(section).lower().replace(", ", "-").replace(" ", "-"))
+    stem = component(section_title(section).lower().replace(", ", "-").replace(" ", "-"))
     if any(row.speed for row in drawn(scored)):
         yield Figure(
             f"{stem}-quality-cost",
@@ -67,8 +69,7 @@ def _overview_section(section: Section) -> Drafted:
     yield Paragraph("Tasks:")
     yield Links(tuple((each.title, task_name(each)) for each in section.columns if each.protocol))
     yield _limits(section)
-    yield layout.costs_table(section)
-    yield from layout.generated_blocks(section)
+    yield from cost_blocks(section)
 
 
 def _best(scored: Sequence[ScoreRow], column: TaskColumn) -> str:
@@ -137,9 +138,7 @@ def _limits(section: Section) -> Table:
             count(column.without_candidates),
         ))  # fmt: skip
     columns = tuple(Column(each, "key" if place == 0 else "figure") for place, each in enumerate(titles))
-    return Table(
-        columns, (rows(found),), caption=f"{layout.section_title(section)}: what bounds the figures", folded=True
-    )
+    return Table(columns, (rows(found),), caption=f"{section_title(section)}: what bounds the figures", folded=True)
 
 
 def _counted(number: int, what: str) -> str:

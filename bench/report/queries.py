@@ -58,7 +58,7 @@ def task_queries(stored: Mapping[str, StoredResult], collection: Collection | No
 
     Args:
         stored: Results of one protocol, by row name.
-        collection: The task's, or None where it is not at hand.
+        collection: The task's, or None where it is not available.
         count: How many queries to show: half of them hard ones, half of them changed ones.
 
     Raises:

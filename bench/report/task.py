@@ -10,10 +10,11 @@ from bench.leaderboard import layout
 from bench.leaderboard.board import Section
 from bench.leaderboard.columns import Column as TaskColumn
 from bench.leaderboard.columns import queries_of, stage_of
+from bench.leaderboard.protocols import PROTOCOL_FIELDS
 from bench.render.html import Links, Tool
 from bench.render.numbers import count, difference, interval, percent, score
 from bench.render.page import Column, Heading, Paragraph, Table, rows
-from bench.report.drafts import OVERVIEW, Draft, Drafted, Figure, beside_names, charts, scores_figure, task_name
+from bench.report.drafts import OVERVIEW, Draft, Drafted, Figure, chart_width, charts, scores_figure, task_name
 from bench.report.queries import TaskQueries
 from bench.report.rows import DifferenceRow, ScoreRow, difference_rows, drawn, results_of, role, score_rows
 from bench.report.tools import differences_data
@@ -148,7 +149,7 @@ def _varied_figure(varied: Varied, column: TaskColumn, name: str) -> Figure:
         f"{varied.reranker}: order, depth, block size, distractor",
         f"{title} with one thing varied; a box spans the extremes and quartiles of a group, points are single "
         "measurements, the dashed line is the first stage's order at full depth.",
-        lambda width: charts().boxes(points, 100 * varied.base, title, beside_names(width)),
+        lambda width: charts().boxes(points, 100 * varied.base, title, chart_width(width)),
     )
 
 
@@ -176,7 +177,7 @@ def _published(section: Section, column: TaskColumn) -> Drafted:
 def _protocol(column: TaskColumn) -> Table:
     assert column.protocol
     fields = column.protocol.as_dict()
-    named = [(layout.PROTOCOL_FIELDS.get(name, name.replace("_", " ")), str(value)) for name, value in fields.items()]
+    named = [(PROTOCOL_FIELDS.get(name, name.replace("_", " ")), str(value)) for name, value in fields.items()]
     return Table(
         (Column("field", "key"), Column("value", "prose")),
         (rows(named),),

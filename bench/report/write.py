@@ -47,7 +47,7 @@ def write_report(
 
     Args:
         stored: Results, in any order.
-        load: Where queries, texts and judgements come from; None where they are not at hand.
+        load: Where queries, texts and judgements come from; None where they are not available.
         choices: See `Choices`.
         more: Further pages, which the overview links to.
         progress: Shows each task as a step.

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,24 @@ class Reranker(Protocol):
         Raises:
             BenchError: a list cannot be scored; the message names its query. No list is answered in part.
         """
+        ...
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """A reranker that keeps what it computed from texts, such as their embeddings or token ids, for later lists."""
+
+    def forget(self) -> None:
+        """Drop it, so that the next list takes as long as one of new texts."""
+        ...
+
+
+@runtime_checkable
+class VariesBlocks(Protocol):
+    """A listwise reranker that can read its lists in smaller blocks than it is used to."""
+
+    def with_block_size(self, documents: int) -> Reranker:
+        """The same model, reading at most so many documents together; its card has another fingerprint."""
         ...
 
 

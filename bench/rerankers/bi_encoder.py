@@ -82,6 +82,10 @@ class Adapted(BiEncoder):
     def variant(self, task: str) -> str:
         return repr(self._rule.sides(task))
 
+    def forget(self) -> None:
+        for cache in self._caches.values():
+            cache.clear()
+
     def _choose(self, task: str) -> None:
         self._sides = self._rule.sides(task)
         query, document = self._sides

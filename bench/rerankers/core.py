@@ -30,6 +30,10 @@ class Core:
         """The same model with at most so many documents in one prompt."""
         return Core(_in_blocks(self.card, documents), self._model, self._options, documents)
 
+    def forget(self) -> None:
+        """See `bench.rerankers.base.Remembers`."""
+        self._model.forget()
+
     def score(self, lists: Sequence[CandidateList]) -> Iterator[Scored]:
         """Score lists as they are finished; a list's scores do not depend on its company."""
         answers = self._model.score_iter(

@@ -12,7 +12,7 @@ from torch import nn
 
 from bench.errors import BenchError
 from bench.rerankers.base import CandidateList, Card, Lazy, Options, Reranker, Scored
-from bench.rerankers.local import checkpoint, loading, stored, threads
+from bench.rerankers.local import checkpoint, loading, products, stored, threads
 from bench.rerankers.local.pointwise import Pair, by_length, score_pairs
 from bench.rerankers.local.truncation import Cut, Cutter, longest_first
 from bench.rerankers.rows import Row
@@ -34,6 +34,7 @@ class CrossEncoder:
         self._cutter = cutter
         self._special_tokens = self._cutter.special_tokens_of_pair
         threads.tokenise_in_turn(model)
+        products.use_onednn(model)
 
     def score(self, lists: Sequence[CandidateList]) -> Iterator[Scored]:
         """Score the pairs of all lists, batched by length."""

@@ -74,7 +74,7 @@ class OwnInBlocks(Own):
     __slots__ = ()
 
     def with_block_size(self, documents: int) -> Reranker:
-        """See `bench.evaluation.variations.VariesBlocks`."""
+        """See `bench.rerankers.base.VariesBlocks`."""
         with _failures(f"{self.card.name} failed in 'with_block_size'"):
             varied = cast(Any, self.scorer).with_block_size(documents)
         made = _wrapped(f"{self.card.name} in blocks of {documents}", varied)

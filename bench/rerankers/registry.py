@@ -74,7 +74,7 @@ def check(name: str, options: Options) -> str:
 
 
 def row_of(name: str) -> Row | None:
-    """The row that a name stands for, of a fusion that of the fused reranker; None for a class of the user's own.
+    """The row that a name means, of a fusion that of the fused reranker; None for a class of the user's own.
 
     Raises:
         BenchError: the name is unknown, or the row cannot be run here.

@@ -161,7 +161,7 @@ def test_sensitivity_takes_a_folder_of_the_users(bench: Call, beir_folder: BeirF
         (["beir", "claims", "--embedded", "--data", "."], "--data and --source do not fit it"),
         (["miracl", "--embedded", "--source", "mteb"], "--data and --source do not fit it"),
         (["sensitivity", "beir/embedded-claims", "-r", "oracle", "--data", "."], "--data and --source do not fit it"),
-        (["sensitivity", "beir/embedded-claims", "-r", "oracle", "--split", "dev"], "are for a folder of your own"),
+        (["sensitivity", "beir/embedded-claims", "-r", "oracle", "--split", "dev"], "so that --split does not fit it"),
         (["sensitivity", "x" * 300, "-r", "oracle"], "File name too long"),
         (["folder", "x" * 300], "File name too long"),
         (["beir", "scifact", "--data", "x" * 300, "-r", "oracle"], "File name too long"),

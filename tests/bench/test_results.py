@@ -22,6 +22,8 @@ from bench.results import (
     Candidates,
     Cost,
     Cut,
+    Latency,
+    Parallel,
     Result,
     read_result,
     result_paths,
@@ -84,6 +86,18 @@ def test_a_result_is_read_as_it_was_written(tmp_path: Path):
     assert read_result(path) == result
     assert read_run(path.with_name("run.trec.gz")) == RUN
     assert sorted(file.name for file in path.parent.iterdir()) == ["result.json", "run.trec.gz"]
+
+
+def test_a_cost_has_what_was_measured_and_no_other_key(tmp_path: Path):
+    plain = make_result()
+    assert not {"parallel", "latency"} & json.loads(write_result(plain, RUN, tmp_path).read_text())["cost"].keys()
+    cost = replace(plain.cost, parallel=Parallel(2, 9.0, 17.5), latency=Latency(50, 0.125, 0.5))
+    path = write_result(replace(plain, cost=cost), RUN, tmp_path)
+    assert json.loads(path.read_text())["cost"]["latency"] == {"lists": 50, "p50": 0.125, "p95": 0.5}
+    assert read_result(path).cost == cost
+    change(path, ("cost", "latency"), None)
+    with pytest.raises(BenchError, match=r"cost\.latency: Input should be"):
+        read_result(path)
 
 
 def test_writing_again_gives_the_same_bytes(tmp_path: Path):

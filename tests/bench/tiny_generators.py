@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import (
     LlamaConfig,
     LlamaForCausalLM,
@@ -15,6 +14,8 @@ from transformers import (
     Qwen3Config,
     Qwen3ForCausalLM,
 )
+
+from tests.tiny_tokenizers import chat_tokenizer
 
 TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
@@ -33,23 +34,11 @@ KINDS = {
 }
 
 
-def tokenizer(with_bos: bool) -> PreTrainedTokenizerFast:
-    made = Tokenizer(models.BPE())
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    made.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(vocab_size=320, initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
-    made.train_from_iterator(["passage query number answer moon tide bread"], trainer)
-    made.add_special_tokens(["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<s>"])
-    if with_bos:
-        made.post_processor = processors.TemplateProcessing("<s> $A", None, [("<s>", made.token_to_id("<s>"))])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=made, pad_token="<|endoftext|>", eos_token="<|im_end|>", bos_token="<s>" if with_bos else None
-    )
-
-
-def write_model(folder: Path, kind: str, positions: int = 4096) -> Path:
+def write_model(
+    folder: Path, kind: str, positions: int = 4096, tokenizer: PreTrainedTokenizerFast | None = None
+) -> Path:
     config_class, model_class, template = KINDS[kind]
-    made = tokenizer(with_bos=kind in ("mistral", "llama"))
+    made = tokenizer or chat_tokenizer(with_bos=kind in ("mistral", "llama"))
     torch.manual_seed(7)
     config = config_class(
         vocab_size=len(made),

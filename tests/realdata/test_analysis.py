@@ -47,6 +47,13 @@ def test_a_languages_own_analysis_does_not_lose(shared_data: Path, language: str
     assert own_recall >= plain_recall
 
 
+@pytest.mark.parametrize("split", ["dev", "train"])
+def test_runs_of_one_script_help_japanese(shared_data: Path, split: str) -> None:
+    folder = shared_data / "miracl-partial" / "ja"
+    pairs_alone, _ = figures(folder, split, "chinese")
+    assert figures(folder, split, "japanese")[0] > pairs_alone + 4
+
+
 @pytest.mark.parametrize("task", CODE_SETS)
 def test_code_analysis_keeps_up_with_english(shared_data: Path, task: str) -> None:
     folder = shared_data / "coir-like" / task

@@ -39,11 +39,10 @@ from tests.bench.rerankers.multilingual import (
     TINY,
     jina_names,
     write_adapters,
-    xlm_roberta_tokenizer,
 )
-from tests.bench.rerankers.tokenizers import byte_level_tokenizer, wordpiece_tokenizer
 from tests.bench.tiny_generators import write_model
 from tests.hub import Repository
+from tests.tiny_tokenizers import byte_level_tokenizer, wordpiece_tokenizer, xlm_roberta_tokenizer
 
 UNSTATED = "fedcba9876543210fedcba9876543210fedcba98"
 """The newest commit of a repository whose row pins none."""
@@ -187,7 +186,7 @@ def _stanford(folder: Path) -> None:
 
 
 def _jina_colbert(folder: Path) -> None:
-    tokenizer = xlm_roberta_tokenizer(window=64, more=MARKERS)
+    tokenizer = xlm_roberta_tokenizer(TEXTS + QUERIES, window=64, more=MARKERS)
     sizes = {"vocab_size": len(tokenizer), **TINY}
     rope = {"rope_type": "default", "rope_theta": THETA}
     config = JinaEmbeddingsV3Config(**sizes, layer_norm_eps=1e-5, rope_parameters=rope)
@@ -258,7 +257,7 @@ def _bytes() -> PreTrainedTokenizerFast:
 
 @cache
 def _pieces() -> PreTrainedTokenizerFast:
-    return xlm_roberta_tokenizer(window=64)
+    return xlm_roberta_tokenizer(TEXTS + QUERIES, window=64)
 
 
 _SLIDING = ["sliding_attention"] * 3 + ["full_attention"]

@@ -11,7 +11,7 @@ from sentence_transformers import CrossEncoder
 from transformers import BertConfig, BertForSequenceClassification
 
 from reranker import Reranker
-from tests.bench.rerankers.tokenizers import wordpiece_tokenizer
+from tests.tiny_tokenizers import wordpiece_tokenizer
 
 QUERY = "glacier"
 DOCUMENTS = ["The tide turns twice a day.", "A glacier moves slowly.", "Copper wire conducts."]

@@ -179,6 +179,10 @@ def test_a_document_is_tokenised_once(tokenizer: Tokenizer) -> None:
     again = tokens.documents(["a moon", "a star"], 2048)
     assert again["a moon"] is first["a moon"]
     assert tokens.documents(["a moon"], 1)["a moon"] != first["a moon"]
+    tokens.forget()
+    new = tokens.documents(["a moon"], 2048)["a moon"]
+    assert new is not first["a moon"]
+    assert new.cut == first["a moon"].cut
 
 
 def test_the_cache_is_bounded_and_forgets_the_longest_unused(

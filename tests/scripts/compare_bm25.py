@@ -16,7 +16,7 @@ import regex
 
 from bench.collections.beir_folder import load_folder
 from bench.collections.collection import Collection
-from bench.first_stage.analysis import analyser, spelling, tokens
+from bench.first_stage.analysis import analyser, tokens
 from bench.first_stage.analysis.stems import stemmer
 from bench.first_stage.analysis.stopwords import StopList
 from bench.first_stage.bm25 import Ranking, build_run
@@ -29,7 +29,6 @@ from bench.statistics import differences
 from bench.statistics import interval as mean_interval
 from bench.statistics import p_value as p_value_of
 from bench.suites import find
-from bench.task import Task
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 TASKS = ("nfcorpus", "scifact", "arguana")
@@ -44,7 +43,7 @@ Figures = Mapping[str, float]
 
 def _chain(cut: Callable[[str], list[str]], stem: str) -> Callable[[str], list[str]]:
     """An English analysis in Lucene's order: cut, drop the possessive, lower-case, drop stop words, stem."""
-    stop, stems = StopList("lists", "english").words(str.lower), stemmer(stem)
+    stop, stems = StopList("bm25s", "english").words(str.lower), stemmer(stem)
 
     def run(text: str) -> list[str]:
         found = (_POSSESSIVE.sub("", token) for token in cut(unicodedata.normalize("NFC", text).lower()))
@@ -167,32 +166,6 @@ def english() -> Table:
     return Table(columns(("analysis", *TASKS)), (rows(lines()),))
 
 
-def arabic() -> Table:
-    """Snowball's Arabic stemmer and light10, on both splits of the part of MIRACL."""
-    stop, snowball = StopList("stop-words", "arabic").words(spelling.fold_arabic), stemmer("arabic")
-
-    def by_snowball(text: str) -> list[str]:
-        found = tokens.words(spelling.fold_arabic(unicodedata.normalize("NFC", text)))
-        return snowball([token for token in found if token not in stop])
-
-    lines = []
-    for split in ("dev", "train"):
-        loaded = load_folder(Task("folder", "ar", split=split), SHARED / "miracl-partial" / "ar")
-        with closing(loaded.documents):
-            documents = list(loaded.documents)
-        found = []
-        for analyse in (by_snowball, analyser("arabic")):
-            built = build_run(documents, loaded.queries, analyse)
-            orders = {query: [document for document, _ in ranking] for query, ranking in built.items()}
-            found.append(tuple(per_query(loaded.judgements, orders, [NDCG, RECALL]).values()))
-        gaps = differences(found[0][0], found[1][0])
-        lines.append(
-            (split, str(len(gaps)), *map(_both, found), difference(float(gaps.mean())), p_value(p_value_of(gaps)))
-        )
-    titles = ("split", "queries", "Snowball", "light10", "difference in nDCG@10", "p")
-    return Table(columns(titles), (rows(lines),))
-
-
 def page() -> Page:
     """All sections."""
     blocks: tuple[Block, ...] = (
@@ -213,9 +186,6 @@ def page() -> Page:
             "analysis stays as it is, and as bm25s has it."
         ),
         english(),
-        Heading("Arabic analysis: two stemmers"),
-        Paragraph("nDCG@10 / R@100 on the part of MIRACL. light10 is Lucene's, and is used."),
-        arabic(),
     )
     return Page(blocks)
 

@@ -1,48 +1,37 @@
 """Stop words: the words that an analyser drops, from this package's `lists/` or a library that maintains such lists."""
 
-import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
 LISTS = Path(__file__).parent / "lists"
-"""Lucene's English list and Snowball's others, copied from the package that `__str__` names; see the licence there."""
+"""Lucene's English and Thai lists and Snowball's others; its licence file names the sources."""
+
+_COPIED_FROM = {"bm25s": "bm25s 0.3.16", "lucene": "Lucene 9.9.1"}
 
 
 @dataclass(frozen=True)
 class StopList:
     """The list of one language from one source."""
 
-    source: Literal["lists", "stop-words", "pythainlp"]
+    source: Literal["bm25s", "lucene", "stop-words"]
     language: str
 
     def __str__(self) -> str:
         # In the manifest of the bundled runs, and among what a cached run is found by.
-        return "bm25s 0.3.16" if self.source == "lists" else f"{self.source} {version(self.source)}"
+        return _COPIED_FROM.get(self.source) or f"{self.source} {version(self.source)}"
 
     def words(self, fold: Callable[[str], str]) -> frozenset[str]:
         """The list's words, folded as the analyser folds texts; entries without a letter are left out."""
         folded = (fold(word.strip()) for word in self._read())
         return frozenset(word for word in folded if any(character.isalpha() for character in word))
 
-    def _read(self) -> Iterable[str]:
-        words: Iterable[str]
-        if self.source == "lists":
+    def _read(self) -> list[str]:
+        if self.source in _COPIED_FROM:
             return (LISTS / f"{self.language}.txt").read_text(encoding="utf-8").splitlines()
-        if self.source == "stop-words":
-            from stop_words import get_stop_words  # type: ignore[import-untyped]
+        from stop_words import get_stop_words  # type: ignore[import-untyped]
 
-            words = get_stop_words(self.language)
-        else:
-            keep_pythainlp_from_writing()
-            from pythainlp.corpus import thai_stopwords
-
-            words = thai_stopwords()
+        words: list[str] = get_stop_words(self.language)
         return words
-
-
-def keep_pythainlp_from_writing() -> None:
-    """Stop pythainlp from making a data folder in the user's home; call this before importing it."""
-    os.environ.setdefault("PYTHAINLP_READ_ONLY", "1")

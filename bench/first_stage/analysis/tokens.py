@@ -4,11 +4,12 @@ The patterns are the package regex's, since the standard library's re does not c
 parts of a word, which most scripts of Asia need.
 """
 
+import os
+from functools import cache
 from itertools import pairwise
+from typing import Any
 
 import regex
-
-from bench.first_stage.analysis.stopwords import keep_pythainlp_from_writing
 
 # Letters, digits and underscores with their marks, joined by an apostrophe or full stop between letters and by
 # separators between digits: the word bounds of UAX 29 (rules WB5 to WB13) as far as texts show them.
@@ -20,6 +21,7 @@ _LONG_WORD = regex.compile(r"[\p{L}\p{N}][\p{L}\p{N}\p{M}]+")
 
 _CJK = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}ー]"
 _CJK_RUN_OR_WORD = regex.compile(rf"({_CJK}+)|((?:(?!{_CJK})[\p{{L}}\p{{N}}\p{{M}}])+)")
+_SCRIPT_RUN = regex.compile(r"\p{Han}+|\p{Katakana}[\p{Katakana}ー]*")
 _THAI = regex.compile(r"\p{Thai}")
 
 _IDENTIFIER = regex.compile(r"[\p{L}_][\p{L}\p{M}\p{N}_]*|\p{N}+")
@@ -58,18 +60,36 @@ def cjk_bigrams(text: str) -> list[str]:
     return found
 
 
-def thai_words(text: str) -> list[str]:
-    """Cut Thai, which writes no spaces between words, by the dictionary of pythainlp's newmm segmenter."""
-    keep_pythainlp_from_writing()
-    from pythainlp.tokenize.newmm import segment
+def script_runs(text: str) -> list[str]:
+    """Find the runs of Chinese characters and of katakana; in Japanese most words begin where the script changes."""
+    found: list[str] = _SCRIPT_RUN.findall(text)
+    return found
 
+
+def thai_words(text: str) -> list[str]:
+    """Cut Thai, which has no spaces between words, with pythainlp's newmm segmenter and ICU's word list.
+
+    pythainlp's default word list has compounds that Java's BreakIterator, and so Lucene, cuts into their parts.
+    """
+    segment, dictionary = _newmm()
     found: list[str] = []
     for word in words(text):
         if _THAI.search(word):
-            found.extend(part for piece in segment(word) for part in words(piece))
+            found.extend(part for piece in segment(word, dictionary) for part in words(piece))
         else:
             found.append(word)
     return found
+
+
+@cache
+def _newmm() -> tuple[Any, Any]:
+    """The segmenter, and ICU's word list as a trie."""
+    os.environ.setdefault("PYTHAINLP_READ_ONLY", "1")  # else the import makes a data folder in the user's home
+    from pythainlp.corpus import thai_icu_words
+    from pythainlp.tokenize.newmm import segment
+    from pythainlp.util import Trie
+
+    return segment, Trie(thai_icu_words())
 
 
 def identifiers(code: str) -> list[str]:

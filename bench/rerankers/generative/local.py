@@ -1,7 +1,7 @@
 """A causal language model on this machine, through transformers: chat template, greedy decoding.
 
-Batches are of fixed shapes (`bench.rerankers.local.batching`), so that no window's answer depends on the windows beside
-it: not on how many there are, and not on which of them an interrupted command had answered before.
+Batches are of fixed shapes (`bench.rerankers.local.batching`), so that no window's answer depends on the others of its
+batch: not on how many there are, and not on which of them an interrupted command had answered before.
 """
 
 import re

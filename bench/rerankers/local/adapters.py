@@ -128,7 +128,7 @@ def rule(folder: Path) -> Rule | None:
     known = _known(folder)
     if known is None:
         raise BenchError(
-            f"{folder} has adapters beside its base model ({', '.join(names[:5])}), and which of them embeds which "
+            f"{folder} has adapters as well as a base model ({', '.join(names[:5])}), and which of them embeds which "
             "text is not known here: without them, scores would be another model's. Merge one into the weights "
             "(merge_and_unload in peft), and use that checkpoint."
         )

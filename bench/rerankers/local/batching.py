@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.rerankers.local import threads
+from bench.rerankers.local import products, threads
 
 if TYPE_CHECKING:
     from sentence_transformers import MultiVectorEncoder, SentenceTransformer
@@ -85,6 +85,7 @@ class Encoder:
         self._reader = model[0]
         self._budget = CPU if model.device.type == "cpu" else ACCELERATOR
         threads.tokenise_in_turn(model)
+        products.use_onednn(model)
 
     def encode(self, texts: Sequence[str], is_query: bool, limit: int | None) -> list[Vectors]:
         """Each text's embedding in float32; the model reads at most ``limit`` tokens, None for any number."""

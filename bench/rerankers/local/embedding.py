@@ -68,6 +68,10 @@ class EmbeddingReranker(ABC):
                 queries_cut=int(asked.lost > 0),
             )
 
+    def forget(self) -> None:
+        """See `bench.rerankers.base.Remembers`."""
+        self._cache.clear()
+
 
 class Cache:
     """An LRU cache of vectors by their text's hash, limited in bytes."""
@@ -85,6 +89,11 @@ class Cache:
         for text, vectors in computed.items():
             self._put(text, vectors)
         return computed | {text: vectors for text, vectors in found.items() if vectors is not None}
+
+    def clear(self) -> None:
+        """Drop all vectors."""
+        self._cached.clear()
+        self._bytes = 0
 
     def _get(self, text: str) -> Vectors | None:
         key = _key(text)

@@ -56,7 +56,7 @@ class _Coordinates:
     """The meaning of each coordinate of the hidden state."""
 
     def __init__(self, rank: int) -> None:
-        """Lay them out for token vectors of width `rank`."""
+        """Arrange them for token vectors of width `rank`."""
         self.count = 0
         self.vector = self._next(rank)
         self.weight = self._next(1)  # logarithm of the token's weight in the mean

@@ -12,6 +12,7 @@ import pytest
 import bench
 from bench.rerankers.base import CandidateList, Scored
 from bench.results import read_result, result_paths
+from tests.conftest import InProcess
 
 CORPUS = """
     d1 | | the sea is deep
@@ -127,12 +128,13 @@ def test_a_first_stage_may_be_given_as_scores(toy: Path, tmp_path: Path) -> None
     assert (result.protocol.first_stage, result.candidates.recall) == ("given", 0.5)
 
 
-def test_the_command_line_and_the_api_share_protocol_cache_and_results(tmp_path: Path) -> None:
+def test_the_command_line_and_the_api_share_protocol_cache_and_results(in_process: InProcess, tmp_path: Path) -> None:
     from reranker import Reranker
 
     task, output = "beir/embedded-claims", tmp_path / "out"
     options = ["--embedded", "-r", "embedded", "--queries", "2", "--depth", "5", "--output", str(output)]
-    subprocess.run([sys.executable, "-m", "bench", "beir", "claims", *options], check=True, capture_output=True)
+    status, _, messages = in_process("beir", "claims", *options)
+    assert status == 0, messages
     (path,) = result_paths([output])
     before = read_result(path)
     model = Reranker.from_pretrained("embedded")
@@ -187,11 +189,9 @@ def test_a_function_is_scored_again_unless_it_has_a_fingerprint(toy: Path, tmp_p
     assert [measured(), measured()] == [2, 0]
 
 
-def test_results_are_the_files_of_the_command_line(toy: Path, tmp_path: Path) -> None:
+def test_results_are_the_files_of_the_command_line(toy: Path, in_process: InProcess, tmp_path: Path) -> None:
     bench.measure(toy, {"salt": by_salt}, output=tmp_path, progress=False)
-    listed = subprocess.run(
-        [sys.executable, "-m", "bench", "verify", str(tmp_path)], capture_output=True, text=True, check=False
-    )
-    assert listed.returncode == 0, listed.stdout + listed.stderr
+    status, verdict, messages = in_process("verify", tmp_path)
+    assert status == 0, verdict + messages
     (path,) = result_paths([tmp_path])
     assert json.loads(path.read_text())["reranker"]["family"] == "own"

@@ -103,7 +103,8 @@ def test_help_answers_at_once_and_loads_no_model_library(environment: dict[str, 
 
 def test_without_arguments_the_commands_are_shown(bench: Call):
     answer = bench()
-    assert "Commands:" in answer.stdout + answer.stderr
+    for heading in ("Measure:", "Compare and check results:", "List what there is:", "Maintain this package:"):
+        assert heading in answer.stdout + answer.stderr
     assert "Traceback" not in answer.stderr
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -186,6 +187,25 @@ def test_a_dry_run_asks_nothing(command, tmp_path):
         (lists, _, kept, about, calls, tokens_in, tokens_out, money), _ = foreseen()
         assert (lists, kept, about, calls, tokens_in, tokens_out, money) == ("3", "3", "0 s", "0", "0", "0", "–")
         assert len(server.requests) == 6
+        assert foreseen("--latency")[0][4] == "6"
+        assert foreseen("--overwrite")[0][2:5] == ("0", "–", "6")
+
+
+def test_latency_asks_again_and_changes_no_figure(command):
+    with ChatServer(reversing).running() as server:
+        name = f"chat:{server.url}#m"
+        before = command("-r", name)[1][name]
+        (status, shown, errors), results = command("-r", name, "--latency")
+        assert status == 0, errors
+        # All three lists of two windows, whose answers and scores are cached.
+        assert len(server.requests) == 12
+        assert f"{name}: 6 calls for --latency, which the result does not count." in errors
+    after = results[name]
+    assert 0 < after.cost.latency.p50 <= after.cost.latency.p95
+    assert after.cost.latency.lists == 2
+    assert f"Lists timed: {name} 2." in shown
+    unmeasured = replace(after, cost=before.cost, provenance=before.provenance)
+    assert unmeasured == before
 
 
 def test_options_without_effect_are_refused(command):

@@ -19,6 +19,6 @@ def test_every_measuring_command_has_the_options_of_the_others(command: str) -> 
     assert {"-r", "--depth", "--device", "--workers", "--shard", "--price", "--dry-run", "--json"} <= options(command)
 
 
-def test_sensitivity_measures_one_reranker_in_this_process() -> None:
-    assert {"-r", "--first-stage", "--depth", "--device", "--cache-id"} <= options("sensitivity")
-    assert not {"--shard", "--measure", "--dry-run"} & options("sensitivity")
+def test_sensitivity_measures_one_reranker() -> None:
+    assert {"-r", "--first-stage", "--depth", "--device", "--cache-id", "--workers", "--ray"} <= options("sensitivity")
+    assert not {"--shard", "--measure", "--dry-run", "--latency"} & options("sensitivity")

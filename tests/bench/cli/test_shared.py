@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import bench
 from bench import __version__
 
 ROOT = Path(__file__).parents[3]
@@ -43,7 +44,6 @@ def test_quiet_shows_no_progress_but_where_results_are(measured: "subprocess.Com
     ("words", "holds"),
     [
         (("tasks", "coir"), lambda found: {"coir/apps"} <= {f"{task['suite']}/{task['name']}" for task in found}),
-        (("rerankers",), lambda found: found["blocks"][0]["columns"][0] == "reranker"),
         (("leaderboard", RESULTS), lambda found: {"measured"} == {row["block"] for row in found}),
         (("leaderboard", RESULTS, "--format", "csv"), lambda found: "score" in found[0]),
         (
@@ -78,3 +78,9 @@ def test_a_system_without_file_locks_is_refused_in_one_line() -> None:
     assert answer.stderr == (
         "Error: rerank-bench needs Linux or macOS: this Python has no fcntl. On Windows, use WSL.\n"
     )
+
+
+def test_the_python_api_refuses_such_a_system_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    with pytest.raises(bench.BenchError, match="On Windows, use WSL"):
+        bench.measure  # noqa: B018

@@ -7,25 +7,21 @@ import pytest
 from sentence_transformers import SentenceTransformer
 from transformers import AutoModel
 
-from bench.cli import main
 from reranker.checkpoint import Checkpoint
+from tests.conftest import InProcess
 
 
 def test_a_rerun_with_nothing_to_score_loads_no_model(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, in_process: InProcess, monkeypatch: pytest.MonkeyPatch
 ):
     models = ["-r", "embedded", "-r", "fusion:embedded", "-r", "minilm"]
-    monkeypatch.setattr(
-        "sys.argv", ["bench", "beir", "--embedded", *models, "--queries", "1", "--output", str(tmp_path)]
-    )
 
     def measured() -> tuple[dict[str, object], str]:
-        with pytest.raises(SystemExit) as end:
-            main()
-        assert end.value.code in (None, 0)
+        status, _, messages = in_process("beir", "--embedded", *models, "--queries", 1, "--output", tmp_path)
+        assert status == 0, messages
         found = {str(path): json.loads(path.read_text()) for path in tmp_path.rglob("result.json")}
         figures = {path: (each["reranker"], each["measures"], each["run_sha256"]) for path, each in found.items()}
-        return figures, capsys.readouterr().err
+        return figures, messages
 
     first, steps = measured()
     assert "loading minilm" in steps

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from rich.console import Console
 from bench.collections.collection import Collection, Documents
 from bench.comparison.agreement import Disagreement
 from bench.errors import BenchError
+from bench.evaluation.hiring import Wanted
 from bench.evaluation.plan import Plan
 from bench.evaluation.prepare import PreparedTask, prepare
 from bench.evaluation.sensitivity import Sensitivity, Variant, measure, page, study
@@ -102,7 +104,7 @@ def settled(depth: int = DEPTH, judge: Callable[[Run, Documents], Judgements] | 
 
 
 def found_by(reranker: Reranker, of: PreparedTask | None = None, orders: int = 4) -> Sensitivity:
-    return study(of or settled(), reranker, orders, 0, lambda _: None, Quiet())[1]
+    return study(of or settled(), reranker, orders, 0, lambda *_: None, Quiet())[1]
 
 
 def groups(found: Sensitivity) -> dict[str, list[Variant]]:
@@ -283,6 +285,46 @@ def test_measuring_writes_its_file_and_recomputes_nothing_that_was_kept(
     assert content["base"] == found.base
     assert content["protocol"]["id"] == found.protocol.id
     assert [each["name"] for each in content["variants"]] == [each.name for each in found.variants]
+
+
+IN_BLOCKS = """
+import hashlib, os, pathlib
+from bench.rerankers.base import Scored
+HERE = pathlib.Path(__file__).parent
+class InBlocks:
+    fingerprint = "1"
+    size = 1000
+    def with_block_size(self, documents):
+        made = InBlocks()
+        made.size = documents
+        return made
+    def score(self, lists):
+        with open(HERE / "asked", "a") as log:
+            log.write(f"{os.getpid()} {self.size}" + chr(10))
+        company = ",".join(each.query_id for each in lists)
+        for each in lists:
+            starts = (place // self.size * self.size for place in range(len(each.texts)))
+            blocks = (",".join(each.texts[start : start + self.size]) for start in starts)
+            keys = (f"{company} {block} {text}" for block, text in zip(blocks, each.texts))
+            yield Scored(each.query_id, tuple(hashlib.sha256(key.encode()).digest()[0] / 3 for key in keys))
+"""
+
+
+def test_workers_give_the_same_bytes_in_every_variation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "in_blocks.py").write_text(IN_BLOCKS)
+    monkeypatch.chdir(tmp_path)
+    plan = folder_plan(tmp_path, "in_blocks:InBlocks")
+    alone, path = measure(plan, 2, Quiet())
+    expected = path.read_bytes()
+    asked = sorted(line.split()[1] for line in (tmp_path / "asked").read_text().splitlines())
+    assert asked.count("10") == 1
+    (tmp_path / "asked").unlink()
+    found, path = measure(dataclasses.replace(plan, output=tmp_path / "other", workers=Wanted(2)), 2, Quiet())
+    assert path.read_bytes() == expected
+    assert found == alone
+    lines = [line.split() for line in (tmp_path / "asked").read_text().splitlines()]
+    assert sorted(size for _, size in lines) == asked
+    assert str(os.getpid()) not in {process for process, _ in lines}
 
 
 def test_more_than_one_task_is_refused(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
@@ -34,11 +35,22 @@ from tests.bench.evaluation.workplace import (
 
 
 def test_two_processes_give_the_same_bytes_and_say_what_they_cost(place: Place, truth: Any) -> None:
-    said = place.call("--workers", "2", seconds=0.02)
+    command = place.start("--workers", "2", "--latency", seconds=0.02)
+    shown, said = command.communicate(timeout=120)
+    assert command.returncode == 0, said
     assert place.outcome() == truth
-    assert len({process for _, process in place.asked()}) == 2
-    assert len(place.asked()) == QUERIES
-    assert "parallel" not in cost(place.folder / "truth")
+    # Two workers score all lists; then the command itself scores some, one at a time.
+    asked = Counter(process for _, process in place.asked())
+    assert asked.pop(command.pid) == 51
+    assert len(asked) == 2
+    assert sum(asked.values()) == QUERIES
+    latency = cost(place.folder / "out")["latency"]
+    assert latency["lists"] == 50
+    assert 0.02 < latency["p50"] <= latency["p95"]
+    assert "documents/s is per device, or on a CPU per worker. Scored by several workers: slow:Slow by 2." in shown
+    assert "one at a time, in one process on one device" in shown
+    assert "Lists timed: slow:Slow 50." in shown
+    assert {"parallel", "latency"}.isdisjoint(cost(place.folder / "truth"))
     parallel = cost(place.folder / "out")["parallel"]
     assert parallel["workers"] == 2
     assert parallel["worker_seconds"] == pytest.approx(cost(place.folder / "out")["seconds"])
@@ -46,10 +58,11 @@ def test_two_processes_give_the_same_bytes_and_say_what_they_cost(place: Place, 
     assert parallel["wall_seconds"] > 0
     assert said.count("loading slow:Slow") == 1
     # Everything is cached: no worker starts, and without workers the result is the same.
+    before = len(place.asked())
     for arguments in (["--workers", "2"], []):
         assert "loading" not in place.call(*arguments)
         assert place.outcome() == truth
-    assert len(place.asked()) == QUERIES
+    assert len(place.asked()) == before
     assert "parallel" not in cost(place.folder / "out")
 
 

@@ -1,5 +1,7 @@
 """The leaderboard's figures, worked out by hand on results of a few queries."""
 
+import csv
+import io
 from dataclasses import replace
 
 import pytest
@@ -7,7 +9,11 @@ import pytest
 from bench import published
 from bench.errors import BenchError
 from bench.leaderboard.board import Leaderboard, Section, build
-from bench.results import Candidates, Result, read_result, result_paths
+from bench.leaderboard.export import as_csv
+from bench.leaderboard.flat import row
+from bench.leaderboard.layout import page
+from bench.render import render
+from bench.results import Candidates, Latency, Parallel, Result, read_result, result_paths
 from bench.suites import find, tasks
 from tests.bench.factories import figures_result, whole
 from tests.conftest import ROOT
@@ -489,6 +495,25 @@ def test_cost_adds_up_over_tasks():
     assert only(build(on_gpu)).rows[0].cost.peak_memory_bytes == 9
     free = replace(first, cost=replace(first.cost, seconds=0.0))
     assert only(build([free])).rows[0].cost.documents_per_second is None
+
+
+def test_latency_and_workers_are_told_with_the_costs():
+    first, second = result("beir/nfcorpus", "a", 0.5), result("beir/scifact", "a", 0.5)
+    plain = render(page(build([first])), "markdown")
+    assert "s/list" not in plain
+    assert "documents/s is" not in plain
+    first = replace(first, cost=replace(first.cost, latency=Latency(50, 1.0, 3.0), parallel=Parallel(3, 1.0, 2.0)))
+    second = replace(second, cost=replace(second.cost, latency=Latency(10, 2.0, 4.0)))
+    board = build([first, second])
+    assert only(board).rows[0].cost.latency == Latency(60, 1.5, 3.5)
+    shown = render(page(board), "markdown")
+    assert "tokens/s | s/list<br>p50 | s/list<br>p95 | peak memory" in shown
+    assert " | 1.50 | 3.50 | " in shown
+    assert "Scored by several workers: a by 3." in shown
+    assert "Lists timed: a 60." in shown
+    line = next(csv.DictReader(io.StringIO(as_csv(board))))
+    assert (line["latency_p50_seconds"], line["latency_p95_seconds"]) == ("1.5", "3.5")
+    assert (row(second)["latency_p50_seconds"], row(second)["latency_p95_seconds"]) == (2.0, 4.0)
 
 
 def figure(task: str, value: float, suite: str = "beir", measure: str = "nDCG@10") -> published.Published:

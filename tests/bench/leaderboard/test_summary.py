@@ -18,7 +18,7 @@ from bench.pace import Pace, in_words
 from bench.protocol import Protocol
 from bench.render.text import show
 from bench.rerankers.base import Card
-from bench.results import Candidates, Cost, Cut, Result
+from bench.results import Candidates, Cost, Cut, Latency, Parallel, Result
 from bench.suites import tasks
 
 
@@ -76,6 +76,28 @@ def test_rerankers_by_tasks_with_mean_ceiling_and_speed():
     assert ["mine", "26.17", "12.35", "40.00", "500"] in rows(text)
     assert ["ceiling", "85.00", "90.00", "80.00"] in rows(text)
     assert "beir: nDCG@10 x 100, top 100 of bm25 reranked" in text
+
+
+def test_latency_and_workers_are_shown_where_there_are_any():
+    plain = result("beir/scifact", "mine", 0.4)
+    assert "s/list" not in shown(plain)
+    assert "documents/s is" not in shown(plain, result("beir/scifact", "other", 0.4, cost=at(plain, workers=1)))
+    text = shown(
+        result("beir/scifact", "mine", 0.4, cost=at(plain, latency=Latency(50, 0.02, 0.5))),
+        result("beir/fiqa", "mine", 0.4, cost=at(plain, latency=Latency(7, 0.04, 1.5))),
+        result("beir/scifact", "other", 0.3, cost=at(plain, workers=4)),
+        result("beir/fiqa", "other", 0.3, cost=at(plain, workers=2)),
+    )
+    assert [line[-3:] for line in rows(text)[1:3]] == [["documents/s", "s/list", "s/list"], ["1,234", "p50", "p95"]]
+    # Of two tasks, the means; 500 documents twice in 2 + 2 seconds.
+    assert ["mine", "40.00", "40.00", "40.00", "250", "0.0300", "1.00"] in rows(text)
+    assert ["other", "30.00", "30.00", "30.00", "250", "–", "–"] in rows(text)
+    assert "documents/s is per device, or on a CPU per worker. Scored by several workers: other by 4." in text
+    assert "of several tasks their means. Lists timed: mine 57." in " ".join(text.split())
+
+
+def at(made: Result, workers: int = 0, latency: Latency | None = None) -> Cost:
+    return replace(made.cost, latency=latency, parallel=Parallel(workers, 1.0, 2.0) if workers else None)
 
 
 def test_one_task_has_no_mean():

@@ -12,16 +12,13 @@ from transformers import (
     BertForSequenceClassification,
     BertModel,
     PreTrainedTokenizerFast,
-    Qwen2Config,
-    Qwen2ForCausalLM,
-    Qwen3Config,
-    Qwen3ForCausalLM,
 )
 
 from bench.rerankers import ROWS
 from bench.rerankers.base import CandidateList, Options, Reranker, Scored
 from bench.rerankers.local import checkpoint
-from tests.bench.rerankers.tokenizers import byte_level_tokenizer, wordpiece_tokenizer
+from tests.bench.tiny_generators import write_model
+from tests.tiny_tokenizers import byte_level_tokenizer, wordpiece_tokenizer
 
 TEXTS = (
     "Tides rise and fall because the moon pulls the water of the oceans.",
@@ -146,30 +143,11 @@ def byte_level() -> PreTrainedTokenizerFast:
     return byte_level_tokenizer(TEXTS + QUERIES)
 
 
-def _generator(folder: Path, tokenizer: PreTrainedTokenizerFast, config_class: type, model_class: type) -> Path:
-    torch.manual_seed(4)
-    config = config_class(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=8,
-        intermediate_size=48,
-        max_position_embeddings=512,
-        initializer_range=0.3,
-        tie_word_embeddings=True,
-    )
-    model_class(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
-
-
 @pytest.fixture(scope="session")
 def qwen3(tmp_path_factory: pytest.TempPathFactory, byte_level: PreTrainedTokenizerFast) -> Path:
-    return _generator(tmp_path_factory.mktemp("qwen3"), byte_level, Qwen3Config, Qwen3ForCausalLM)
+    return write_model(tmp_path_factory.mktemp("qwen3"), "qwen3", 512, byte_level)
 
 
 @pytest.fixture(scope="session")
 def qwen2(tmp_path_factory: pytest.TempPathFactory, byte_level: PreTrainedTokenizerFast) -> Path:
-    return _generator(tmp_path_factory.mktemp("qwen2"), byte_level, Qwen2Config, Qwen2ForCausalLM)
+    return write_model(tmp_path_factory.mktemp("qwen2"), "qwen2", 512, byte_level)

@@ -1,14 +1,11 @@
-"""What tiny checkpoints of the XLM-RoBERTa family share: sizes, a tokenizer, and the layouts of Jina's repositories."""
+"""What tiny checkpoints of the XLM-RoBERTa family share: sizes, and the layouts of Jina's repositories."""
 
 import json
 from pathlib import Path
 
 import torch
 from peft import LoraConfig, get_peft_model
-from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
-from transformers import JinaEmbeddingsV3Model, PreTrainedTokenizerFast
-
-from tests.bench.rerankers.conftest import QUERIES, TEXTS
+from transformers import JinaEmbeddingsV3Model
 
 TINY = {
     "hidden_size": 32,
@@ -19,7 +16,6 @@ TINY = {
     "type_vocab_size": 1,
     "initializer_range": 0.3,
 }
-SPECIAL = ["<s>", "<pad>", "</s>", "<unk>"]
 ADAPTERS = ("classification", "retrieval_passage", "retrieval_query", "separation", "text_matching")
 QUERY, PASSAGE = "Represent the query for retrieving evidence documents: ", "Represent the document for retrieval: "
 TARGETS = ["word_embeddings", "q_proj", "k_proj", "v_proj", "o_proj", "fc1", "fc2", "dense"]
@@ -62,29 +58,6 @@ JINA_COLBERT = {
     "truncate_dim": None,
     "use_flash_attn": True,
 }
-
-
-def xlm_roberta_tokenizer(window: int, more: tuple[str, ...] = ()) -> PreTrainedTokenizerFast:
-    """A window in tokens; ``more`` tokens follow the mask token, as a ColBERT model's markers do."""
-    tokenizer = Tokenizer(models.Unigram())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
-    trainer = trainers.UnigramTrainer(vocab_size=120, special_tokens=SPECIAL, unk_token="<unk>", show_progress=False)
-    tokenizer.train_from_iterator(TEXTS + QUERIES, trainer)
-    tokenizer.add_special_tokens(["<mask>", *more])
-    ends = [(token, tokenizer.token_to_id(token)) for token in ("<s>", "</s>")]
-    tokenizer.post_processor = processors.TemplateProcessing("<s> $A </s>", "<s> $A </s> </s> $B </s>", ends)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        bos_token="<s>",
-        cls_token="<s>",
-        eos_token="</s>",
-        sep_token="</s>",
-        pad_token="<pad>",
-        unk_token="<unk>",
-        mask_token="<mask>",
-        model_max_length=window,
-        model_input_names=["input_ids", "attention_mask"],
-    )
 
 
 def write_adapters(folder: Path) -> None:

@@ -16,22 +16,16 @@ from bench.rerankers import ROWS, load
 from bench.rerankers.base import CandidateList
 from tests.bench.factories import toy_collection
 from tests.bench.rerankers.conftest import QUERIES, TEXTS
-from tests.bench.rerankers.multilingual import (
-    PASSAGE,
-    QUERY,
-    TARGETS,
-    TINY,
-    write_adapters,
-    xlm_roberta_tokenizer,
-)
+from tests.bench.rerankers.multilingual import PASSAGE, QUERY, TARGETS, TINY, write_adapters
 from tests.bench.rerankers.test_architectures import loaded_as_its_card_says
+from tests.tiny_tokenizers import xlm_roberta_tokenizer
 
 
 @pytest.fixture(scope="module")
 def jina(tmp_path_factory):
     """A folder laid out as the conversion is; and its tokenizer."""
     folder = tmp_path_factory.mktemp("jina-embeddings-v3-hf")
-    tokenizer = xlm_roberta_tokenizer(window=64)
+    tokenizer = xlm_roberta_tokenizer(TEXTS + QUERIES, window=64)
     torch.manual_seed(7)
     config = JinaEmbeddingsV3Config(vocab_size=len(tokenizer), rope_parameters=None, **TINY)
     JinaEmbeddingsV3Model(config).save_pretrained(folder)
@@ -210,7 +204,7 @@ def test_a_base_model_is_never_run_without_its_adapters(family, place, request, 
     given = {"bi-encoder": "encoder", "cross-encoder": "classifier", "late-interaction": "colbert", "yes-no": "qwen3"}
     folder = shutil.copytree(request.getfixturevalue(given[family]), tmp_path / "copy")
     shutil.copytree(jina[0] / "separation", folder / place)
-    with pytest.raises(BenchError, match=rf"has adapters beside its base model \({place}\).*another model's"):
+    with pytest.raises(BenchError, match=rf"has adapters as well as a base model \({place}\).*another model's"):
         load(f"{family}:{folder}", cpu)
 
 

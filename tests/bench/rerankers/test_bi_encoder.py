@@ -96,6 +96,9 @@ def test_a_document_is_embedded_once_across_lists_and_calls(minilm, lists, monke
     second = list(minilm.score([new]))
     assert sorted(seen) == ["black tea", "green tea"]
     assert first[0].scores[0] == first[0].scores[2] == pytest.approx(second[0].scores[0], abs=1e-6)
+    minilm.forget()
+    assert list(minilm.score([new])) == second
+    assert sorted(seen) == ["black tea", "black tea", "green tea", "green tea"]
 
 
 def test_cache_forgets_what_was_not_used_for_longest():

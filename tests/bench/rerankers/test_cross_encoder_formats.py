@@ -17,8 +17,9 @@ from bench.errors import BenchError
 from bench.rerankers import ROWS, load
 from bench.rerankers.base import CandidateList
 from tests.bench.rerankers.conftest import QUERIES, TEXTS
-from tests.bench.rerankers.multilingual import JINA_RERANKER, TINY, jina_names, xlm_roberta_tokenizer
+from tests.bench.rerankers.multilingual import JINA_RERANKER, TINY, jina_names
 from tests.bench.rerankers.test_architectures import loaded_as_its_card_says
+from tests.tiny_tokenizers import xlm_roberta_tokenizer
 
 
 def check(folder, model, tokenizer, options):
@@ -35,7 +36,7 @@ def check(folder, model, tokenizer, options):
 
 def test_gte_multilingual_reranker(tmp_path, cpu):
     """The converted repository has the original's tensors, under a config that transformers knows."""
-    tokenizer = xlm_roberta_tokenizer(window=64)
+    tokenizer = xlm_roberta_tokenizer(TEXTS + QUERIES, window=64)
     torch.manual_seed(1)
     config = GteConfig(vocab_size=len(tokenizer), num_labels=1, rope_parameters=None, **TINY)
     model = GteForSequenceClassification(config)
@@ -54,7 +55,7 @@ def test_gte_multilingual_reranker(tmp_path, cpu):
 def jina(tmp_path_factory):
     """A tiny jina-reranker-v2: its folder, and the same XLM-RoBERTa and tokenizer as transformers has them."""
     folder = tmp_path_factory.mktemp("jina")
-    tokenizer = xlm_roberta_tokenizer(window=64)
+    tokenizer = xlm_roberta_tokenizer(TEXTS + QUERIES, window=64)
     torch.manual_seed(2)
     sizes = {"vocab_size": len(tokenizer), **TINY}
     model = XLMRobertaForSequenceClassification(XLMRobertaConfig(**sizes, num_labels=1, layer_norm_eps=1e-5))

@@ -11,14 +11,15 @@ from transformers import JinaEmbeddingsV3Config, JinaEmbeddingsV3Model
 from bench.rerankers import load
 from bench.rerankers.base import CandidateList
 from tests.bench.rerankers.conftest import QUERIES, TEXTS
-from tests.bench.rerankers.multilingual import JINA_COLBERT, MARKERS, THETA, TINY, xlm_roberta_tokenizer
+from tests.bench.rerankers.multilingual import JINA_COLBERT, MARKERS, THETA, TINY
+from tests.tiny_tokenizers import xlm_roberta_tokenizer
 
 
 @pytest.fixture(scope="module")
 def jina(tmp_path_factory):
     """A folder, and its model, projection and tokenizer as transformers has them."""
     folder = tmp_path_factory.mktemp("jina-colbert")
-    tokenizer = xlm_roberta_tokenizer(window=64, more=MARKERS)
+    tokenizer = xlm_roberta_tokenizer(TEXTS + QUERIES, window=64, more=MARKERS)
     sizes = {"vocab_size": len(tokenizer), **TINY}
     torch.manual_seed(5)
     rope = {"rope_type": "default", "rope_theta": THETA}

@@ -100,6 +100,10 @@ def test_a_data_set_is_measured_and_verified_offline(
     assert result.measures["nDCG@10"] == 1
     answer = bench("verify", "out")
     assert (answer.returncode, answer.stdout.strip()) == (0, "1 of 1 results verified."), answer.stderr
+    answer = bench("sensitivity", "irds/beir/scifact/test", "-r", "first-stage", "--orders", "1", "--json")
+    assert answer.returncode == 0, answer.stderr
+    varied = json.loads(answer.stdout)
+    assert (varied["task"], varied["base"]) == ("irds/beir/scifact/test", result.measures["nDCG@10"])
     answer = bench("leaderboard", "out")
     assert "BEIR" not in answer.stdout.replace("beir/scifact", "")
 

@@ -6,9 +6,13 @@ from pathlib import Path
 import pytest
 
 from bench.collections.load import load
+from bench.console import Silent
 from bench.errors import BenchError
 from bench.evaluation.evaluate import evaluate
+from bench.evaluation.plan import Plan
 from bench.evaluation.prepare import prepare
+from bench.evaluation.sensitivity import measure
+from bench.evaluation.stages import Staged, named
 from bench.first_stage.runs import GIVEN, first_stage
 from bench.rerankers import load as load_reranker
 from bench.rerankers.base import Options
@@ -131,6 +135,49 @@ def test_a_reranking_task_is_measured(hub: Task):
     result, _ = evaluate(prepared, load_reranker("oracle", Options()))
     assert result.main == 1
     assert result.per_query.keys() == {"q1", "q2"}
+
+
+def test_sensitivity_takes_a_task_by_its_id(hub: Task, tmp_path: Path):
+    staged = named("mteb/AskUbuntuDupQuestions", {})
+    assert staged == Staged([hub], GIVEN, 1_000)
+    plan = Plan(staged.tasks, ["first-stage"], tmp_path / "out", first_stage=staged.first_stage, depth=staged.depth)
+    found, _ = measure(plan, 1, Silent())
+    prepared = prepare(load(hub), first_stage(load(hub), GIVEN, 1_000), 1_000, Options())
+    assert found.base == evaluate(prepared, load_reranker("first-stage", Options()))[0].main
+    assert found.protocol == prepared.protocol
+
+
+def test_a_name_means_a_task_with_its_usual_candidates(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    retrieval = named("mteb/MIRACLRetrieval:sw", {"--analysis": "whitespace"})
+    assert [task.id for task in retrieval.tasks] == ["mteb/MIRACLRetrieval:sw"]
+    assert (retrieval.tasks[0].analysis, retrieval.first_stage, retrieval.depth) == ("whitespace", "bm25", 100)
+    # A split is an option, or a part of the id as results have it.
+    splits = [named("mteb/MLQuestions", {"--split": "dev"}), named("mteb/MLQuestions@dev", {})]
+    assert [[(task.id, task.split) for task in each.tasks] for each in splits] == [
+        [("mteb/MLQuestions@dev", "dev")]
+    ] * 2
+    assert len(named("mteb/MLQuestions", {}).tasks) == 2
+    (vaswani,) = named("irds/vaswani", {}).tasks
+    assert (vaswani.id, vaswani.source_id) == ("irds/vaswani", "vaswani")
+    assert named("beir/nfcorpus@dev", {}).tasks == [find("beir/nfcorpus@dev")]
+    (tmp_path / "irds" / "vaswani").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    (own,) = named("irds/vaswani", {"--split": "dev", "--drop-identical-ids": "yes"}).tasks
+    assert (own.id, own.split, own.analysis, own.drop_identical_ids) == ("folder/vaswani", "dev", "english", True)
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "message"),
+    [
+        ("mteb/ArguAna", "--drop-identical-ids", "mteb/ArguAna is a task of mteb, so that --drop-identical-ids"),
+        ("irds/vaswani", "--source", "irds/vaswani is a data set of ir_datasets, so that --source does not fit it."),
+        ("beir/scifact", "--analysis", "beir/scifact is a declared task, so that --analysis does not fit it."),
+        ("beir/zzz", "", "Unknown task 'zzz' in suite beir."),
+    ],
+)
+def test_an_option_that_does_not_fit_a_name_is_refused(name: str, option: str, message: str):
+    with pytest.raises(BenchError, match=message):
+        named(name, {option: "x"} if option else {})
 
 
 def test_without_network_it_ends_in_one_message(refused: Callable[..., str]):
