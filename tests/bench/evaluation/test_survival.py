@@ -299,7 +299,8 @@ def test_ctrl_c_says_that_lists_without_a_fingerprint_are_lost(place: Path) -> N
 
 def test_the_second_of_two_writers_waits_and_finds_all_done(place: Path) -> None:
     truth = undisturbed(place)
-    first = Command(place)
+    # Long enough for the second to start on a busy machine, and less than it waits.
+    first = Command(place, seconds=(PATIENCE - 1) / QUERIES)
     first.wait_for(1)
     second = Command(place)
     assert first.end()[0] == 0
