@@ -40,12 +40,18 @@ class Terminal(Console):
         raise
 
 
+_bars: list[Console] = []
+"""The consoles of the bars that are on the terminal now."""
+
+
 def note(text: str) -> None:
     """Print one line on standard error: what a reader of the figures must know, or why a command ended.
 
     A message may quote an argument, and an argument may be a URL with a password, which is not printed.
     """
-    Terminal(stderr=True, soft_wrap=True).print(Text(terminal(without_login(text))))
+    # A bar's own console prints above it; another one would print at its end, and leave it on the screen.
+    console = _bars[-1] if _bars else Terminal(stderr=True)
+    console.print(Text(terminal(without_login(text))), soft_wrap=True)
 
 
 def say(text: str) -> None:
@@ -152,7 +158,7 @@ class Bar:
     """
 
     def __init__(self, console: Console | None = None, interval: float = INTERVAL) -> None:
-        self._console = console or Console(stderr=True)
+        self._console = console or Terminal(stderr=True)
         self._interval = interval
 
     @contextmanager
@@ -185,7 +191,11 @@ class Bar:
         )
         with progress.Progress(*columns, console=self._console, transient=True) as shown:
             task = shown.add_task(escape(terminal(label)), total=pace.total, pace=pace)
-            yield lambda: shown.update(task, completed=pace.done)
+            _bars.append(self._console)
+            try:
+                yield lambda: shown.update(task, completed=pace.done)
+            finally:
+                _bars.remove(self._console)
 
     @contextmanager
     def _lines(self, label: str, pace: Pace) -> Iterator[Callable[[], None]]:

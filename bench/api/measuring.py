@@ -141,7 +141,7 @@ def _call(plan: Plan) -> str:
     usual = Plan((), (), Path("out"))
     stage = plan.first_stage if isinstance(plan.first_stage, str) else "..."
     settings = {"first_stage": stage}
-    settings |= {key: getattr(plan, key) for key in ("depth", "queries", "source", "latency")}
+    settings |= {key: getattr(plan, key) for key in ("depth", "queries", "source", "latency", "overwrite")}
     known = {key: getattr(usual, key) for key in settings}
     for key in ("device", "dtype", "max_query_length", "max_doc_length", "seed"):
         settings[key], known[key] = getattr(plan.options, key), getattr(usual.options, key)

@@ -167,6 +167,7 @@ def measure_all(plans: "list[Plan]", dry_run: bool) -> None:
 
         found = [each for plan in plans for each in dry.foresee(plan, Bar())]
         emit(dry.page(found), data=found)
+        note("Next: the same command without --dry-run.")
         return
     from bench.leaderboard.flat import row
     from bench.leaderboard.summary import page

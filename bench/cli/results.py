@@ -58,7 +58,7 @@ def leaderboard(
 ) -> None:
     """Tabulate rerankers by task, with published figures.
 
-    --json: a list of objects, as the columns of --format csv; figures as stored, from 0 to 1 where measured.
+    --json: a list of objects, one a figure, with the columns of --format csv; figures are from 0 to 1.
     """
     from bench import published
     from bench.comparison.stored import read_results

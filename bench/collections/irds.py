@@ -133,13 +133,16 @@ def _unreachable(task: Task, folder: str, error: Exception) -> str:
     import ir_datasets
 
     home = ir_datasets.util.home_path()
+    # ir_datasets takes a page that says 500 for the file.
+    is_another = isinstance(error, ir_datasets.util.HashVerificationError)
+    sent = " The host sent something else than the file, as one does that fails for a while." if is_another else ""
     other = "or take it from mteb with --source mteb; " if task.mteb else ""
     elsewhere = (
         f"; {other}or give a folder that holds {folder}/ in BEIR format with --data DIR; or measure the sample with "
         "--embedded."
     )
     return (
-        f"{task.id}: ir_datasets could not get {task.source_id!r} ({type(error).__name__}: {str(error)[:200]}). "
-        f"What to do: check the network; delete damaged files under {home}; or put the files there by hand"
-        f"{'.' if task.suite == 'irds' else elsewhere}"
+        f"{task.id}: ir_datasets could not get {task.source_id!r} ({type(error).__name__}: {str(error)[:200]}).{sent} "
+        f"What to do: check the network, or try again later; delete damaged files under {home}; or put the files there "
+        f"by hand{'.' if task.suite == 'irds' else elsewhere}"
     )

@@ -139,8 +139,17 @@ def _load(task: Task) -> tuple[Mapping[str, Any], str]:
     except (OSError, HTTPError, DatasetsError, ValueError, LookupError) as error:
         raise BenchError(
             f"{task.id}: mteb could not get {task.mteb!r} from the Hugging Face hub, {origin} "
-            f"({type(error).__name__}: {str(error)[:200]}). {_instead(task)}"
+            f"({_status(error)}{type(error).__name__}: {str(error)[:200]}). {_instead(task)}"
         ) from error
+
+
+def _status(error: BaseException | None) -> str:
+    """The HTTP status that led to an error, which `datasets` leaves out of its messages; "" where none did."""
+    while error is not None:
+        if status := getattr(getattr(error, "response", None), "status_code", 0):
+            return f"status {status}; "
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def _instead(task: Task) -> str:

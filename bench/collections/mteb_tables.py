@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,7 @@ def all_tables() -> Iterator[None]:
     single table of those in its cache: reranking would fail, and instructions would be left out without a word. The
     data set's card, which is in the hub's cache, names them all.
     """
-    from mteb.abstasks import retrieval_dataset_loaders as loaders
-
+    loaders: Any = import_module("mteb.abstasks.retrieval_dataset_loaders")
     asked = loaders.get_dataset_config_names
     loaders.get_dataset_config_names = lambda path, revision: _on_card(path, revision) or asked(path, revision)
     try:

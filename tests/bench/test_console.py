@@ -1,5 +1,6 @@
 """Nothing from outside acts on the terminal, whatever a command prints and wherever."""
 
+import io
 import json
 import logging
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from bench import cli, console
 from bench.escape import shell_word, terminal
@@ -209,3 +211,32 @@ def test_paths_that_are_printed_can_be_used(
 
 def _read_by_bash(word: str) -> bytes:
     return subprocess.run(["bash", "-c", f"printf %s {word}"], capture_output=True, timeout=10).stdout
+
+
+def screen(written: str) -> list[str]:
+    """What a terminal shows in the end: of rich's codes those that go up a line and empty it."""
+    lines, row, column = [""], 0, 0
+    for code, text in re.findall(r"(\x1b\[[0-9;?]*[A-Za-z]|\r|\n)|([^\x1b\r\n]+)", written):
+        if text:
+            lines[row] = lines[row][:column].ljust(column) + text + lines[row][column + len(text) :]
+            column += len(text)
+        elif code == "\r":
+            column = 0
+        elif code == "\n":
+            row += 1
+            lines += [""] * (row + 1 - len(lines))
+        elif code.endswith("A"):
+            row -= int(code[2:-1])
+        elif code.endswith("K"):
+            lines[row] = ""
+    return [line.rstrip() for line in lines if line.strip()]
+
+
+def test_a_note_leaves_no_bar_on_the_screen() -> None:
+    written = io.StringIO()
+    bar = console.Bar(Console(file=written, force_terminal=True, width=80, color_system=None))
+    for number in range(2):
+        with bar.step("reading", 2) as advance:
+            advance(1)
+            console.note(f"Note {number}: " + "x" * 100)
+    assert [line[:8] for line in screen(written.getvalue())] == ["Note 0: ", "Note 1: "]

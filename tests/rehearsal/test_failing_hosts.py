@@ -26,9 +26,9 @@ def half_written(home: Path) -> list[Path]:
     [
         (HUB, ALONE, "the hub failed (status 500) 3 times. Wait a few minutes"),
         (WEIGHTS_HOST, ALONE, "the hub failed (status 500) 3 times. Wait a few minutes"),
-        (BEIR_HOST, ("beir", "scifact", "-r", "first-stage"), "ir_datasets could not get 'beir/scifact/test'"),
-        (HUB, ("mteb", RETRIEVAL, "-r", "first-stage"), f"mteb could not get '{RETRIEVAL}' from the Hugging Face hub"),
-        (WEIGHTS_HOST, ("mteb", RETRIEVAL, "-r", "first-stage"), f"mteb could not get '{RETRIEVAL}'"),
+        (BEIR_HOST, ("beir", "scifact", "-r", "first-stage"), "The host sent something else than the file"),
+        (HUB, ("mteb", RETRIEVAL, "-r", "first-stage"), "status 500; "),
+        (WEIGHTS_HOST, ("mteb", RETRIEVAL, "-r", "first-stage"), "status 500; "),
     ],
 )
 def test_a_host_that_fails(
@@ -44,7 +44,6 @@ def test_a_host_that_fails(
     hub.answer = answer
     message = refused(*command, timeout=280)
     assert said in message
-    assert "500" in message
     assert half_written(tmp_path) == []
     hub.answer = None
     recovered = bench(*command)
