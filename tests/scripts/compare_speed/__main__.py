@@ -52,9 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 write_cross_encoder(Path(folder), asked.layers)
             lines, notes = [], []
             for part in asked.part:
-                # The core model scores a list in some .06 s: with few, mteb's fixed .5 s would decide.
-                queries = asked.queries * (10 if part == "core" else 1)
-                job = Job(part, "", 1, str(asked.data), queries, asked.passages, asked.lists, models.get(part, ""))
+                job = Job(
+                    part, "", 1, str(asked.data), asked.queries, asked.passages, asked.lists, models.get(part, "")
+                )
                 for found, said in _part(job, asked.repeat, _LOADS[: 1 + asked.busy]):
                     lines += found
                     notes += said
@@ -212,7 +212,7 @@ def _about(asked: argparse.Namespace) -> Iterator[str]:
         name = f"{told.get('model name', name)} (family {told.get('cpu family')}, model {told.get('model')})"
     yield f"{cores()} cores of {name}; load average {os.getloadavg()[1]:.1f} at the end."
     yield f"Medians of {asked.repeat}, all sides in turn."
-    yield f"{asked.queries} queries of {asked.data.name} by 100 documents; for the core model {10 * asked.queries}."
+    yield f"{asked.queries} queries of {asked.data.name} by 100 documents."
     yield f"The cross-encoder has {asked.layers} layers of random weights; BM25 reads {asked.passages:,} passages."
     yield ", ".join(f"{package} {found}" for package in _VERSIONS if (found := _version(package))) + "."
 
