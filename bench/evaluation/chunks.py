@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bench.evaluation import memory
 from bench.rerankers.answers import checked
 from bench.rerankers.base import CandidateList, Lazy, Reranker, Scored
+from bench.rerankers.fusion import Fusion
 
 if TYPE_CHECKING:
     from bench.collections.collection import Collection
@@ -84,7 +85,10 @@ def chunks(prepared: "PreparedTask", reranker: Reranker) -> Iterator[Chunk]:
     A chunk is scored and cached as a whole, and its borders depend on the lists alone: a command that resumes, or that
     has other workers, batches every list with the same others, and so gives the same scores to the last bit.
     """
-    return grouped(prepared, reranker.card.needs, getattr(reranker, "chunk_characters", CHUNK_CHARACTERS))
+    needs = reranker.card.needs
+    while isinstance(reranker, Fusion):  # whose cached scores are those of the reranker that it fuses
+        reranker = reranker.reranker
+    return grouped(prepared, needs, getattr(reranker, "chunk_characters", CHUNK_CHARACTERS))
 
 
 def grouped(

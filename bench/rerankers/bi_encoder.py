@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.errors import BenchError
-from bench.rerankers.base import CandidateList, Card, Lazy, Options, Reranker, Scored
+from bench.rerankers.base import CandidateList, Card, Options, Reranker, Scored
 from bench.rerankers.local import adapters, checkpoint, loading, lora, stored
 from bench.rerankers.local.adapters import Rule, Sides
 from bench.rerankers.local.batching import Encoder, Vectors
-from bench.rerankers.local.embedding import Cache, EmbeddingReranker
+from bench.rerankers.local.embedding import Cache, EmbeddingReranker, LazyEmbedding
 from bench.rerankers.local.truncation import Cutter
 from bench.rerankers.rows import Row
 from reranker.prompt import well_formed
@@ -133,7 +133,7 @@ def build(row: Row, options: Options) -> Reranker:
         made = Adapted(card, model, cutter, options, rule) if rule else BiEncoder(card, model, cutter, options)
         return loading.tried(made)
 
-    return Lazy(card, load)
+    return LazyEmbedding(card, load)
 
 
 def _check_kind(folder: Path, model: str) -> None:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from bench.errors import BenchError
-from bench.rerankers.base import Card, Lazy, Options, Reranker
+from bench.rerankers.base import Card, Options, Reranker
 from bench.rerankers.local import checkpoint, loading, stored
 from bench.rerankers.local.batching import Encoder, Vectors
-from bench.rerankers.local.embedding import EmbeddingReranker
+from bench.rerankers.local.embedding import EmbeddingReranker, LazyEmbedding
 from bench.rerankers.local.truncation import Cutter
 from bench.rerankers.rows import Row
 
@@ -96,4 +96,4 @@ def build(row: Row, options: Options) -> Reranker:
             model = MultiVectorEncoder(str(folder), **loading.arguments(options, folder))
         return loading.tried(LateInteraction(card, model, Cutter(model.tokenizer, row.model), options))
 
-    return Lazy(card, load)
+    return LazyEmbedding(card, load)

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 
-from bench.rerankers.base import CandidateList, Card, Options, Scored
+from bench.rerankers.base import CandidateList, Card, Lazy, Options, Scored
 from bench.rerankers.local import loading
 from bench.rerankers.local.batching import Encoder, Vectors
 from bench.rerankers.local.truncation import Cutter
@@ -17,6 +17,9 @@ class EmbeddingReranker(ABC):
     A text's embedding depends on that text alone, to the last bit, and not on its batch: a list's scores are the same
     whatever was scored before it.
     """
+
+    chunk_characters = 500_000
+    """Lists are scored together up to so many: of few texts, most rows of their batches would only fill up."""
 
     def __init__(self, card: Card, cutter: Cutter, encoder: Encoder, options: Options, cache_bytes: int) -> None:
         self.card = card
@@ -71,6 +74,12 @@ class EmbeddingReranker(ABC):
     def forget(self) -> None:
         """See `bench.rerankers.base.Remembers`."""
         self._cache.clear()
+
+
+class LazyEmbedding(Lazy):
+    """An embedding model that is loaded when the first list must be scored."""
+
+    chunk_characters = EmbeddingReranker.chunk_characters
 
 
 class Cache:

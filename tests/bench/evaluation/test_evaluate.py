@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from bench.collections.collection import Collection
 from bench.errors import BenchError
 from bench.evaluation.cache import chunk_key
+from bench.evaluation.chunks import chunks
 from bench.evaluation.evaluate import evaluate
 from bench.evaluation.prepare import PreparedTask, prepare
 from bench.measures import STANDARD, Measure
 from bench.rerankers import load
 from bench.rerankers.base import CandidateList, Card, Options, Scored
+from bench.rerankers.fusion import Fusion
 from bench.run import Run, read_run, write_run
 from bench.task import Task
 
@@ -431,3 +433,14 @@ def test_who_asks_for_the_task_is_told_it_and_its_scores_are_cached_by_it(needs:
     assert [each.task for each in seen] == ([f"{TASK.suite}/one", f"{TASK.suite}/two"] if told else ["", ""])
     keys = {chunk_key(Asking.card, Options(), [each]) for each in seen}
     assert len(keys) == (2 if told else 1)
+
+
+def test_a_fusion_is_scored_in_the_chunks_of_what_it_fuses():
+    # Its scores are then found in the cache.
+    prepared = settle({query: {"a": 1} for query in ("q1", "q2", "q3")}, run_of(q1="ab", q2="ab", q3="ab"))
+    reranker = load("minilm", Options())
+    two = 2 * sum(len(f"text of {each}") for each in "ab")
+    for characters, sizes in ((two, [2, 1]), (1, [1, 1, 1])):
+        reranker.chunk_characters = characters  # type: ignore[attr-defined]
+        for each in (reranker, Fusion(reranker)):
+            assert [len(chunk.queries) for chunk in chunks(prepared, each)] == sizes
