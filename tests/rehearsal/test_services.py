@@ -86,6 +86,7 @@ def test_every_service(bench: Call, hub: Hub, tmp_path: Path):
     assert not [key for key in KEYS.values() if key in written + answer.stdout + answer.stderr]
 
 
+@pytest.mark.fuzz
 def test_a_wrong_key_is_refused_and_the_right_one_goes_on(bench: Call, refused: Call, hub: Hub, tmp_path: Path):
     hub.answer = services()
     wrong = KEYS | {"COHERE_API_KEY": "co-wrong-0123456789"}
