@@ -27,7 +27,7 @@ def commit_of(checkout: Path, environment: dict[str, str], package: Path) -> str
 def copied(place: Path) -> Path:
     source = Path(bench.__file__).parent
     (place / "bench").mkdir(parents=True)
-    for name in ("__init__.py", "errors.py", "provenance.py"):
+    for name in ("__init__.py", "errors.py", "ours.py", "provenance.py"):
         shutil.copy(source / name, place / "bench" / name)
     return place
 
