@@ -181,12 +181,12 @@ def main() -> None:
     rows += [measured("Ray actors", "local", workers, share * workers) for workers in reversed(WORKERS)]
     print("# Workers: what they cost the harness\n")
     print(
-        f"Made by `python -m tests.scripts.scale_workers {share}` on {os.cpu_count()} cores; other programs ran beside"
+        f"Made by `python -m tests.scripts.scale_workers {share}` on {os.cpu_count()} cores; at its end "
+        f"{os.getloadavg()[0]:.1f} processes wanted a core, its own among them. The reranker sleeps {NAP * 1e3:.0f} ms "
+        f"a list of {DEPTH} documents. Efficiency counts from the first worker's start; the first start of Ray actors "
+        "contains Ray's own.\n"
     )
-    print(f"it: {os.getloadavg()[0]:.0f} processes wanted a core. So seconds are too high and efficiency is")
-    print(f"too low; processor seconds are not. The reranker sleeps {NAP * 1e3:.0f} ms a list of {DEPTH} documents.\n")
     print("\n".join(table(rows)))
-    print("\nThe first start of Ray actors contains Ray's own.")
     print("\n## MIRACL on 64 GPUs, on paper\n")
     print("\n".join(on_paper(rows)))
 
