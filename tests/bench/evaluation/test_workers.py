@@ -32,6 +32,7 @@ from tests.bench.evaluation.workplace import (
     killed_at_random,
     refusal,
 )
+from tests.conftest import InProcess
 
 
 def test_two_processes_give_the_same_bytes_and_say_what_they_cost(place: Place, truth: Any) -> None:
@@ -234,12 +235,12 @@ def test_a_shard_of_a_class_without_a_fingerprint_is_refused(place: Place) -> No
     assert "slow:Slow has no fingerprint, so that a shard's scores could not be" in refusal(place, "--shard", "1/2")
 
 
-def test_the_core_model_scores_alike_in_processes(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+def test_the_core_model_scores_alike_in_processes(in_process: InProcess, tmp_path: Path) -> None:
     # With one thread instead of two, one score of this sample has another last bit.
     runs = []
     for output, arguments in (("one", []), ("two", ["--workers", "2"])):
         given = ["miracl", "--embedded", "embedded-hi", "-r", "embedded", "--output", tmp_path / output]
-        assert request.getfixturevalue("bench")(*given, *arguments).returncode == 0
+        assert in_process(*given, *arguments)[0] == 0
         runs += [path.read_bytes() for path in (tmp_path / output).rglob("run.trec.gz")]
     assert len(runs) == 2
     assert runs[0] == runs[1]

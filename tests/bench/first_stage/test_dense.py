@@ -148,24 +148,12 @@ def test_a_model_of_another_family_is_refused_before_it_is_fetched(model, family
         dense_run(collection({"a": "east"}, {"q1": "east"}), model, 2)
 
 
-def test_an_embedded_collection_on_the_command_line(bench, tmp_path):
+def test_an_embedded_collection_on_the_command_line(in_process, tmp_path):
     """Questions in Japanese over passages in English, where BM25 finds next to nothing."""
-    answer = bench(
-        *(
-            "mkqa",
-            "ja",
-            "--embedded",
-            "--first-stage",
-            "dense:minilm",
-            "-r",
-            "first-stage",
-            "--output",
-            tmp_path / "out",
-        ),
-        timeout=300,
-    )
-    assert answer.returncode == 0, answer.stderr
-    (path,) = (tmp_path / "out").rglob("result.json")
+    given = ["mkqa", "ja", "--embedded", "--first-stage", "dense:minilm", "-r", "first-stage", "--output", tmp_path]
+    status, _, messages = in_process(*given)
+    assert status == 0, messages
+    (path,) = tmp_path.rglob("result.json")
     result = json.loads(path.read_text())
     assert result["protocol"]["first_stage"] == "dense:minilm"
     assert 0.2 < result["measures"]["Success@10"] < 1
