@@ -34,8 +34,6 @@ _READY = -1
 """The ticket of an actor's first call, in which it loads its model."""
 _LOOK = 2.0
 """Seconds between two looks at the cluster's nodes."""
-_PAUSE = 0.02
-"""Seconds between two questions for answers while there is other work: each costs a millisecond."""
 
 
 def check_address(address: str) -> None:
@@ -78,7 +76,7 @@ class RayActors:
         self._actors: dict[int, Any] = {}
         self._nodes: dict[int, str] = {}  # where each actor was ready
         self._calls: dict[Any, tuple[int, int]] = {}  # worker and ticket of each call, in the order made
-        self._looked = self._listened = time.monotonic()
+        self._looked = time.monotonic()
         self._failing_since = 0.0  # since when no actor that was started became ready; 0 where none has failed
         for worker in range(workers):
             self._start(worker)
@@ -89,11 +87,10 @@ class RayActors:
 
     def next(self, wait: bool) -> Event | None:
         """See `Team`."""
-        if wait:
-            while not self._known:
-                self._listen(_LOOK)
-        elif not self._known and time.monotonic() - self._listened > _PAUSE:
+        if not self._known:
             self._listen(0)
+        while wait and not self._known:
+            self._listen(_LOOK)
         return self._known.popleft() if self._known else None
 
     def close(self) -> None:
@@ -104,7 +101,6 @@ class RayActors:
     def _listen(self, seconds: float) -> None:
         """Receive what actors answer within some seconds, and now and then notice those whose nodes are gone."""
         answered, _ = ray.wait(list(self._calls), timeout=seconds)
-        self._listened = time.monotonic()
         for reference in answered:
             self._receive(reference)
         if not self._known and time.monotonic() - self._looked > _LOOK:
