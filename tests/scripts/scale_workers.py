@@ -182,7 +182,7 @@ def main() -> None:
     print("# Workers: what they cost the harness\n")
     print(
         f"Made by `python -m tests.scripts.scale_workers {share}` on {os.cpu_count()} cores; at its end "
-        f"{os.getloadavg()[0]:.1f} processes wanted a core, its own among them. The reranker sleeps {NAP * 1e3:.0f} ms "
+        f"{os.getloadavg()[0]:.0f} processes wanted a core, its own among them. The reranker sleeps {NAP * 1e3:.0f} ms "
         f"a list of {DEPTH} documents. Efficiency counts from the first worker's start; the first start of Ray actors "
         "contains Ray's own.\n"
     )

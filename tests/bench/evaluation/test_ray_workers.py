@@ -84,7 +84,7 @@ def test_models_give_the_same_bytes_alone_in_processes_and_on_two_nodes(
     place: Place, two_nodes: TwoNodes, shared_data: Path, task: str, reranker: str
 ) -> None:
     of_task = {"embedded": ["--embedded"], "scifact": ["scifact", "--data", str(shared_data / "beir")]}[task]
-    given = ["beir", *of_task, "--queries", "40", "--reranker", reranker]
+    given = ["beir", *of_task, "--queries", "12", "--reranker", reranker]
     runs = []
     for number, workers in enumerate(([], ["--workers", "2"], ["--ray", two_nodes.address, "--workers", "2"])):
         output = place.folder / str(number)
