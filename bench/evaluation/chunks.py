@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bench.evaluation import memory
 from bench.rerankers.answers import checked
 from bench.rerankers.base import CandidateList, Lazy, Reranker, Scored
-from bench.rerankers.fusion import Fusion
+from bench.rerankers.fusion import innermost
 
 if TYPE_CHECKING:
     from bench.collections.collection import Collection
@@ -85,10 +85,8 @@ def chunks(prepared: "PreparedTask", reranker: Reranker) -> Iterator[Chunk]:
     A chunk is scored and cached as a whole, and its borders depend on the lists alone: a command that resumes, or that
     has other workers, batches every list with the same others, and so gives the same scores to the last bit.
     """
-    needs = reranker.card.needs
-    while isinstance(reranker, Fusion):  # whose cached scores are those of the reranker that it fuses
-        reranker = reranker.reranker
-    return grouped(prepared, needs, getattr(reranker, "chunk_characters", CHUNK_CHARACTERS))
+    scored = innermost(reranker)  # whose cached scores a fusion shares
+    return grouped(prepared, reranker.card.needs, getattr(scored, "chunk_characters", CHUNK_CHARACTERS))
 
 
 def grouped(

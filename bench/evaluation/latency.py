@@ -15,7 +15,7 @@ from bench.evaluation.chunks import ask, candidate_list
 from bench.evaluation.prepare import PreparedTask
 from bench.render.numbers import count
 from bench.rerankers.base import Lazy, Remembers, Reranker
-from bench.rerankers.fusion import Fusion
+from bench.rerankers.fusion import innermost
 from bench.rerankers.generative.answers import answers_of
 from bench.results import Latency
 
@@ -80,7 +80,7 @@ def _nothing_logged(reranker: Reranker) -> Iterator[None]:
 
 def _forget(reranker: Reranker) -> None:
     """Have a model drop what it keeps of texts that it has read."""
-    inner = reranker.reranker if isinstance(reranker, Fusion) else reranker
+    inner = innermost(reranker)
     inner = inner.load() if isinstance(inner, Lazy) else inner
     if isinstance(inner, Remembers):
         inner.forget()

@@ -43,6 +43,13 @@ class Fusion:
         return replace(answer, scores=fused(answer.scores)) if all(map(math.isfinite, answer.scores)) else answer
 
 
+def innermost(reranker: Reranker) -> Reranker:
+    """The reranker that gives the scores: the one that a fusion fuses, else itself."""
+    while isinstance(reranker, Fusion):
+        reranker = reranker.reranker
+    return reranker
+
+
 def fused(scores: Sequence[float]) -> tuple[float, ...]:
     """Fuse scores given in the first stage's order with that order; equal scores rank in it."""
     order = sorted(range(len(scores)), key=lambda position: -scores[position])
