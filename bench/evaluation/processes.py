@@ -1,6 +1,5 @@
 """A team of processes on this machine, one a device; each is told its devices before it imports anything."""
 
-from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
@@ -8,7 +7,7 @@ from multiprocessing.connection import Connection, wait
 from bench.console import log_to_stderr
 from bench.errors import BenchError
 from bench.evaluation.worker import Order, Worker
-from bench.evaluation.workers import Died, Done, Event, Ready
+from bench.evaluation.workers import Died, Done, Event, Listener, Ready
 from bench.rerankers.base import CandidateList
 from bench.spawn import Child, end, how_ended, receiving, spawn
 
@@ -16,14 +15,14 @@ _POLL = 1.0
 """Seconds after which processes are asked for signs of life: one that dies usually closes its connection at once."""
 
 
-class Processes:
+class Processes(Listener):
     """Started processes; see `bench.evaluation.workers.Team`."""
 
     def __init__(self, order: Order, environments: Sequence[Mapping[str, str]]) -> None:
         """Start one process for each environment, which names its devices and threads."""
+        super().__init__(_POLL)
         self._order = order
         self._environments = environments
-        self._known: deque[Event] = deque()
         self._started: list[Child] = []
         for worker in range(len(environments)):
             self._start(worker)
@@ -31,14 +30,6 @@ class Processes:
     def send(self, worker: int, ticket: int, lists: Sequence[CandidateList]) -> None:
         """See `Team`."""
         self._send(worker, (ticket, lists))
-
-    def next(self, wait: bool) -> Event | None:
-        """See `Team`."""
-        if not self._known:
-            self._listen(0)
-        while wait and not self._known:
-            self._listen(_POLL)
-        return self._known.popleft() if self._known else None
 
     def close(self) -> None:
         """See `Team`."""

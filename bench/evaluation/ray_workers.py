@@ -11,7 +11,6 @@ import logging
 import os
 import socket
 import time
-from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,7 +22,7 @@ from ray.exceptions import RayActorError, RayTaskError
 
 from bench.errors import BenchError
 from bench.evaluation.worker import Order, Worker
-from bench.evaluation.workers import Died, Done, Event, Ready
+from bench.evaluation.workers import Died, Done, Listener, Ready
 from bench.rerankers.base import CandidateList
 
 CONNECT_SECONDS = 5.0
@@ -56,7 +55,7 @@ def check_address(address: str) -> None:
         ) from error
 
 
-class RayActors:
+class RayActors(Listener):
     """Started actors; see `bench.evaluation.workers.Team`."""
 
     def __init__(self, order: Order, address: str, count: int | None) -> None:
@@ -65,6 +64,7 @@ class RayActors:
         Raises:
             BenchError: the cluster cannot be joined, or has too few devices.
         """
+        super().__init__(_LOOK)
         _connect(address, count)
         self._order = order
         needs, workers = _shares(order.card.device, count)
@@ -72,7 +72,6 @@ class RayActors:
         self._make = ray.remote(num_cpus=needs["CPU"], num_gpus=needs["GPU"], max_restarts=0, max_task_retries=0)(
             _Actor
         )
-        self._known: deque[Event] = deque()
         self._actors: dict[int, Any] = {}
         self._nodes: dict[int, str] = {}  # where each actor was ready
         self._calls: dict[Any, tuple[int, int]] = {}  # worker and ticket of each call, in the order made
@@ -84,14 +83,6 @@ class RayActors:
     def send(self, worker: int, ticket: int, lists: Sequence[CandidateList]) -> None:
         """See `Team`."""
         self._calls[self._actors[worker].score.remote(lists)] = worker, ticket
-
-    def next(self, wait: bool) -> Event | None:
-        """See `Team`."""
-        if not self._known:
-            self._listen(0)
-        while wait and not self._known:
-            self._listen(_LOOK)
-        return self._known.popleft() if self._known else None
 
     def close(self) -> None:
         """See `Team`."""

@@ -8,8 +8,9 @@ more than the chunks in flight.
 """
 
 import time
+from abc import ABC, abstractmethod
 from bisect import insort
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -115,6 +116,27 @@ class Team(Protocol):
     def close(self) -> None:
         """End all workers."""
         ...
+
+
+class Listener(ABC):
+    """A team's events, from listening to its workers for some seconds at a time."""
+
+    def __init__(self, patience: float) -> None:
+        """``patience`` is the most seconds to listen before `_listen` looks for workers that ended in silence."""
+        self._patience = patience
+        self._known: deque[Event] = deque()
+
+    def next(self, wait: bool) -> Event | None:
+        """See `Team`."""
+        if not self._known:
+            self._listen(0)
+        while wait and not self._known:
+            self._listen(self._patience)
+        return self._known.popleft() if self._known else None
+
+    @abstractmethod
+    def _listen(self, seconds: float) -> None:
+        """Append what workers send within some seconds to ``_known``, and the ends of those that have ended."""
 
 
 class Crew:
