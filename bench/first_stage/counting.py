@@ -45,7 +45,7 @@ class Count:
         counted = Counted(array("i"), array("i"), array("i"))
         for text in texts:
             tokens = self.analyser(text)
-            known = [number for token in tokens if (number := self.numbers.get(token)) is not None]
+            known = [number for number in map(self.numbers.get, tokens) if number is not None]
             counted.lengths.append(len(tokens))
             counted.sizes.append(len(known))
             counted.tokens.fromlist(known)
