@@ -16,7 +16,7 @@ from bench.spawn import cores
 Analyse = Callable[[str], list[str]]
 
 PAYS_FROM = 50_000
-"""Documents from which processes pay: to start one takes .3 CPU seconds, to analyse 10,000 passages .4."""
+"""Documents from which processes pay: to start one takes .1 CPU seconds, to analyse 10,000 passages .3."""
 _MOST = 6
 """Processes that one reader of the corpus can keep busy."""
 
