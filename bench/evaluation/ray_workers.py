@@ -14,8 +14,11 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-# Read when Ray is imported: it reports to nobody, and what `next` raises is not printed a second time.
-os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_IGNORE_UNHANDLED_ERRORS="1")
+# Read when Ray is imported: it reports to nobody, and what `next` raises is not printed a second time. A chunk, some
+# 110 kB, travels inside its call: above 100 KiB Ray would put it into its object store, which costs the command 1 ms.
+os.environ.update(
+    RAY_USAGE_STATS_ENABLED="0", RAY_IGNORE_UNHANDLED_ERRORS="1", RAY_max_direct_call_object_size=str(4 << 20)
+)
 
 import ray
 from ray.exceptions import RayActorError, RayTaskError
