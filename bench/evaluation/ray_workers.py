@@ -83,9 +83,9 @@ class RayActors(Listener):
         for worker in range(workers):
             self._start(worker)
 
-    def send(self, worker: int, ticket: int, lists: Sequence[CandidateList]) -> None:
+    def send(self, worker: int, ticket: int, lists: Sequence[CandidateList], block_size: int) -> None:
         """See `Team`."""
-        self._calls[self._actors[worker].score.remote(lists)] = worker, ticket
+        self._calls[self._actors[worker].score.remote(lists, block_size)] = worker, ticket
 
     def close(self) -> None:
         """See `Team`."""
@@ -167,9 +167,9 @@ class _Actor:
         node: str = ray.get_runtime_context().get_node_id()
         return node
 
-    def score(self, lists: Sequence[CandidateList]) -> Any:
+    def score(self, lists: Sequence[CandidateList], block_size: int) -> Any:
         """See `Worker`."""
-        return self._worker.score(lists)
+        return self._worker.score(lists, block_size)
 
 
 def _connect(address: str, count: int | None) -> None:
