@@ -7,6 +7,7 @@ that calls a server stays in this process: the work is the server's. So do order
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.util import find_spec
 
 from bench.console import note
@@ -14,6 +15,7 @@ from bench.devices import one_each, threads
 from bench.errors import BenchError
 from bench.evaluation.worker import Order, packages
 from bench.evaluation.workers import Crew
+from bench.first_stage.ordered import InOrder, in_order
 from bench.rerankers import calls_server
 from bench.rerankers.base import Options, Reranker, Step
 from bench.rerankers.fusion import Fusion
@@ -31,10 +33,18 @@ class Wanted:
     count: int | None
     ray: str = ""
 
-    @property
-    def here(self) -> int | None:
-        """As ``count``, those that embed a first stage on this machine; with Ray, one for each of its GPUs."""
-        return None if self.ray else self.count
+    def spread(self, device: str) -> InOrder | None:
+        """Who embeds a first stage's corpus on a kind of device; None for this process.
+
+        Raises:
+            BenchError: this machine has fewer devices than workers are wanted.
+        """
+        if self.ray:
+            from bench.evaluation.ray_workers import in_order_by_actors
+
+            return partial(in_order_by_actors, address=self.ray, device=device, count=self.count)
+        environments = one_each(device, self.count)
+        return partial(in_order, environments=environments) if len(environments) > 1 else None
 
     def check(self) -> None:
         """Refuse in the first second what cannot work.
