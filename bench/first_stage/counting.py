@@ -66,7 +66,7 @@ def count_all(batches: Iterable[Sequence[str]], count: Count, workers: int = 1) 
     if workers == 1:
         yield from map(count, batches)
     else:
-        with closing(in_order(count, batches, [{}] * workers, _lost)) as counted:
+        with closing(in_order(count, batches, environments=[{}] * workers, lost=_lost)) as counted:
             yield from counted
 
 
