@@ -94,9 +94,33 @@ class Formatter(logging.Formatter):
         return "\n".join(map(terminal, super().formatException(ei).split("\n")))  # type: ignore[arg-type]
 
 
-def log_to_stderr() -> None:
-    """Print warnings and errors of every library, and Python's own warnings, as harmless lines on standard error."""
-    handler = logging.StreamHandler()
+class _Above:
+    """Standard error for log records: above the progress bar, where one is on the terminal."""
+
+    def __init__(self, of_worker: bool) -> None:
+        self._of_worker = of_worker
+
+    def write(self, text: str) -> None:
+        """Write whole lines."""
+        if _bars:
+            _bars[-1].print(Text(text), end="", soft_wrap=True)
+        elif self._of_worker and sys.stderr.isatty():
+            # The command's bar is one line, which the command draws again below.
+            sys.stderr.write(f"\r\x1b[K{text}")
+        else:
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        """Write what is buffered."""
+        sys.stderr.flush()
+
+
+def log_to_stderr(of_worker: bool = False) -> None:
+    """Print warnings and errors of every library, and Python's own warnings, as harmless lines on standard error.
+
+    ``of_worker`` says that another process shows a bar on the same terminal.
+    """
+    handler = logging.StreamHandler(_Above(of_worker))
     handler.setFormatter(Formatter())
     logging.basicConfig(handlers=[handler])
     logging.captureWarnings(True)

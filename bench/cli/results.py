@@ -94,6 +94,10 @@ def reproduce(
     run: Annotated[
         bool, typer.Option("--run", help="First measure what DIR has no result of, and write the results there.")
     ] = False,
+    commands: Annotated[
+        bool,
+        typer.Option("--commands", help="Print the commands that measure the rest with first-stage runs of your own."),
+    ] = False,
     suite: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only figures of this suite. Repeatable.")
     ] = None,
@@ -109,7 +113,8 @@ def reproduce(
     differs or is missing.
     """
     from bench.comparison.stored import read_results
-    from bench.leaderboard.reproduce import page, paper
+    from bench.leaderboard.reproduce import paper
+    from bench.leaderboard.reproduce_page import commands_page, page
     from bench.suites import declared
 
     if what != "paper":
@@ -133,7 +138,7 @@ def reproduce(
     elif not places and not Path("out").exists():
         note("out does not exist: no figure is measured yet. Give a folder of results, or measure some with --run.")
     reproduced = rows()
-    emit(page(reproduced), form, output, reproduced)
+    emit((commands_page if commands else page)(reproduced), form, output, reproduced)
 
 
 def _measure_missing(rows: "list[Reproduction]", output: Path, data: Path | None, device: str, dtype: str) -> None:

@@ -39,7 +39,7 @@ def remembered(source: str, files: Sequence[Path], compute: Callable[[], str]) -
         try:
             write_whole(place, f"{found} {_vouched(place, found)}\n".encode())
         except BenchError as error:
-            note(f"Note: the hash of the corpus' texts could not be kept for the next command. {error}")
+            note(f"Note: the hash of the corpus' texts could not be cached for the next command. {error}")
     return found
 
 

@@ -24,6 +24,10 @@ class Disagreement:
     first: float
 
 
+SAME = Disagreement(replaced=0.0, reversed=0.0, first=0.0)
+"""Of top tens that are the same in the same order."""
+
+
 def disagreement(base: Run, other: Run) -> Disagreement:
     """Compare the top tens of two runs over the same queries."""
     replaced, swapped, first = [], [], []

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench import statistics
 from bench.collections.collection import Collection
-from bench.comparison.agreement import TOP, Disagreement, disagreement
+from bench.comparison.agreement import SAME, TOP, Disagreement, disagreement
 from bench.comparison.raw import raw_answers
 from bench.comparison.stored import Pairing, StoredResult, missing_queries, pair, read_stored
 from bench.errors import BenchError
@@ -283,9 +283,7 @@ def page(comparison: Comparison) -> Page:
         f"{name}: {', '.join(sorted(rerankers))}"
         for name, rerankers in (("A", {task.reranker_a for task in tasks}), ("B", {task.reranker_b for task in tasks}))
     ]
-    notes = [
-        _agreement(label, task.disagreement) for label, task in zip(labels, tasks, strict=True) if task.disagreement
-    ]
+    notes = _agreements(labels, tasks)
     for label, task in zip(labels, tasks, strict=True):
         notes += [
             f"{label}: queries of {name} without an order, which count as 0 since a call failed for good: {failed}."
@@ -295,7 +293,8 @@ def page(comparison: Comparison) -> Page:
     few = [label for label, task in zip(labels, tasks, strict=True) if task.is_small]
     if few:
         few_queries = f"Few queries (fewer than {statistics.FEW_QUERIES}), so that intervals are wide"
-        notes.append(f"{few_queries}: {', '.join(few)}.")
+        more = f" and {len(few) - 5} more" if len(few) > 5 else ""
+        notes.append(f"{few_queries}: {', '.join(few[:5])}{more}.")
     for name, only in (("A", comparison.only_a), ("B", comparison.only_b)):
         if only:
             notes.append(f"Only in {name}: {', '.join(only)}.")
@@ -304,6 +303,16 @@ def page(comparison: Comparison) -> Page:
         for query in task.changed:
             blocks += _query(task, query, whole=comparison.query is not None)
     return Page(tuple(blocks))
+
+
+def _agreements(labels: Sequence[str], tasks: Sequence[TaskComparison]) -> list[str]:
+    """A line for each pair whose top tens differ, and how many do not."""
+    looked = [(label, task.disagreement) for label, task in zip(labels, tasks, strict=True) if task.disagreement]
+    lines = [_agreement(label, found) for label, found in looked if found != SAME]
+    same = len(looked) - len(lines)
+    if not lines and looked:
+        return ["A and B have the same top tens in the same order."]
+    return [*lines, f"{same} of {len(looked)} pairs have the same top tens in the same order."] if same else lines
 
 
 def _agreement(label: str, found: Disagreement) -> str:
@@ -325,13 +334,13 @@ def _tasks_table(tasks: Sequence[TaskComparison]) -> Table:
     measures = ", ".join(sorted({task.measure for task in tasks}))
     named = len({(task.reranker_a, task.reranker_b) for task in tasks}) > 1
     columns = (
-        Column("task", "name"),
-        *((Column("reranker", "name"),) if named else ()),
+        Column("task", "key"),
+        *((Column("reranker", "prose"),) if named else ()),
         *map(Column, ("A", "B", "B - A")),
         Column("95%\ninterval", drop=2),
         Column("p", drop=1),
         *((Column("p,\nHolm", drop=0),) if several else ()),
-        Column("wins/\nties/\nlosses", drop=3),
+        Column("wins/\nties/\nlosses", drop=3, called="wins/ties/losses"),
     )
     cells = (
         (

@@ -142,7 +142,12 @@ def page(found: Sequence[Foreseen]) -> Page:
         columns += [Column("calls"), Column("tokens\nin"), Column("tokens\nout"), Column("money")]
     cells = (_cells(each, generates) for each in found)
     return Page(
-        (Table(tuple(columns), (rows(cells),), caption="Dry run: nothing is scored"), Notes(tuple(_notes(found))))
+        (
+            Table(tuple(columns), (rows(cells),), caption="Dry run: nothing is scored"),
+            Notes(("cached: lists whose scores are in the score cache.",), explains="cached"),
+            Notes(("about: time for the other lists, at the pace of the cached ones.",), explains="about"),
+            Notes(tuple(_notes(found))),
+        )
     )
 
 
@@ -163,7 +168,7 @@ def _cells(each: Foreseen, generates: bool) -> tuple[str, ...]:
 
 
 def _notes(found: Sequence[Foreseen]) -> list[str]:
-    notes = ["cached: lists whose scores are kept; about: the time for the others, at the pace of those."]
+    notes = []
     if any(each.cached is None for each in found):
         notes.append("A model of the hub is not fetched for a dry run, so what is cached of it is not known (–).")
     if any(each.calls is not None for each in found):

@@ -83,7 +83,9 @@ def hired(
         yield None
         return
     if calls_server(name) or answers_of(reranker) is not None:
-        note(f"{name} is scored from this process, not by workers: its server does the work, or its answers are kept.")
+        note(
+            f"{name} is scored from this process, not by workers: its server does the work, or its answers are cached."
+        )
         yield None
         return
     order = Order(name, _for_workers(options, reranker), reranker.card, packages(), threads())

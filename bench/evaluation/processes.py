@@ -78,7 +78,7 @@ def serve(descriptor: int) -> None:
     """A process's whole life: load the reranker of the order that comes first, then score one chunk after another."""
     connection = Connection(descriptor)
     inbox = receiving(connection)
-    log_to_stderr()
+    log_to_stderr(of_worker=True)
     order: Order = inbox.get()
     worker = Worker(order)
     try:

@@ -34,7 +34,17 @@ from bench.rerankers.base import Card, Reranker, VariesBlocks
 from bench.results import Result
 from bench.run import Run
 
-_COLUMNS = ("change", "std", "min", "max", "replaced", "reversed", "new first", "distractor")
+_COLUMNS: Mapping[str, str] = {
+    "change": "",
+    "std": "standard deviation of a group's figures.",
+    "min": "lowest figure of a group.",
+    "max": "highest figure of a group.",
+    "replaced": "share of the baseline's top ten that is not in the variant's.",
+    "reversed": "share of pairs, in both top tens, whose order is reversed.",
+    "new first": "share of queries with another first document.",
+    "distractor": "share of queries whose top ten contains the added document.",
+}
+"""The columns after the figure, and what each shows."""
 Scoring = Callable[[Reranker, int], ScoreChunks | None]
 """From a reranker, and the size of its blocks (0 for the usual one), to what scores its chunks."""
 
@@ -183,7 +193,8 @@ def page(found: Sensitivity) -> Page:
         caption=f"{found.task}  {found.reranker.name}  {found.protocol.label}, {queries_of(found.protocol)}",
         hint="use a wider terminal or see the file of all figures",
     )
-    return Page((table, Notes(_captions(found))))
+    explained = (Notes((f"{name}: {about}",), explains=name) for name, about in _COLUMNS.items() if about)
+    return Page((table, *explained, Notes(_remarks(found))))
 
 
 def _evaluated(
@@ -247,11 +258,8 @@ def _as_json(found: Sensitivity) -> str:
     return json.dumps(content, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 
-def _captions(found: Sensitivity) -> tuple[str, ...]:
+def _remarks(found: Sensitivity) -> tuple[str, ...]:
     return (
-        "replaced: share of the base's top ten that is not in the variant's. reversed: share of pairs, in both top "
-        "tens, that are the other way round. new first: share of queries with another first document. distractor: "
-        "share of queries in whose top ten the added document is. Groups: mean, standard deviation, extremes.",
         *(f"{each.group}: one query's standard deviation is {score(each.query_std)}." for each in found.spreads),
         *found.notes,
     )

@@ -50,7 +50,7 @@ def build_bundled(
     for task in tasks:
         built = _built(task, data, source, progress)
         if built is None:
-            yield f"{task.id}: no document shares a word with any query, so there is no run to keep."
+            yield f"{task.id}: no document shares a word with any query, so there is no run to write."
             continue
         run, row = built
         path = write_bundled(task, run, row, into or BUNDLED)

@@ -209,7 +209,7 @@ def _cached(collection: Collection, depth: int, progress: Advance | None, choice
             write_whole(_checksum(path), f"{_vouched(path, run)}\n".encode())
             write_run(run, path)
         except BenchError as error:
-            note(f"Note: {task.id}: the run could not be kept in the cache for the next command. {error}")
+            note(f"Note: {task.id}: the run could not be cached for the next command. {error}")
     return run
 
 

@@ -166,7 +166,7 @@ def _refuse_mixtures(results: Sequence[Result]) -> None:
     one, *others = protocols[several[0]].values()
     fields = dict.fromkeys(text for other in others for text in one.differences(other))
     stages = sorted({stage_of(protocol) for task in several for protocol in protocols[task].values()})
-    choice = f"--first-stage ({', '.join(stages)}) keeps one; " if len(stages) > 1 else ""
+    choice = f"--first-stage ({', '.join(stages)}) selects one; " if len(stages) > 1 else ""
     more = len(several) - 1
     also = f" So {'was' if more == 1 else 'were'} {more} more {'task' if more == 1 else 'tasks'}." if more else ""
     raise BenchError(

@@ -4,7 +4,7 @@ The paper is that of jina-reranker-v3, https://arxiv.org/abs/2509.25085, in its 
 means), 3 (BEIR) and 4 (MIRACL).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -12,9 +12,7 @@ from bench import published
 from bench.leaderboard.columns import is_partial, queries_of, split, unit_of, weights
 from bench.protocol import Protocol
 from bench.published import Published
-from bench.render.numbers import difference, score
-from bench.render.page import Block, Bullets, Code, Heading, Page, Paragraph, Table, columns
-from bench.render.page import rows as group
+from bench.render.numbers import score
 from bench.rerankers.rows import ROWS
 from bench.results import Result
 from bench.suites import tasks
@@ -70,7 +68,7 @@ class Reproduction:
     @property
     def commands(self) -> tuple[str, ...]:
         """What would measure the figure, a command a task."""
-        return tuple(_command(task, [self.reranker], self.figure.first_stage) for task in self.missing)
+        return tuple(command(task, [self.reranker], self.figure.first_stage) for task in self.missing)
 
 
 def paper(results: Sequence[Result]) -> list[Reproduction]:
@@ -82,11 +80,6 @@ def not_built(rows: Sequence[Reproduction]) -> dict[str, str]:
     """The first stages of figures still to be measured that are not built here, and why."""
     stages = dict.fromkeys(row.figure.first_stage.partition("@")[0] for row in rows if row.unmeasured)
     return {stage: _NOT_BUILT[stage] for stage in stages if stage in _NOT_BUILT}
-
-
-def page(rows: Sequence[Reproduction]) -> Page:
-    """What was measured and what was published; then how to measure the rest; then what cannot be."""
-    return Page(tuple(_blocks(rows)))
 
 
 def _reproduction(figure: Published, results: Sequence[Result]) -> Reproduction:
@@ -215,76 +208,9 @@ def _stages() -> Mapping[tuple[str, str, str, str], float]:
     }
 
 
-def _command(task: str, rerankers: Iterable[str], first_stage: str) -> str:
+def command(task: str, rerankers: Iterable[str], first_stage: str) -> str:
+    """What measures a task by some rerankers over a run file of the user's."""
     suite, _, name = task.partition("/")
     stage, _, depth = first_stage.partition("@")
     options = " ".join(f"-r {reranker}" for reranker in rerankers)
     return f"python -m bench {suite} {name} {options} --first-stage {stage}/{suite}/{name}.trec --depth {depth}"
-
-
-def _blocks(rows: Sequence[Reproduction]) -> Iterator[Block]:
-    measured = [row for row in rows if row.measured is not None]
-    agreeing = sum(not row.disagreements for row in measured)
-    yield Heading(f"The figures of {PAPER}")
-    yield Paragraph(
-        f"Of {len(rows)} figures {len(measured)} are measured, {agreeing} of them under the paper's protocol. A figure "
-        "over other candidates than the paper's is another figure: its difference says nothing about the model."
-    )
-    if measured:
-        yield _table(measured)
-    commands = _commands(rows)
-    if commands:
-        yield Heading("To measure the rest under the paper's protocol")
-        yield Paragraph(
-            "'python -m bench reproduce paper --run' measures all of it and builds the first stages itself, save for "
-            "what is named below. With runs of your own, a task at a time: jina-embeddings-v3/beir/nfcorpus.trec is "
-            "that first stage's TREC run, with its 100 best documents for each query, whose last column reads "
-            "jina-embeddings-v3."
-        )
-        yield Code(commands)
-    obstacles = _obstacles(rows)
-    if obstacles:
-        yield Heading("What cannot be measured here")
-        yield Bullets(obstacles)
-
-
-def _table(rows: Sequence[Reproduction]) -> Table:
-    tables: dict[str, list[Reproduction]] = {}
-    for row in rows:
-        figure = row.figure
-        title = f"{row.table}, {figure.suite}: {figure.measure} over {figure.first_stage}"
-        tables.setdefault(title, []).append(row)
-    return Table(
-        columns=columns(("task", "reranker", "published", "measured", "difference", "our protocol"), left=(0, 1, 5)),
-        groups=tuple(group(map(_cells, members), title) for title, members in tables.items()),
-        caption="Published and measured, x100",
-        stub=2,
-        split=True,
-    )
-
-
-def _cells(row: Reproduction) -> tuple[str, ...]:
-    published_one, measured = row.figure.value / 100, (row.measured or 0.0) / 100
-    return (
-        row.figure.task,
-        row.figure.reranker,
-        score(published_one),
-        score(measured),
-        difference(measured - published_one),
-        "; ".join(row.disagreements) or "the same",
-    )
-
-
-def _commands(rows: Sequence[Reproduction]) -> tuple[str, ...]:
-    """One command a task and first stage, with all rerankers that are missing there."""
-    rerankers: dict[tuple[str, str], dict[str, None]] = {}
-    for row in rows:
-        for task in row.missing:
-            rerankers.setdefault((task, row.figure.first_stage), {})[row.reranker] = None
-    return tuple(_command(task, names, stage) for (task, stage), names in rerankers.items())
-
-
-def _obstacles(rows: Sequence[Reproduction]) -> tuple[str, ...]:
-    found: Mapping[str, str] = {row.figure.reranker: row.obstacle for row in rows if row.obstacle}
-    stages = {f"{stage} as first stage": reason for stage, reason in not_built(rows).items()}
-    return tuple(f"{what}: {why}" for what, why in {**found, **stages}.items())

@@ -18,24 +18,32 @@ _STYLES = {"best": "bold", "good": "green", "bad": "bold red", "unsure": "yellow
 
 def fitted(table: Table, room: int) -> Iterator[Text | RichTable]:
     """Yield caption, table and a line on what was left out, each at most ``room`` columns wide."""
-    natural = [
-        max(_width(_title(column)), *(cell_len(terminal(row[place].text)) for row in table.rows), 0)
-        for place, column in enumerate(table.columns)
-    ]
-    least = [min(width, _LEAST.get(column.kind, width)) for width, column in zip(natural, table.columns, strict=True)]
-    chosen = _chosen(table, least, room)
+    natural, least = _natural_and_least(table)
     if table.caption:
         yield Text(terminal(table.caption))
-    yield _rich(table, _widths(table, natural, least, chosen, room))
-    missing = [
-        column.called or " ".join(column.title.split())
-        for place, column in enumerate(table.columns)
-        if place not in chosen
-    ]
+    yield _rich(table, _widths(table, natural, least, _chosen(table, least, room), room))
+    missing = [column.called or " ".join(column.title.split()) for column in left_out(table, room)]
     if missing:
         columns = f"1 {table.column}" if len(missing) == 1 else f"{len(missing)} {table.column}s"
         missed = f"{columns} not shown at {room} columns: {', '.join(missing)}."
         yield Text(terminal(f"{missed} To see more, {table.hint}."))
+
+
+def left_out(table: Table, room: int) -> list[Column]:
+    """The columns that `fitted` leaves out."""
+    chosen = _chosen(table, _natural_and_least(table)[1], room)
+    return [column for place, column in enumerate(table.columns) if place not in chosen]
+
+
+def _natural_and_least(table: Table) -> tuple[list[int], list[int]]:
+    """How wide each column is, and how narrow it may become before another column is left out."""
+    natural = [
+        max(_width(_title(column)), *(cell_len(terminal(row[place].text)) for row in table.rows), 0)
+        for place, column in enumerate(table.columns)
+    ]
+    return natural, [
+        min(width, _LEAST.get(column.kind, width)) for width, column in zip(natural, table.columns, strict=True)
+    ]
 
 
 def _chosen(table: Table, least: Sequence[int], room: int) -> list[int]:

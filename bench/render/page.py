@@ -120,10 +120,14 @@ class Bullets:
 
 @dataclass(frozen=True, slots=True)
 class Notes:
-    """Remarks, one a line of text, directly below what they are about. ``whole`` lines are not wrapped."""
+    """Remarks, one a line of text, directly below what they are about. ``whole`` lines are not wrapped.
+
+    Notes that explain a column, by its title, of the last table are left out where that column is.
+    """
 
     items: tuple[str, ...]
     whole: bool = False
+    explains: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from bench import escape
-from bench.render.fitted import fitted
+from bench.render.fitted import fitted, left_out
 from bench.render.page import Bullets, Cell, Code, Heading, Notes, Page, Paragraph, Table
 
 WIDTH = 100
@@ -42,12 +42,14 @@ def show(page: Page, console: Console) -> None:
     width = console.width if console.is_terminal else min(console.width, WIDTH)
     if page.title:
         console.print(Text(_wrapped(page.title, width)), soft_wrap=True)
+    missing: set[str] = set()
     for place, block in enumerate(page.blocks):
         if isinstance(block, Notes):
-            for line in block.items:
+            for line in block.items if block.explains not in missing else ():
                 console.print(Text(escape.terminal(line)), soft_wrap=block.whole)
             continue
         if isinstance(block, Table) and not block.split:
+            missing = {column.title for column in left_out(block, console.width)}
             for part in fitted(block, console.width):
                 console.print(part)
             continue

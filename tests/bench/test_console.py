@@ -1,15 +1,19 @@
 """Nothing from outside acts on the terminal, whatever a command prints and wherever."""
 
+import fcntl
 import io
 import json
 import logging
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
+import termios
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -240,3 +244,33 @@ def test_a_note_leaves_no_bar_on_the_screen() -> None:
             advance(1)
             console.note(f"Note {number}: " + "x" * 100)
     assert [line[:8] for line in screen(written.getvalue())] == ["Note 0: ", "Note 1: "]
+
+
+LOGS = """
+import logging, subprocess, sys
+from bench.console import Bar, log_to_stderr
+log_to_stderr()
+worker = "import logging; from bench import console; console.log_to_stderr(of_worker=True); logging.warning('b' * 90)"
+with Bar().step("reading", 2) as advance:
+    advance(1)
+    logging.warning("a" * 90)
+    subprocess.run([sys.executable, "-c", worker], check=True)
+    advance(1)
+logging.warning("c" * 90)
+"""
+
+
+def test_a_log_record_leaves_no_bar_on_the_screen() -> None:
+    terminal_end, its_end = os.openpty()
+    fcntl.ioctl(its_end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"} | {"TERM": "xterm"}
+    process = subprocess.Popen([sys.executable, "-c", LOGS], stdin=its_end, stderr=its_end, env=environment)
+    os.close(its_end)
+    written = bytearray()
+    with suppress(OSError):  # at the end
+        while part := os.read(terminal_end, 65536):
+            written += part
+    os.close(terminal_end)
+    assert process.wait() == 0
+    assert "reading" in written.decode()
+    assert screen(written.decode()) == ["a" * 90, "b" * 90, "c" * 90]

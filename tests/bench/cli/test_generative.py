@@ -167,6 +167,7 @@ def test_a_dry_run_asks_nothing(command, tmp_path):
     def foreseen(*more):
         (status, shown, errors), results = command("-r", name, "--dry-run", *more)
         assert status == 0, errors
+        assert "cached: lists whose scores are in the score cache." in shown
         return re.search(
             r"folder/tides chat:\S+ (\S+) (\S+) (\S+) (–|\d+ s) (\S+) (\S+) (\S+) (\S+) ", shown
         ).groups(), results

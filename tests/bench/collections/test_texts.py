@@ -97,4 +97,4 @@ def test_a_cache_that_cannot_be_written_stops_nothing(
     path.touch()
     monkeypatch.setenv("RERANK_BENCH_CACHE", str(path))
     assert remembered("source", [path], lambda: hash_texts(ROWS)) == hash_texts(ROWS)
-    assert "could not be kept" in capsys.readouterr().err
+    assert "could not be cached" in capsys.readouterr().err

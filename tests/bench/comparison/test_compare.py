@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from io import StringIO
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,36 @@ def test_how_far_the_top_tens_agree(tmp_path: Path) -> None:
     assert found.tasks[0].disagreement == Disagreement(replaced=0.1 / 2, reversed=0, first=0.5)
     assert "beir/toy: B replaces 5.0% of A's top ten, reverses 0.0% of the pairs in both, and puts" in printed(found)
     assert "replaces" not in printed(compare(a, b, changes=0))
+
+
+def test_pairs_without_a_change_share_one_line(tmp_path: Path) -> None:
+    a = measure(tmp_path / "same", {})
+    assert "A and B have the same top tens in the same order." in printed(compare(a, a))
+    for name in ("one", "two", "three"):
+        for side in ("a", "b"):
+            tops = {"q2": ["d2"]} if (name, side) == ("two", "b") else {}
+            measure(tmp_path / side, tops, name)
+    shown = printed(compare(tmp_path / "a", tmp_path / "b"))
+    assert [line for line in shown.splitlines() if "top ten" in line] == [
+        # In one of two queries 1 of 45 pairs is reversed.
+        "beir/toy by two: B replaces 0.0% of A's top ten, reverses 1.1% of the pairs in both, and puts another "
+        "document first for 50.0% of the queries.",
+        "2 of 3 pairs have the same top tens in the same order.",
+    ]
+
+
+def test_names_are_whole_on_a_narrow_terminal(tmp_path: Path) -> None:
+    names = ("cross-encoder:cross-encoder/ms-marco-MiniLM-L-6-v2", "first-stage")
+    for side, name in product(("a", "b"), names):
+        for task in ("beir/embedded-arguments", "mkqa/embedded-zh_cn"):
+            keep(tmp_path / side, figures_result({"q1": 0.5, "q2": 0.5}, task, name))
+    shown = printed(compare(tmp_path / "a", tmp_path / "b", changes=0), 80)
+    assert all(len(line) <= 80 for line in shown.splitlines())
+    table = shown[shown.index("─\n") : shown.index("not shown at 80 columns")]
+    assert table.count("beir/embedded-arguments ") == table.count("mkqa/embedded-zh_cn ") == 2
+    assert "…" not in table
+    cells = [line[25:].split("  ")[0].strip() for line in table.splitlines()[1:]]
+    assert "".join(cells).count(names[0]) == 2
 
 
 def test_without_a_collection_only_ids_are_known(tmp_path: Path) -> None:

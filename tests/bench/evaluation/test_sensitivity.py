@@ -358,6 +358,18 @@ def test_the_table_shows_each_variant_and_each_group() -> None:
     assert "+0.00" in text
 
 
+@pytest.mark.parametrize(("width", "count"), [(50, 0), (80, 4), (160, 7)])
+def test_only_the_columns_that_are_shown_are_explained(width: int, count: int) -> None:
+    file = io.StringIO()
+    show(page(found_by(Own())), Console(file=file, width=width))
+    lines = file.getvalue().splitlines()
+    titles = next(line for line in lines if line.startswith("varied"))
+    about = ("standard deviation of", "lowest", "highest", "share")
+    explained = [line.split(":")[0] for line in lines if line.partition(": ")[2].startswith(about)]
+    assert len(explained) == count
+    assert all(name in titles for name in explained)
+
+
 def test_a_single_random_order_is_shown_by_itself() -> None:
     assert "random order 0" in shown(found_by(Own(), orders=1))
 

@@ -234,7 +234,7 @@ def test_a_cache_that_cannot_be_written_stops_nothing(
     (tmp_path / "file").touch()
     monkeypatch.setenv("RERANK_BENCH_CACHE", str(tmp_path / "file"))
     assert orders(first_stage(declared(folder), "bm25", 2))["q2"] == ["d2"]
-    assert "beir/small: the run could not be kept in the cache for the next command" in capsys.readouterr().err
+    assert "beir/small: the run could not be cached for the next command" in capsys.readouterr().err
 
 
 def test_an_edited_corpus_has_candidates_of_its_own(folder: Path, cache: Path):

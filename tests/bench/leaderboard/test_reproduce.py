@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from bench.leaderboard.columns import Table, arrange
-from bench.leaderboard.reproduce import Reproduction, page, paper
+from bench.leaderboard.reproduce import Reproduction, paper
+from bench.leaderboard.reproduce_page import commands_page, page
 from bench.render import render
 from bench.results import Candidates, Result
 from bench.suites import tasks
@@ -194,7 +195,14 @@ def test_text_shows_figures_commands_and_obstacles():
     assert ["nfcorpus", "jina-reranker-v3", "(D)", "37.66", "38.00", "+0.34", "the", "same"] in lines
     assert ["scifact", "jina-reranker-v3", "(D)", "76.51", "70.00", "-6.51", "first", "stage", "bm25"] in lines
     assert "Table 3, beir: nDCG@10 over jina-embeddings-v3@100" in text
-    assert "    python -m bench beir nfcorpus -r first-stage -r jina-colbert-v2" in text
+    assert "    python -m bench reproduce paper --run\n" in text
+    rest = [line.split() for line in text[text.index("Not yet measured") :].splitlines()]
+    assert ["beir", "jina-embeddings-v3@100", "13", "9", "yes"] in rest
+    assert ["coir", "jina-code-embeddings-0.5b@100", "20", "8", "no"] in rest
+    assert len(text.splitlines()) < 60
+    commands = render(commands_page(paper(results)), "text")
+    assert "    python -m bench beir nfcorpus -r first-stage -r jina-colbert-v2" in commands
+    assert commands.count("python -m bench ") == 13 + 18 + 26 + 20
     assert "- jina-reranker-m0: there is no such row among the rerankers" in text
 
 
@@ -202,6 +210,12 @@ def test_text_without_results_has_no_table():
     text = render(page(paper([])), "text")
     assert "Of 375 figures 0 are measured" in text
     assert "Published and measured" not in text
+
+
+def test_nothing_is_left_to_print_a_command_for():
+    row = one([result("beir/nfcorpus", "jina-reranker-v3", 0.38)], "beir", "nfcorpus", "jina-reranker-v3 (D)")
+    assert "Nothing to measure" in render(commands_page([row]), "text")
+    assert "--run" not in render(page([row]), "text")
 
 
 def test_out_is_read_where_no_folder_is_given(bench: Call, tmp_path: Path):
@@ -212,4 +226,7 @@ def test_out_is_read_where_no_folder_is_given(bench: Call, tmp_path: Path):
     keep(tmp_path / "here" / "out", result("beir/nfcorpus", "jina-reranker-v3", 0.38, "bm25", queries=1))
     found = bench("reproduce", "paper")
     assert (found.returncode, found.stderr) == (0, "")
+    assert "python -m bench mkqa" not in found.stdout
     assert "Of 375 figures 1 are measured, 0 of them under the paper's protocol." in found.stdout
+    commands = bench("reproduce", "paper", "--suite", "mkqa", "--commands")
+    assert (commands.returncode, commands.stdout.count("python -m bench mkqa")) == (0, 26)

@@ -1,6 +1,7 @@
 """What has to be run for the paper's figures."""
 
-from bench.leaderboard.reproduce import not_built, page, paper
+from bench.leaderboard.reproduce import not_built, paper
+from bench.leaderboard.reproduce_page import page
 from bench.leaderboard.steps import steps
 from bench.render import render
 from bench.suites import tasks

@@ -16,7 +16,7 @@ from bench.comparison.agreement import Disagreement
 from bench.evaluation import sensitivity
 from bench.evaluation.sensitivity import Sensitivity, Spread, Variant
 from bench.first_stage.manifest import read_manifests
-from bench.leaderboard import layout, reproduce, summary
+from bench.leaderboard import layout, reproduce, reproduce_page, summary
 from bench.leaderboard.board import build
 from bench.render import FORMATS, render, text
 from bench.render.page import Column, Notes, Page, Table, rows
@@ -115,7 +115,7 @@ def pages() -> dict[str, Page]:
     made |= {
         "run beir": summary.page(thirteen()),
         "leaderboard": layout.page(board),
-        "reproduce": reproduce.page(reproduce.paper(stored("beir"))),
+        "reproduce": reproduce_page.page(reproduce.paper(stored("beir"))),
         "gate": gate.page(gate.gate(folder, folder)),
         "compare two": compare.page(compare.compare(*two)),
         "compare all": compare.page(compare.compare(folder, folder)),
