@@ -16,8 +16,8 @@ from bench.rerankers.base import CandidateList, Card, Options, Reranker, VariesB
 class Order:
     """What a worker is to load: a reranker's name with the worker's options, and what it must turn out to be.
 
-    ``threads`` is how many torch uses, the same as in the command: their number decides how the core model's products
-    are divided, and so the last bits of its scores (measured: 1 and 2 threads differ). 0 leaves torch as it is.
+    ``threads`` is how many torch uses, the same as in the command: where torch divides an operation itself, their
+    number can decide the last bits. 0 leaves torch as it is.
     """
 
     name: str
