@@ -1,6 +1,5 @@
 """Commands whose lists are scored by actors on a Ray cluster of real raylets: the same bytes, whatever dies."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -42,7 +41,9 @@ class TwoNodes:
         return self
 
     def kill_raylet(self) -> None:
-        os.kill(self._raylet(self._nodes.pop()), signal.SIGKILL)
+        raylet = self._nodes.pop().all_processes["raylet"][0].process
+        raylet.kill()
+        raylet.wait()  # its actors end when no process has its id any more
 
     def end(self) -> None:
         self._cluster.shutdown()
@@ -131,7 +132,8 @@ def test_a_cluster_that_shrinks_to_nothing_stops_the_command_and_what_was_scored
 
 @pytest.mark.fuzz
 def test_a_chunk_that_kills_three_actors(place: Place, truth: Any, two_nodes: TwoNodes) -> None:
-    said = place.call("--ray", two_nodes.address, status=2, poison=place.last())
+    # An actor that is killed at once may still have the answer to the chunk before, which then seems to be the killer.
+    said = place.call("--ray", two_nodes.address, status=2, poison=place.last(), seconds=0.05)
     assert "3 workers ended" in said
     assert f"while they scored queries '{place.last()}', " in said
     assert [query for query, _ in place.asked()].count(place.last()) == 3
