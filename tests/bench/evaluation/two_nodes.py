@@ -1,7 +1,5 @@
 """A Ray cluster of two nodes on this machine."""
 
-import os
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +32,9 @@ class TwoNodes:
         return self
 
     def kill_raylet(self) -> None:
-        os.kill(self._raylet(self._nodes.pop()), signal.SIGKILL)
+        raylet = self._nodes.pop().all_processes["raylet"][0].process
+        raylet.kill()
+        raylet.wait()  # its actors end when no process has its id any more
 
     def end(self) -> None:
         self._cluster.shutdown()
