@@ -171,7 +171,7 @@ def in_order_by_actors(
     """
     _connect(address, count)
     needs, workers = _shares(device, count)
-    make = _placed(_Hand, needs)
+    make = _placed(_BatchWorker, needs)
     actors = [make.remote(work) for _ in range(workers)]
 
     def send(actor: Any, batch: Batch) -> Callable[[], Answer]:
@@ -195,7 +195,7 @@ def in_order_by_actors(
             ray.kill(actor)
 
 
-class _Hand:
+class _BatchWorker:
     """Does some work on batches, as an actor."""
 
     def __init__(self, work: Callable[[Any], Any]) -> None:
