@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 
-from reranker.cpu import STEP, is_fast, padded, parallel, product
+from reranker.cpu import STEP, for_each, is_fast, padded, parallel, product
 
 # Keys in one block of the online softmax: a multiple of `STEP`.
 _BLOCK = 2048
@@ -67,6 +67,29 @@ def causal_attention(
 
 
 def attention_at(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    lengths: Sequence[int],
+    positions: Sequence[Tensor],
+    scale: float,
+    window: int | None,
+) -> Tensor:
+    """Attention of some queries of each list, at these positions in it: [M, A, D], [K, T, D], [K, T, D] to [M, A, D].
+
+    M is the number of queries of all lists.
+    """
+    output = torch.empty_like(query)
+
+    def attend(of_list: tuple[slice, slice, Tensor]) -> None:
+        rows, span, places = of_list
+        output[rows] = _some_by_torch(query[rows], key[:, span], value[:, span], places, scale, window)
+
+    for_each(attend, zip(spans([len(each) for each in positions]), spans(lengths), positions, strict=True), query)
+    return output
+
+
+def _some_by_torch(
     query: Tensor, key: Tensor, value: Tensor, positions: Tensor, scale: float, window: int | None
 ) -> Tensor:
     """Attention of some queries of one list, at these positions [m]: [m, A, D], [K, n, D], [K, n, D] to [m, A, D].
@@ -88,7 +111,7 @@ def _by_torch(query: Tensor, key: Tensor, value: Tensor, scale: float, window: i
     for rows in _tiles(len(query), window):
         keys = slice(max(rows.start - window + 1, 0), rows.stop)
         positions = torch.arange(rows.start - keys.start, rows.stop - keys.start, device=query.device)
-        outputs.append(attention_at(query[rows], key[:, keys], value[:, keys], positions, scale, window))
+        outputs.append(_some_by_torch(query[rows], key[:, keys], value[:, keys], positions, scale, window))
     return torch.cat(outputs)
 
 

@@ -50,11 +50,18 @@ def linear(layer: Any, rows: Tensor) -> Tensor:
 
 def by_rows(function: Callable[[slice], None], states: Tensor) -> None:
     """Call a function with slices that together cover the rows of the states [R, X]."""
-    fast, size = is_fast(states), _OTHER_ROWS
-    if fast:  # whole steps, and a tile at least for every thread
+    size = _OTHER_ROWS
+    if is_fast(states):  # whole steps, and a tile at least for every thread
         size = min(_CPU_ROWS, -(-len(states) // (torch.get_num_threads() * STEP)) * STEP)
-    tiles = [slice(start, min(start + size, len(states))) for start in range(0, len(states), size)]
-    if fast:
+    for_each(function, [slice(start, min(start + size, len(states))) for start in range(0, len(states), size)], states)
+
+
+def for_each(function: Callable[[Tile], None], tiles: Iterable[Tile], states: Tensor) -> None:
+    """Call a function with each tile of some states: on the fast path each call is on one thread.
+
+    So the number of threads decides no sum's order, and no bit of a score.
+    """
+    if is_fast(states):
         parallel(function, tiles)
     else:
         for tile in tiles:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import rms_norm
 
 from reranker.attention import attention_at, causal_attention, spans, torch_kernels
-from reranker.cpu import by_rows, linear
+from reranker.cpu import by_rows, for_each, linear
 
 
 class ListModel(nn.Module):
@@ -62,7 +62,18 @@ class ListModel(nn.Module):
             for layer, window in layers:
                 hidden_states = _layer(layer, hidden_states, cos, sin, lengths, window)  # [T, H]
             hidden_states = _last_layer(*last, hidden_states, cos, sin, lengths, markers)  # [M, H]
-        return self.projector(_norm(backbone.norm, hidden_states.float()))  # type: ignore[no-any-return]  # [M, E]
+        return self._embeddings(hidden_states.float())
+
+    def _embeddings(self, hidden_states: Tensor) -> Tensor:
+        """The final norm and the projector: [M, H] to [M, E]."""
+        found: list[Tensor] = []
+
+        def project(states: Tensor) -> None:
+            found.append(self.projector(_norm(self.backbone.norm, states)))
+
+        # All rows at once, since torch's own products add in an order that depends on the number of rows.
+        for_each(project, [hidden_states], hidden_states)
+        return found[0]
 
 
 def _layer(
@@ -106,17 +117,21 @@ def _last_layer(
         key[:, rows], value[:, rows] = _keys_and_values(attention, normed, cos[rows], sin[rows])
 
     by_rows(project, hidden_states)
-    rows = _marker_rows(markers, lengths)  # [M]
-    residual = hidden_states[rows]  # [M, H]
-    query = _queries(attention, _norm(layer.input_layernorm, residual), cos[rows], sin[rows])  # [M, A, D]
-    queries = torch.split(query, [len(positions) for positions in markers])
-    attention_output = torch.cat(
-        [
-            attention_at(one, key[:, span], value[:, span], positions, attention.scaling, window)
-            for one, positions, span in zip(queries, markers, spans(lengths), strict=True)
-        ]
-    )  # [M, A, D]
-    return _after_attention(layer, residual, attention_output)
+    at = _marker_rows(markers, lengths)  # [M]
+    residual, cos, sin = hidden_states[at], cos[at], sin[at]  # [M, H], [M, 1, D], [M, 1, D]
+    query = residual.new_empty(len(residual), _heads(attention.q_proj, attention), attention.head_dim)
+    output = torch.empty_like(residual)
+
+    def ask(rows: slice) -> None:
+        query[rows] = _queries(attention, _norm(layer.input_layernorm, residual[rows]), cos[rows], sin[rows])
+
+    def finish(rows: slice) -> None:
+        output[rows] = _after_attention(layer, residual[rows], attention_output[rows])
+
+    by_rows(ask, residual)
+    attention_output = attention_at(query, key, value, lengths, markers, attention.scaling, window)  # [M, A, D]
+    by_rows(finish, residual)
+    return output
 
 
 def _marker_rows(markers: Sequence[Tensor], lengths: Sequence[int]) -> Tensor:

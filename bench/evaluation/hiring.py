@@ -5,15 +5,17 @@ that calls a server stays in this process: the work is the server's. So do order
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.util import find_spec
 
 from bench.console import note
 from bench.devices import one_each, threads
 from bench.errors import BenchError
 from bench.evaluation.worker import Order, packages
-from bench.evaluation.workers import Crew, Workers
+from bench.evaluation.workers import Crew
+from bench.first_stage.ordered import InOrder, in_order
 from bench.rerankers import calls_server
 from bench.rerankers.base import Options, Reranker, Step
 from bench.rerankers.fusion import Fusion
@@ -31,10 +33,18 @@ class Wanted:
     count: int | None
     ray: str = ""
 
-    @property
-    def here(self) -> int | None:
-        """As ``count``, those that embed a first stage on this machine; with Ray, one for each of its GPUs."""
-        return None if self.ray else self.count
+    def spread(self, device: str) -> InOrder | None:
+        """Who embeds a first stage's corpus on a kind of device; None for this process.
+
+        Raises:
+            BenchError: this machine has fewer devices than workers are wanted.
+        """
+        if self.ray:
+            from bench.evaluation.ray_workers import in_order_by_actors
+
+            return partial(in_order_by_actors, address=self.ray, device=device, count=self.count)
+        environments = one_each(device, self.count)
+        return partial(in_order, environments=environments) if len(environments) > 1 else None
 
     def check(self) -> None:
         """Refuse in the first second what cannot work.
@@ -53,8 +63,8 @@ class Wanted:
 
 @contextmanager
 def hired(
-    wanted: Wanted | None, name: str, reranker: Reranker, options: Options, loading: Step, block_size: int = 0
-) -> Iterator[Workers | None]:
+    wanted: Wanted | None, name: str, reranker: Reranker, options: Options, loading: Step
+) -> Iterator[Crew | None]:
     """The workers for one reranker, for as long as the context is open; None where it is scored in this process.
 
     Args:
@@ -63,7 +73,6 @@ def hired(
         reranker: What the name is in this process: its card, above all.
         options: The command's options.
         loading: Opens the step of progress in which the first worker loads the model.
-        block_size: How many documents the reranker reads together, if it is varied in that.
 
     Raises:
         BenchError: this machine has fewer devices than workers are wanted.
@@ -79,7 +88,7 @@ def hired(
         )
         yield None
         return
-    order = Order(name, _for_workers(options, reranker), reranker.card, packages(), threads(), block_size)
+    order = Order(name, _for_workers(options, reranker), reranker.card, packages(), threads())
     if wanted.ray:
         from bench.evaluation.ray_workers import RayActors
 
@@ -93,33 +102,6 @@ def hired(
         yield crew
     finally:
         crew.close()
-
-
-class Crews:
-    """The workers of one state of a reranker after the other: no device needs room for two."""
-
-    def __init__(self, wanted: Wanted | None, name: str, options: Options, loading: Step) -> None:
-        """See `hired`."""
-        self._wanted = wanted
-        self._name = name
-        self._options = options
-        self._loading = loading
-        self._open = ExitStack()
-        self._fingerprint = ""
-        self._workers: Workers | None = None
-
-    def of(self, reranker: Reranker, block_size: int) -> Workers | None:
-        """The reranker's workers; those of another one are ended. None where this process scores."""
-        if reranker.card.fingerprint != self._fingerprint:
-            self.close()
-            crew = hired(self._wanted, self._name, reranker, self._options, self._loading, block_size)
-            self._workers = self._open.enter_context(crew)
-            self._fingerprint = reranker.card.fingerprint
-        return self._workers
-
-    def close(self) -> None:
-        """End the workers."""
-        self._open.close()
 
 
 def _for_workers(options: Options, reranker: Reranker) -> Options:

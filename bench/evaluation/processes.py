@@ -27,9 +27,9 @@ class Processes(Listener):
         for worker in range(len(environments)):
             self._start(worker)
 
-    def send(self, worker: int, ticket: int, lists: Sequence[CandidateList]) -> None:
+    def send(self, worker: int, ticket: int, lists: Sequence[CandidateList], block_size: int) -> None:
         """See `Team`."""
-        self._send(worker, (ticket, lists))
+        self._send(worker, (ticket, lists, block_size))
 
     def close(self) -> None:
         """See `Team`."""
@@ -85,7 +85,7 @@ def serve(descriptor: int) -> None:
         worker.load()
         connection.send(_READY)
         while True:
-            ticket, lists = inbox.get()
-            connection.send((ticket, worker.score(lists)))
+            ticket, lists, block_size = inbox.get()
+            connection.send((ticket, worker.score(lists, block_size)))
     except BenchError as error:
         connection.send(str(error))

@@ -1,34 +1,42 @@
-"""A team of Ray actors on a cluster: the only file that imports Ray.
+"""Ray actors on a cluster, which score chunks or embed a first stage's corpus: the only file that imports Ray.
 
-An actor is one reranker on one GPU, or on a share of the cores. Ray itself restarts no actor and repeats no call
-(``max_restarts`` and ``max_task_retries`` are 0): it would do so unseen and in another order, and nobody could say
+An actor of a team is one reranker on one GPU, or on a share of the cores. Ray itself restarts no actor and repeats no
+call (``max_restarts`` and ``max_task_retries`` are 0): it would do so unseen and in another order, and nobody could say
 which chunk ends its workers. The `Crew` does both, within its bounds, as for processes. For an actor that has died, or
-whose node is gone, another is started on the nodes that are left. The command runs on a node of the cluster; Ray ends
-its actors when it ends.
+whose node is gone, another is started on the nodes that are left. While a corpus is embedded, the end of an actor stops
+the command, and the blocks before are stored. The command runs on a node of the cluster; Ray ends its actors when it
+ends.
 """
 
 import logging
 import os
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-# Read when Ray is imported: it reports to nobody, and what `next` raises is not printed a second time.
-os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_IGNORE_UNHANDLED_ERRORS="1")
+# Read when Ray is imported: it reports to nobody, and what `next` raises is not printed a second time. A chunk, some
+# 110 kB, travels inside its call: above 100 KiB Ray would put it into its object store, which costs the command 1 ms.
+os.environ.update(
+    RAY_USAGE_STATS_ENABLED="0", RAY_IGNORE_UNHANDLED_ERRORS="1", RAY_max_direct_call_object_size=str(4 << 20)
+)
 
 import ray
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import ObjectLostError, OutOfMemoryError, RayActorError, RayTaskError
 
 from bench.errors import BenchError
-from bench.evaluation.worker import Order, Worker
+from bench.evaluation.worker import Order, Worker, check_packages, packages
 from bench.evaluation.workers import Died, Done, Listener, Ready
+from bench.first_stage.ordered import Answer, Batch, dealt
 from bench.rerankers.base import CandidateList
 
 CONNECT_SECONDS = 5.0
 """Seconds in which a cluster's address must answer."""
 GRACE_SECONDS = 30.0
 """Seconds in which Ray learns that a node is gone: actors that fail to start until then are started again."""
+_LOST = (RayActorError, ObjectLostError, OutOfMemoryError)
+"""What Ray says of a call whose actor has ended, or whose answer was on a node that is gone."""
 _READY = -1
 """The ticket of an actor's first call, in which it loads its model."""
 _LOOK = 2.0
@@ -69,9 +77,7 @@ class RayActors(Listener):
         self._order = order
         needs, workers = _shares(order.card.device, count)
         self._needs = needs
-        self._make = ray.remote(num_cpus=needs["CPU"], num_gpus=needs["GPU"], max_restarts=0, max_task_retries=0)(
-            _Actor
-        )
+        self._make = _placed(_Actor, needs)
         self._actors: dict[int, Any] = {}
         self._nodes: dict[int, str] = {}  # where each actor was ready
         self._calls: dict[Any, tuple[int, int]] = {}  # worker and ticket of each call, in the order made
@@ -80,9 +86,9 @@ class RayActors(Listener):
         for worker in range(workers):
             self._start(worker)
 
-    def send(self, worker: int, ticket: int, lists: Sequence[CandidateList]) -> None:
+    def send(self, worker: int, ticket: int, lists: Sequence[CandidateList], block_size: int) -> None:
         """See `Team`."""
-        self._calls[self._actors[worker].score.remote(lists)] = worker, ticket
+        self._calls[self._actors[worker].score.remote(lists, block_size)] = worker, ticket
 
     def close(self) -> None:
         """See `Team`."""
@@ -105,13 +111,9 @@ class RayActors(Listener):
     def _receive(self, reference: Any) -> None:
         worker, ticket = self._calls.pop(reference)
         try:
-            answer = ray.get(reference)
-        except RayTaskError as error:
-            if isinstance(error.cause, BenchError):
-                raise BenchError(str(error.cause)) from error
-            raise
-        except RayActorError as error:
-            self._give_up(worker, f"as Ray says: {' '.join(str(error).split())[:200]}")
+            answer = _answer(reference)
+        except _LOST as error:
+            self._give_up(worker, _how(error))
             return
         if ticket == _READY:
             self._nodes[worker] = answer
@@ -141,14 +143,72 @@ class RayActors(Listener):
             BenchError: no node is left on which an actor could run.
         """
         self._looked = time.monotonic()
-        alive = {node["NodeID"]: node["Resources"] for node in ray.nodes() if node["Alive"]}
-        if not any(_fits(self._needs, resources) for resources in alive.values()):
+        if not _has_room(self._needs):
             raise BenchError(
                 f"The Ray cluster has no node left with {_in_words(self._needs)} for a worker. Everything scored until "
                 "now is cached: run the same command again when the cluster is back."
             )
+        alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
         for worker in [worker for worker, node in self._nodes.items() if node not in alive]:
             self._give_up(worker, "with its node")
+
+
+def in_order_by_actors(
+    work: Callable[[Batch], Answer],
+    batches: Iterable[Batch],
+    *,
+    lost: Callable[[str], BenchError],
+    address: str,
+    device: str,
+    count: int | None,
+) -> Generator[Answer]:
+    """As `bench.first_stage.ordered.in_order`, by actors on the kind of device that the work needs.
+
+    ``count`` None is one for each GPU, or for each node.
+
+    Raises:
+        BenchError: the cluster cannot be joined, or has too few devices; from ``work``; or from ``lost``.
+    """
+    _connect(address, count)
+    needs, workers = _shares(device, count)
+    make = _placed(_Hand, needs)
+    actors = [make.remote(work) for _ in range(workers)]
+
+    def send(actor: Any, batch: Batch) -> Callable[[], Answer]:
+        return partial(answer, actor.do.remote(batch))
+
+    def answer(reference: Any) -> Any:
+        while not ray.wait([reference], timeout=_LOOK)[0]:
+            if not _has_room(needs):
+                raise lost(f"and the Ray cluster has no node left with {_in_words(needs)} for another")
+        try:
+            return _answer(reference)
+        except _LOST as error:
+            raise lost(_how(error)) from error
+
+    try:
+        for checked in [actor.check.remote(packages()) for actor in actors]:
+            answer(checked)
+        yield from dealt([partial(send, actor) for actor in actors], batches)
+    finally:
+        for actor in actors:
+            ray.kill(actor)
+
+
+class _Hand:
+    """Does some work on batches, as an actor."""
+
+    def __init__(self, work: Callable[[Any], Any]) -> None:
+        logging.basicConfig(level=logging.WARNING)
+        self._work = work
+
+    def check(self, expected: Mapping[str, str]) -> None:
+        """See `check_packages`."""
+        check_packages(expected)
+
+    def do(self, batch: Any) -> Any:
+        """The work."""
+        return self._work(batch)
 
 
 class _Actor:
@@ -164,9 +224,9 @@ class _Actor:
         node: str = ray.get_runtime_context().get_node_id()
         return node
 
-    def score(self, lists: Sequence[CandidateList]) -> Any:
+    def score(self, lists: Sequence[CandidateList], block_size: int) -> Any:
         """See `Worker`."""
-        return self._worker.score(lists)
+        return self._worker.score(lists, block_size)
 
 
 def _connect(address: str, count: int | None) -> None:
@@ -211,8 +271,33 @@ def _shares(device: str, count: int | None) -> tuple[dict[str, float], int]:
     return needs, workers
 
 
-def _fits(needs: dict[str, float], resources: dict[str, float]) -> bool:
-    return all(resources.get(name, 0) >= amount for name, amount in needs.items())
+def _placed(actor: type, needs: dict[str, float]) -> Any:
+    """A class whose objects are actors, each on a node that has what it needs."""
+    return ray.remote(num_cpus=needs["CPU"], num_gpus=needs["GPU"], max_restarts=0, max_task_retries=0)(actor)
+
+
+def _answer(reference: Any) -> Any:
+    """What a call gave.
+
+    Raises:
+        BenchError: from the actor.
+    """
+    try:
+        return ray.get(reference)
+    except RayTaskError as error:
+        if isinstance(error.cause, BenchError):
+            raise BenchError(str(error.cause)) from error
+        raise
+
+
+def _how(error: Exception) -> str:
+    return f"as Ray says: {' '.join(str(error).split())[:200]}"
+
+
+def _has_room(needs: dict[str, float]) -> bool:
+    """Whether a node is left on which an actor could run."""
+    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return any(all(each.get(name, 0) >= amount for name, amount in needs.items()) for each in alive)
 
 
 def _in_words(needs: dict[str, float]) -> str:

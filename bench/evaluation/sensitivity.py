@@ -9,7 +9,7 @@ any other, and its scores are cached, so that an interrupted command can resume.
 import json
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from bench.errors import BenchError
 from bench.evaluation.cache import scorer
 from bench.evaluation.chunks import ScoreChunks
 from bench.evaluation.evaluate import evaluate
-from bench.evaluation.hiring import Crews
+from bench.evaluation.hiring import hired
 from bench.evaluation.overwrite import scores_of
 from bench.evaluation.plan import Plan, check, settled
 from bench.evaluation.prepare import PreparedTask
@@ -118,15 +118,17 @@ def measure(plan: Plan, orders: int, progress: Progress) -> tuple[Sensitivity, P
     with (
         scores_of(plan.output, plan.overwrite) as scores,
         settled(plan, plan.tasks[0], progress) as prepared,
-        closing(Crews(plan.workers, name, plan.options, loading)) as crews,
     ):
         with progress.step(f"preparing {name}", None):
             reranker = load_reranker(name, plan.options, loading)
+        with hired(plan.workers, name, reranker, plan.options, loading) as crew:
 
-        def scoring(each: Reranker, block_size: int) -> ScoreChunks | None:
-            return scorer(scores, each, plan.options, plan.cache_id, crews.of(each, block_size))
+            def scoring(each: Reranker, block_size: int) -> ScoreChunks | None:
+                if crew:
+                    crew.block_size = block_size
+                return scorer(scores, each, plan.options, plan.cache_id, crew)
 
-        base, found = study(prepared, reranker, orders, plan.options.seed, scoring, progress)
+            base, found = study(prepared, reranker, orders, plan.options.seed, scoring, progress)
         # Everything else that the figures depend on is in the folder's name.
         path = plan.output / base.folder / f"sensitivity-{orders}-{plan.options.seed}.json"
         write_whole(path, _as_json(found).encode())

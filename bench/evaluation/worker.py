@@ -16,9 +16,8 @@ from bench.rerankers.base import CandidateList, Card, Options, Reranker, VariesB
 class Order:
     """What a worker is to load: a reranker's name with the worker's options, and what it must turn out to be.
 
-    ``threads`` is how many torch uses, the same as in the command: their number decides how the core model's products
-    are divided, and so the last bits of its scores (measured: 1 and 2 threads differ). 0 leaves torch as it is.
-    ``block_size`` is how many documents the reranker reads together, 0 for as many as usual.
+    ``threads`` is how many torch uses, the same as in the command: where torch divides an operation itself, their
+    number can decide the last bits. 0 leaves torch as it is.
     """
 
     name: str
@@ -26,13 +25,21 @@ class Order:
     card: Card
     packages: Mapping[str, str]
     threads: int = 0
-    block_size: int = 0
 
 
 def packages() -> dict[str, str]:
     """The versions that decide scores, and so must be the same in all processes of one run."""
     python = ".".join(map(str, sys.version_info[:2]))
     return {"rerank-bench": __version__, "python": python, **versions(ARITHMETIC)}
+
+
+def check_packages(expected: Mapping[str, str]) -> None:
+    """Check this process' versions against the command's.
+
+    Raises:
+        BenchError: they differ, so that scores could.
+    """
+    _check("packages", expected, packages(), "Install the same versions everywhere.")
 
 
 class Worker:
@@ -42,6 +49,7 @@ class Worker:
         """Loads nothing: that is `load`'s, which a worker that was restarted does with its first chunk."""
         self._order = order
         self._reranker: Reranker | None = None
+        self._sized: tuple[int, Reranker] | None = None
 
     def load(self) -> Reranker:
         """The reranker with its model, loaded once.
@@ -52,25 +60,31 @@ class Worker:
         """
         if self._reranker is None:
             order = self._order
-            _check("packages", order.packages, packages(), "Install the same versions everywhere.")
+            check_packages(order.packages)
             if order.threads:
                 import torch
 
                 torch.set_num_threads(order.threads)
             reranker = load(order.name, order.options)
-            if order.block_size and isinstance(reranker, VariesBlocks):
-                reranker = reranker.with_block_size(order.block_size)
             _check(order.name, _identity(order.card), _identity(reranker.card), "Give all workers the same files.")
             self._reranker = reranker
         return self._reranker
 
-    def score(self, lists: Sequence[CandidateList]) -> Answered:
-        """Score a chunk.
+    def score(self, lists: Sequence[CandidateList], block_size: int = 0) -> Answered:
+        """Score a chunk, reading at most ``block_size`` documents together; 0 for as many as usual.
 
         Raises:
             BenchError: as `load`; or a list cannot be scored.
         """
-        return ask(self.load(), lists)
+        return ask(self._in_blocks(block_size), lists)
+
+    def _in_blocks(self, size: int) -> Reranker:
+        reranker = self.load()
+        if not size or not isinstance(reranker, VariesBlocks):
+            return reranker
+        if self._sized is None or self._sized[0] != size:
+            self._sized = size, reranker.with_block_size(size)
+        return self._sized[1]
 
 
 def _identity(card: Card) -> dict[str, str]:

@@ -98,10 +98,11 @@ Event = Ready | Done | Died
 class Team(Protocol):
     """Started workers, known by numbers."""
 
-    def send(self, worker: int, ticket: int, lists: Sequence[CandidateList]) -> None:
+    def send(self, worker: int, ticket: int, lists: Sequence[CandidateList], block_size: int) -> None:
         """Send a chunk to a worker that is ready; one that has died meanwhile is reported by `next`.
 
-        A worker scores its chunks in the order sent. The answer has the same ``ticket``.
+        A worker scores its chunks in the order sent. The answer has the same ``ticket``. ``block_size`` is as in
+        `Crew`.
         """
         ...
 
@@ -140,7 +141,11 @@ class Listener(ABC):
 
 
 class Crew:
-    """Keeps a team busy. The team is started with the first chunk: with everything cached, no model is loaded."""
+    """Keeps a team busy. The team is started with the first chunk: with everything cached, no model is loaded.
+
+    ``block_size`` is how many documents the reranker reads together in the chunks taken from now on, 0 for as many as
+    usual. It may change when every chunk is answered.
+    """
 
     def __init__(self, name: str, start: Callable[[], Team], loading: Step = nullcontext) -> None:
         """``start`` makes the team; ``loading`` is open while its first worker is waited for.
@@ -159,6 +164,7 @@ class Crew:
         self._was_ready = False
         self._failed_starts = 0
         self._waited = 0.0
+        self.block_size = 0
 
     def take(self, chunk: Chunk) -> Iterator[tuple[Chunk, Answered]]:
         """See `Workers`."""
@@ -204,7 +210,7 @@ class Crew:
                     chunk = self._waiting.pop()
                     ticket = next(self._tickets)
                     sent[ticket] = chunk
-                    team.send(worker, ticket, chunk.lists())
+                    team.send(worker, ticket, chunk.lists(), self.block_size)
                     chunk.forget()
 
     def _next(self, team: Team, wait: bool) -> Event | None:

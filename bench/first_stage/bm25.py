@@ -30,7 +30,7 @@ DEPTH = 100
 
 Ranking = list[tuple[str, float]]
 
-_OPEN_TOKENS = 1 << 22  # tokens gathered before they are counted, which bounds the memory that counting takes
+_OPEN_TOKENS = 1 << 20  # tokens gathered before they are counted: bounds counting's memory, and its work at the end
 _BATCH = 1000  # documents that are analysed together, between two calls of ``progress``
 _BATCH_CHARACTERS = 1 << 20  # or as many as reach this
 

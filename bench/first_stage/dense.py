@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from bench.collections.collection import Collection
 from bench.console import Advance, note
-from bench.devices import one_each, threads
+from bench.devices import threads
 from bench.errors import BenchError
 from bench.files import cache_folder
-from bench.first_stage.ordered import in_order
+from bench.first_stage.ordered import Spread
 from bench.first_stage.search import Best
 from bench.first_stage.vectors import Store
 from bench.lock import locked
@@ -53,7 +53,7 @@ def dense_run(
     depth: int,
     progress: Advance | None = None,
     options: Options | None = None,
-    workers: int | None = 1,
+    spread: Spread | None = None,
 ) -> Run:
     """Rank the corpus for every query by the cosine of their embeddings; equal cosines keep the corpus' order.
 
@@ -63,8 +63,7 @@ def dense_run(
         depth: Documents kept for each query.
         progress: Called with the number of documents embedded since its last call.
         options: On what device and in what precision the model runs; texts are cut by its own window alone.
-        workers: How many processes embed a large corpus, each on a GPU of its own where there are GPUs; None is one for
-            every GPU. The run is the same.
+        spread: Whom a large corpus is spread over to be embedded, if not this process alone. The run is the same.
 
     Raises:
         BenchError: where the model cannot be loaded, is no bi-encoder, or gives an embedding that is not a number or
@@ -76,7 +75,7 @@ def dense_run(
     queries = _embedded(encoder, "query", list(collection.queries.items()), collection.task.id)  # (queries, dimensions)
     _check_zeros(encoder, "queries", _zeros(queries), len(query_ids))
     if len(collection.documents) >= _STORED:
-        embed = _embed_all(collection, encoder, model, options, workers)
+        embed = _embed_all(collection, encoder, model, options, spread)
         matrix: Matrix = _stored(collection, encoder, embed, queries.shape[1], progress)
     else:
         matrix = _held(collection, encoder, queries.shape[1], progress)
@@ -126,28 +125,29 @@ def _stored(
 
 
 def _embed_all(
-    collection: Collection, encoder: "BiEncoder", model: str, options: Options, workers: int | None
+    collection: Collection, encoder: "BiEncoder", model: str, options: Options, spread: Spread | None
 ) -> EmbedAll:
-    """How blocks of documents are embedded: in this process, or by several."""
+    """How blocks of documents are embedded: in this process, or elsewhere."""
     task, card = collection.task.id, encoder.card
-    environments = one_each(card.device, workers)
-    if len(environments) == 1:
+    in_order = spread(card.device) if spread else None
+    if in_order is None:
         return lambda blocks: (_embedded(encoder, "document", block, task) for block in blocks)
-    device = card.device.partition(":")[0]  # each process sees one device of that kind, its first
-    work = Elsewhere(model, replace(options, device=device), card.fingerprint, task, threads())
-    return lambda blocks: in_order(work, blocks, environments, _lost)
+    device = card.device.partition(":")[0]  # each worker sees one device of that kind, its first
+    work = Elsewhere(model, replace(options, device=device), (card.fingerprint, card.dtype), task, threads())
+    return lambda blocks: in_order(work, blocks, lost=_lost)
 
 
 @dataclass(frozen=True)
 class Elsewhere:
     """Embeds blocks of documents in another process, which loads the model with its first block.
 
-    ``threads`` is torch's number of them in the command (`bench.evaluation.worker.Order`).
+    ``made`` is the fingerprint and the precision that the model must have there too. ``threads`` is torch's number of
+    them in the command (`bench.evaluation.worker.Order`).
     """
 
     model: str
     options: Options
-    fingerprint: str
+    made: tuple[str, str]
     task: str
     threads: int
 
@@ -161,14 +161,19 @@ class Elsewhere:
 
         torch.set_num_threads(self.threads)
         encoder = _encoder(self.model, self.options)
-        if encoder.card.fingerprint != self.fingerprint:
-            raise BenchError(f"The files of {self.model} changed while it embedded documents. Run the command again.")
+        found = encoder.card.fingerprint, encoder.card.dtype
+        if found != self.made:
+            raise BenchError(
+                f"{self.model} is another model where documents are embedded: fingerprint and precision are "
+                f"{' '.join(found)} there and {' '.join(self.made)} here. Give all workers the same files, and "
+                "--dtype; if the files have just changed, run the command again."
+            )
         return encoder
 
 
 def _lost(how: str) -> BenchError:
     return BenchError(
-        f"A process that embedded documents ended, {how}. Those before are stored: run the same command again. If "
+        f"A worker that embedded documents ended, {how}. Those before are stored: run the same command again. If "
         "memory ran out, take fewer --workers."
     )
 

@@ -1,11 +1,12 @@
-"""Batches worked on by several processes of this machine; the answers come in the order of the batches."""
+"""Batches worked on by several workers, such as processes of this machine; answers come in the batches' order."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import cycle
 from multiprocessing.connection import Connection
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from bench.errors import BenchError
 from bench.spawn import Child, end, how_ended, receiving, spawn
@@ -14,12 +15,41 @@ Batch = TypeVar("Batch")
 Answer = TypeVar("Answer")
 
 _IN_FLIGHT = 2
-"""Batches that a process has: the one being worked on, and the next."""
+"""Batches that a worker has: the one being worked on, and the next."""
+
+
+class InOrder(Protocol):
+    """Workers on batches; see `in_order`, which has them in processes."""
+
+    def __call__(
+        self, work: Callable[[Batch], Answer], batches: Iterable[Batch], *, lost: Callable[[str], BenchError]
+    ) -> Generator[Answer]:
+        """See `in_order`."""
+        ...
+
+
+Spread = Callable[[str], InOrder | None]
+"""From the kind of device that the work needs to the workers who do it; None for this process."""
+
+
+def dealt(workers: Sequence[Callable[[Batch], Callable[[], Answer]]], batches: Iterable[Batch]) -> Generator[Answer]:
+    """Deal batches out to workers in turn, two to each; gives the answers in the batches' order.
+
+    A worker is a function that sends it a batch, and that returns how to wait for the answer.
+    """
+    flying: deque[Callable[[], Answer]] = deque()
+    for send, batch in zip(cycle(workers), batches, strict=False):
+        if len(flying) == _IN_FLIGHT * len(workers):
+            yield flying.popleft()()
+        flying.append(send(batch))
+    for answer in flying:
+        yield answer()
 
 
 def in_order(
     work: Callable[[Batch], Answer],
     batches: Iterable[Batch],
+    *,
     environments: Sequence[Mapping[str, str]],
     lost: Callable[[str], BenchError],
 ) -> Generator[Answer]:
@@ -36,9 +66,10 @@ def in_order(
     """
     children = [spawn(__name__, environment) for environment in environments]
 
-    def send(child: Child, what: object) -> None:
+    def send(child: Child, what: object) -> Callable[[], Answer]:
         with suppress(OSError):  # `answer` finds it ended, and whether it said why
             child[1].send(what)
+        return partial(answer, child)
 
     def answer(child: Child) -> Answer:
         try:
@@ -53,13 +84,7 @@ def in_order(
     try:
         for child in children:
             send(child, work)
-        flying: deque[Child] = deque()
-        for child, batch in zip(cycle(children), batches, strict=False):
-            if len(flying) == _IN_FLIGHT * len(children):
-                yield answer(flying.popleft())
-            send(child, batch)
-            flying.append(child)
-        yield from map(answer, flying)
+        yield from dealt([partial(send, child) for child in children], batches)
     finally:
         end(children)
 

@@ -19,6 +19,7 @@ from bench.first_stage.manifest import (
     read_manifests,
     relevant_hash,
 )
+from bench.first_stage.ordered import Spread
 from bench.protocol import digest
 from bench.rerankers.base import Options
 from bench.run import Run, read_run, write_run
@@ -55,7 +56,7 @@ def first_stage(
     depth: int,
     progress: Advance | None = None,
     options: Options | None = None,
-    workers: int | None = 1,
+    spread: Spread | None = None,
 ) -> Run:
     """The run that a task's candidates are taken from.
 
@@ -66,7 +67,7 @@ def first_stage(
         depth: How many documents a query needs.
         progress: Called with the number of documents read since its last call, while a run is built.
         options: On what device and in what precision a dense first stage's model runs.
-        workers: How many processes embed a large corpus for it (`bench.first_stage.dense.dense_run`).
+        spread: Who embeds a large corpus for it (`bench.first_stage.dense.dense_run`).
 
     Raises:
         BenchError: for a file that cannot be read, or a damaged bundled run.
@@ -80,7 +81,7 @@ def first_stage(
     if choice.startswith("dense:"):
         from bench.first_stage.dense import dense_run
 
-        return dense_run(collection, choice.removeprefix("dense:"), depth, progress, options, workers)
+        return dense_run(collection, choice.removeprefix("dense:"), depth, progress, options, spread)
     if choice not in (BM25, BM25_ENGLISH):
         return read_run(Path(choice))
     if choice == BM25_ENGLISH and not collection.english:

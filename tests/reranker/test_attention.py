@@ -75,11 +75,14 @@ def test_huge_products_neither_overflow_nor_vanish(
 
 @pytest.mark.parametrize("window", WINDOWS)
 def test_some_positions_get_what_all_together_do(window: int | None, mode: AbstractContextManager[None]) -> None:
-    positions = torch.tensor([0, 3, 77, 399])
+    lengths, positions = [400, 1, 150], [torch.tensor([0, 3, 77, 399]), torch.tensor([0]), torch.tensor([60, 149])]
+    rows = torch.cat([positions[0], positions[1] + 400, positions[2] + 401])
     with mode:
-        query, key, value = states(400)
-        found = attention_at(query[positions], key, value, positions, SCALE, window)
-        torch.testing.assert_close(found, formula(query, key, value, window)[positions], atol=2e-6, rtol=1e-5)
+        query, key, value = states(sum(lengths))
+        found = attention_at(query[rows], key, value, lengths, positions, SCALE, window)
+        lists = zip(query.split(lengths), key.split(lengths, 1), value.split(lengths, 1), positions, strict=True)
+        expected = torch.cat([formula(*list_, window)[places] for *list_, places in lists])
+        torch.testing.assert_close(found, expected, atol=2e-6, rtol=1e-5)
 
 
 def test_later_positions_change_nothing(mode: AbstractContextManager[None]) -> None:

@@ -61,6 +61,20 @@ def test_packed_lists_give_what_the_library_gives_each_alone(
     torch.testing.assert_close(packed, alone, atol=1e-5, rtol=1e-5)
 
 
+def test_the_number_of_threads_changes_no_bit(make_checkpoint: Callable[..., Path]) -> None:
+    # Of few markers and many keys torch's own attention divides the keys among threads, and so the sums.
+    lengths, markers = [959, 300, 700], [torch.tensor(places) for places in ([4, 500, 958], [299], [0, 699])]
+    ids = torch.randint(0, 4000, (sum(lengths),), generator=torch.Generator().manual_seed(1))
+    model = load(make_checkpoint())
+    before, found = torch.get_num_threads(), []
+    for threads in (1, 2, 3, 4):
+        torch.set_num_threads(threads)
+        with torch.inference_mode():
+            found.append(model(ids, lengths, markers))
+    torch.set_num_threads(before)
+    assert all(torch.equal(found[0], each) for each in found)
+
+
 def test_windows_change_the_answer(lists: list[Tensor], make_checkpoint: Callable[..., Path]) -> None:
     # Else the comparison above would hold with windows ignored on both sides.
     with torch.inference_mode():

@@ -2,18 +2,25 @@
 
 The corpus is generated into a temporary file: passages of about 60 words, drawn by Zipf's law from a vocabulary of a
 million, and queries of 8 words (6,619 if not given). Prints one line of JSON: seconds are those of reading the file and
-building the index, and the hash is of what 200 queries find. Run one size per process, since peak memory is measured
-per process; it is this process's, without the workers'.
+building the index, seconds of analysis those until the last passage was analysed, and the hash is of what 200 queries
+find. Run one size per process, since peak memory is measured per process; it is this process's, without the workers'.
+
+``--rounds N`` compares 1 process with WORKERS: N times both in turn, each build in a process of its own, and then one
+line with the medians of the ratios of their seconds. Other load on the machine slows several processes more than one.
 """
 
+import argparse
 import hashlib
 import json
 import os
 import resource
+import statistics
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -68,8 +75,8 @@ def processor_seconds() -> tuple[float, float]:
     return times.user + times.system, times.children_user + times.children_system
 
 
-def main(passages: int, queries: int = 6_619, workers: int = 1) -> None:
-    """Build the index, search some queries, print what it took."""
+def build(passages: int, queries: int, workers: int) -> dict[str, Any]:
+    """Build the index, search some queries, say what it took."""
     language, analyse = Language(), analyser("english")
     asked = [analyse(" ".join(language.draw(QUERY_LENGTH))) for _ in range(queries)]
     with tempfile.TemporaryFile("w+") as corpus:
@@ -77,23 +84,61 @@ def main(passages: int, queries: int = 6_619, workers: int = 1) -> None:
         corpus.seek(0)
         vocabulary = (token for query in asked for token in query)
         started, before = time.perf_counter(), sum(processor_seconds())
-        index = Bm25Index(read(corpus), vocabulary, analyse, workers=workers)
+        batches = [started]
+        index = Bm25Index(
+            read(corpus), vocabulary, analyse, workers=workers, progress=lambda _: batches.append(time.perf_counter())
+        )
         seconds = time.perf_counter() - started
         own, children = processor_seconds()
     found = hashlib.sha256(repr([index.search(query) for query in asked[:200]]).encode())
-    figures = {
+    return {
         "passages": passages,
         "queries": queries,
         "workers": workers,
         "peak_megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "analysis_seconds": round(batches[-1] - started, 2),
         "seconds": round(seconds, 2),
         "documents_per_second": round(passages / seconds),
         "processor_seconds": round(own + children - before, 2),
         "processor_seconds_of_workers": round(children, 2),
         "sha256": found.hexdigest()[:16],
     }
-    print(json.dumps(figures))
+
+
+def compare(passages: int, queries: int, workers: int, rounds: int) -> dict[str, Any]:
+    """Build with 1 process and with several in turn, and say how many times faster several are."""
+    pairs = [[built(passages, queries, each) for each in (1, workers)] for _ in range(rounds)]
+    if len({each["sha256"] for pair in pairs for each in pair}) > 1:
+        sys.exit("error: the builds found different documents.")
+    ratios = {name: [one[name] / several[name] for one, several in pairs] for name in ("analysis_seconds", "seconds")}
+    return {
+        "rounds": rounds,
+        "workers": workers,
+        "load_average": round(os.getloadavg()[0], 1),
+        "times_faster": {name: round(statistics.median(each), 2) for name, each in ratios.items()},
+        "from_to": {name: [round(min(each), 2), round(max(each), 2)] for name, each in ratios.items()},
+    }
+
+
+def built(passages: int, queries: int, workers: int) -> dict[str, Any]:
+    """Build in a new process, and print what it prints."""
+    command = [sys.executable, "-m", "tests.scripts.scale_bm25", *map(str, (passages, queries, workers))]
+    line = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
+    print(line, end="", flush=True)
+    return dict(json.loads(line))
+
+
+def main() -> None:
+    """Print a line for each build, and one for the comparison."""
+    parser = argparse.ArgumentParser(prog="python -m tests.scripts.scale_bm25", description=__doc__.split("\n")[0])
+    parser.add_argument("passages", type=int)
+    parser.add_argument("queries", type=int, nargs="?", default=6_619)
+    parser.add_argument("workers", type=int, nargs="?", default=1)
+    parser.add_argument("--rounds", type=int, default=0, help="compare 1 process with WORKERS, so many times")
+    asked = parser.parse_args()
+    size = asked.passages, asked.queries, asked.workers
+    print(json.dumps(compare(*size, asked.rounds) if asked.rounds else build(*size)))
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main()

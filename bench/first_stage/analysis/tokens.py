@@ -18,6 +18,7 @@ _WORD = regex.compile(
     r"(?:(?:(?<=[\p{L}\p{M}])['’.·](?=\p{L})|(?<=\p{N})[.,;'](?=\p{N}))[\p{L}\p{N}\p{M}_]+)*"
 )
 _LONG_WORD = regex.compile(r"[\p{L}\p{N}][\p{L}\p{N}\p{M}]+")
+_ASCII_BOUNDS = bytes(code if chr(code).isalnum() else ord(" ") for code in range(128)).ljust(256)
 
 _CJK = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}ー]"
 _CJK_RUN_OR_WORD = regex.compile(rf"({_CJK}+)|((?:(?!{_CJK})[\p{{L}}\p{{N}}\p{{M}}])+)")
@@ -42,6 +43,9 @@ def words(text: str) -> list[str]:
 
 def long_words(text: str) -> list[str]:
     """Cut into runs of letters and digits, leaving out those of one character."""
+    if text.isascii():  # the same runs, in a third of the time
+        runs = text.encode("ascii").translate(_ASCII_BOUNDS).decode("ascii").split()
+        return [run for run in runs if len(run) > 1]
     found: list[str] = _LONG_WORD.findall(text)
     return found
 

@@ -1,10 +1,11 @@
-"""Batches of fixed shape, so that a text's embedding does not depend on the texts in its batch, to the last bit.
+"""Batches whose texts do not affect each other's embeddings, to the last bit.
 
 Padding and the number of rows decide which kernels run and in which order they add, so a text's embedding would differ
 by some 1e-7 with the other texts in its batch; and an interrupted command that resumes, with some texts already scored,
 would give other scores. So the shape of a text's batch depends on the text's length alone: padded to the next of a few
 widths, and filled up to a fixed number of rows. Within a fixed shape a row's result depends neither on its position nor
-on the other rows.
+on the other rows. Where all products are oneDNN's (`bench.rerankers.local.products`), it does not depend on the number
+of rows either, and batches are not filled up.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,7 +40,7 @@ class Budget:
 
 
 CPU, ACCELERATOR = Budget(1024, 16), Budget(4096, 256)
-"""A CPU gains little from larger batches, and loses by rows that only fill up."""
+"""A CPU gains little from larger batches, and loses by rows that only fill up, where batches are filled up."""
 
 _AT_ONCE = 64
 """Texts given to the library in one call, where the number of them decides nothing."""
@@ -85,7 +86,7 @@ class Encoder:
         self._reader = model[0]
         self._budget = CPU if model.device.type == "cpu" else ACCELERATOR
         threads.tokenise_in_turn(model)
-        products.use_onednn(model)
+        self._fill_up = not products.use_onednn(model)
 
     def encode(self, texts: Sequence[str], is_query: bool, limit: int | None) -> list[Vectors]:
         """Each text's embedding in float32; the model reads at most ``limit`` tokens, None for any number."""
@@ -128,7 +129,7 @@ class Encoder:
             yield from read.sum(dim=1).tolist()
 
     def _encode_batch(self, texts: list[str], is_query: bool, batch_shape: Shape) -> list[Vectors]:
-        filler = texts[-1:] * (-len(texts) % batch_shape.rows)
+        filler = texts[-1:] * (-len(texts) % batch_shape.rows) if self._fill_up else []
         padding = {"padding": "max_length", "max_length": batch_shape.width}
         encoded = self._model.encode(
             texts + filler,

@@ -19,7 +19,7 @@ class EmbeddingReranker(ABC):
     """
 
     chunk_characters = 500_000
-    """Lists are scored together up to so many: of few texts, most rows of their batches would only fill up."""
+    """Lists are scored together up to so many: batches of few texts are small, or mostly filled up."""
 
     def __init__(self, card: Card, cutter: Cutter, encoder: Encoder, options: Options, cache_bytes: int) -> None:
         self.card = card

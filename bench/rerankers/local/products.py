@@ -6,16 +6,26 @@ differ from MKL's in the last bits, as they do between processors.
 
 from functools import partial
 
+import torch
 from torch import Tensor, nn
 
 from reranker import cpu
 
 
-def use_onednn(model: nn.Module) -> None:
-    """Let a model's linear layers use oneDNN; on any other path they do what they did."""
+def use_onednn(model: nn.Module) -> bool:
+    """Let a model's linear layers use oneDNN; on any other path they do what they did.
+
+    Gives whether all products with the model's weights are oneDNN's now. Then the result of a row does not depend on
+    the number of rows, which decides how MKL adds.
+    """
+    only_linear = True
     for module in model.modules():
         if type(module) is nn.Linear:
             module.forward = partial(_linear, module)  # type: ignore[method-assign]
+        elif type(module) is not nn.Embedding:
+            only_linear &= all(weights.dim() < 2 for weights in module.parameters(recurse=False))
+    with torch.inference_mode():
+        return only_linear and all(map(cpu.is_fast, model.parameters()))
 
 
 def _linear(layer: nn.Linear, states: Tensor) -> Tensor:

@@ -156,16 +156,75 @@ def test_what_an_actor_refuses_is_the_commands_message(place: Place, two_nodes: 
     assert "Cannot load the reranker 'slow:Slow': ImportError: no such thing on this node" in error
 
 
+def ran(code: str, address: str, **more: Any) -> "subprocess.CompletedProcess[str]":
+    """Code in a process of its own: it joins the cluster, and a process can join one only."""
+    command = [sys.executable, "-c", code, address]
+    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, **more)
+
+
 def test_a_cluster_without_gpus_is_refused_for_a_model_on_one(two_nodes: TwoNodes) -> None:
     code = (
         "import sys, bench.evaluation.ray_workers as workers\n"
         "from bench.evaluation.worker import Order\nfrom bench.rerankers.base import Card, Options\n"
         "workers.RayActors(Order('m', Options(), Card('m', 'f', 'core', device='cuda:0'), {}), sys.argv[1], None)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, two_nodes.address], capture_output=True, text=True, timeout=100, check=False
-    )
-    assert "The Ray cluster has 0 GPUs, too few for any workers. Add nodes, or lower --workers, or give" in done.stderr
+    said = ran(code, two_nodes.address).stderr
+    assert "The Ray cluster has 0 GPUs, too few for any workers. Add nodes, or lower --workers, or give" in said
+
+
+EMBED = """
+import os, sys
+from dataclasses import replace
+from bench.evaluation.hiring import Wanted
+from bench.first_stage import dense
+from tests.bench.factories import HeldDocuments, toy_collection
+
+dense._STORED, dense._BLOCK = 0, 5  # the twelve documents are a large corpus, of three blocks
+toy = replace(toy_collection(), documents=HeldDocuments(dict(toy_collection().documents)))
+embedded = dense._embedded
+
+def not_here(encoder, kind, texts, task):
+    assert kind == "query", "a document embedded by the command"
+    return embedded(encoder, kind, texts, task)
+
+for cache, spread in (("alone", None), ("actors", Wanted(2, sys.argv[1]).spread)):
+    os.environ["RERANK_BENCH_CACHE"] = cache
+    print(dense.dense_run(toy, "minilm", 5, spread=spread).sha256)
+    dense._embedded = not_here
+"""
+
+
+def test_actors_embed_a_corpus_to_the_same_bytes(place: Place, two_nodes: TwoNodes) -> None:
+    done = ran(EMBED, two_nodes.address, cwd=place.folder, env=place.environment)
+    assert done.returncode == 0, done.stderr
+    assert len(set(done.stdout.split())) == 1
+    stored = [list((place.folder / cache).rglob("documents.f16")) for cache in ("alone", "actors")]
+    assert [path.read_bytes() for path in stored[0]] == [path.read_bytes() for path in stored[1]]
+    assert len(stored[0]) == 1
+
+
+WORK = """
+import signal, sys
+from bench.errors import BenchError
+from bench.evaluation.ray_workers import in_order_by_actors
+from bench.measures import Measure
+
+for work, batches in ((abs, range(-9, 0)), (Measure.parse, ["MAP", "any"]), (signal.raise_signal, [signal.SIGKILL])):
+    try:
+        given = in_order_by_actors(work, batches, lost=BenchError, address=sys.argv[1], device="cpu", count=2)
+        print(*given, file=sys.stderr)  # Ray writes to the other stream
+    except BenchError as error:
+        print(error, file=sys.stderr)
+"""
+
+
+def test_actors_answer_in_order_and_their_errors_are_the_commands(place: Place, two_nodes: TwoNodes) -> None:
+    done = ran(WORK, two_nodes.address, env=place.environment)
+    assert done.returncode == 0, done.stderr
+    answers, error, end = done.stderr.splitlines()
+    assert answers == "9 8 7 6 5 4 3 2 1"
+    assert error.startswith("Unknown measure 'any'")
+    assert end.startswith("as Ray says: ")
 
 
 def test_ray_is_missing_or_does_not_answer(place: Place) -> None:

@@ -175,7 +175,7 @@ class Backwards:
     def __init__(self) -> None:
         self._events: list[Ready | Done] = [Ready(0)]
 
-    def send(self, worker: int, ticket: int, lists: Sequence[CandidateList]) -> None:
+    def send(self, worker: int, ticket: int, lists: Sequence[CandidateList], block_size: int) -> None:
         scored = [Scored(each.query_id, (float(len(each.query)),)) for each in lists]
         self._events.append(Done(worker, ticket, Answered(scored, 0.0)))
 

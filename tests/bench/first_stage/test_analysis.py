@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bench.errors import BenchError
 from bench.first_stage.analysis import NAMES, analyser, spelling
+from bench.first_stage.analysis.tokens import long_words
 
 SCRIPTS = "aéßIİЁёألةىـ\u064bکي\u200c\u200dनकि्ँ़ॉশ্বযঃড়లోఒౌกรุงๆ漢字カﾞｶＡ한글'’._-1٣१ 　\n\t\x00\u2028\ud800😀"
 
@@ -109,6 +110,12 @@ def test_texts_without_words(name: str, text: str) -> None:
     tokens = analyser(name)(text)
     if name not in {"whitespace", "yoruba"}:
         assert tokens == []
+
+
+def test_ascii_text_is_cut_as_any_other_is() -> None:
+    characters = [chr(code) for code in range(128)]
+    text = " ".join(f"{one}{other} a{one}{other}b" for one in characters for other in characters)
+    assert long_words(text) == long_words(text + " é")  # one letter, so no token itself
 
 
 def test_description_says_what_the_tokens_depend_on() -> None:

@@ -14,6 +14,7 @@ from bench.collections.collection import Collection
 from bench.console import Advance
 from bench.errors import BenchError
 from bench.evaluation.evaluate import evaluate
+from bench.evaluation.hiring import Wanted
 from bench.evaluation.plan import Plan, settled
 from bench.evaluation.prepare import prepare
 from bench.first_stage import dense
@@ -161,7 +162,7 @@ def test_another_process_embeds_a_corpus_to_the_same_bytes(
     for workers in (1, 2):
         monkeypatch.setenv("RERANK_BENCH_CACHE", str(tmp_path / str(workers)))
         steps: list[int] = []
-        run = dense_run(collection, "minilm", 5, steps.append, workers=workers)
+        run = dense_run(collection, "minilm", 5, steps.append, spread=Wanted(workers).spread)
         assert steps == [5]
         made.append((run.sha256, *(path.read_bytes() for path in (tmp_path / str(workers)).rglob("documents.f16"))))
     assert len(made[0]) == 2

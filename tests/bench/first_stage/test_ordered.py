@@ -18,7 +18,7 @@ def lost(how: str) -> BenchError:
 
 
 def start(work: Callable[[Any], object], batches: Iterable[object]) -> list[object]:
-    return list(in_order(work, batches, [{"PLACE": "1"}, {"PLACE": "2"}], lost))
+    return list(in_order(work, batches, environments=[{"PLACE": "1"}, {"PLACE": "2"}], lost=lost))
 
 
 def test_answers_come_in_the_order_of_the_batches_from_processes_in_turn() -> None:

@@ -81,8 +81,12 @@ def test_embeddings(kind, is_causal, tmp_path, wordpiece, cpu, lists):
     plain = SentenceTransformer(str(tmp_path / "saved"), device="cpu")
     candidates = lists[0]
     query, *documents = plain.encode([candidates.query, *candidates.texts], batch_size=1, normalize_embeddings=True)
-    (answer, *_) = loaded_as_its_card_says(f"bi-encoder:{tmp_path / 'saved'}", cpu).score(lists)
+    reranker = loaded_as_its_card_says(f"bi-encoder:{tmp_path / 'saved'}", cpu)
+    (answer, *_) = reranker.score(lists)
     assert answer.scores == pytest.approx([float(np.dot(query, document)) for document in documents], abs=1e-5)
+    together = reranker.embed(candidates.texts, is_query=False)
+    for text, vector in zip(candidates.texts, together, strict=True):
+        assert np.array_equal(reranker.embed([text], is_query=False)[0], vector)
 
 
 @pytest.mark.parametrize("kind", CLASSIFIERS)

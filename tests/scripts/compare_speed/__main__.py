@@ -52,8 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 write_cross_encoder(Path(folder), asked.layers)
             lines, notes = [], []
             for part in asked.part:
+                model = models.get(part, "")
                 job = Job(
-                    part, "", 1, str(asked.data), asked.queries, asked.passages, asked.lists, models.get(part, "")
+                    part, "", 1, str(asked.data), asked.queries, asked.passages, asked.lists, model, asked.whole_corpus
                 )
                 for found, said in _part(job, asked.repeat, _LOADS[: 1 + asked.busy]):
                     lines += found
@@ -77,6 +78,7 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--layers", type=int, default=2, help="of the cross-encoder, which is as wide as MiniLM")
     parser.add_argument("--passages", type=int, default=100_000, help="passages for BM25")
     parser.add_argument("--lists", type=int, default=10_000, help="queries for BM25 and for measures")
+    parser.add_argument("--whole-corpus", action="store_true", help="mteb encodes all of it, as in its own tasks")
     parser.add_argument("--busy", action="store_true", help="measure again, with a busy loop a core beside it")
     return parser.parse_args(arguments)
 
@@ -212,7 +214,8 @@ def _about(asked: argparse.Namespace) -> Iterator[str]:
         name = f"{told.get('model name', name)} (family {told.get('cpu family')}, model {told.get('model')})"
     yield f"{cores()} cores of {name}; load average {os.getloadavg()[1]:.1f} at the end."
     yield f"Medians of {asked.repeat}, all sides in turn."
-    yield f"{asked.queries} queries of {asked.data.name} by 100 documents."
+    corpus = "the whole corpus" if asked.whole_corpus else "the candidates alone"
+    yield f"{asked.queries} queries of {asked.data.name} by 100 documents; mteb gets {corpus}."
     yield f"The cross-encoder has {asked.layers} layers of random weights; BM25 reads {asked.passages:,} passages."
     yield ", ".join(f"{package} {found}" for package in _VERSIONS if (found := _version(package))) + "."
 

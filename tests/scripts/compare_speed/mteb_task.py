@@ -13,10 +13,7 @@ SPLIT = "test"
 
 
 class Reranking(AbsTaskRetrieval):
-    """The candidates of a first stage; `of` fills it.
-
-    The corpus is the candidates alone. mteb encodes the corpus, and so would do more work with the whole of it.
-    """
+    """The candidates of a first stage; `of` fills it. mteb encodes the whole corpus that it is given."""
 
     metadata = TaskMetadata(
         name="CompareSpeedReranking",
@@ -40,7 +37,7 @@ class Reranking(AbsTaskRetrieval):
 
     @classmethod
     def of(cls, prepared: PreparedTask, texts: Mapping[str, str]) -> "Reranking":
-        """The same queries, candidates and judgements; ``texts`` are the candidates' by id."""
+        """The same queries, candidates and judgements; ``texts`` are the corpus, by id."""
         task = cls()
         queries = prepared.collection.queries
         task.dataset = {

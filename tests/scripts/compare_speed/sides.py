@@ -54,6 +54,7 @@ class Job:
         passages: How many passages BM25 indexes.
         lists: How many made-up queries BM25 searches for, or measures are computed for.
         model: A name as bench takes it.
+        whole: Whether mteb gets the whole corpus, as its own tasks have it, or the candidates alone.
     """
 
     part: str
@@ -64,6 +65,7 @@ class Job:
     passages: int
     lists: int
     model: str
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,7 @@ def harness(job: Job) -> Work:
     from tests.scripts.compare_speed.mteb_task import Reranking
 
     chosen = prepared(job.data, job.queries)
-    task = Reranking.of(chosen, texts_of(chosen))
+    task = Reranking.of(chosen, dict(chosen.collection.documents) if job.whole else texts_of(chosen))
     model: Any
     if job.part == "core":
         model = MtebReranker(Reranker.from_pretrained(job.model, device="cpu"), "bench/core")

@@ -1,5 +1,6 @@
 import torch
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from bench.rerankers.local.products import use_onednn
 
@@ -17,3 +18,22 @@ def test_layers_give_what_they_gave_with_and_without_gradients() -> None:
     before.sum().backward()
     model(states.double().float()).sum().backward()
     assert model[0].weight.grad is not None
+
+
+def test_other_products_and_precisions_are_told_apart() -> None:
+    layers = [nn.Embedding(3, 24), nn.Linear(24, 40), nn.LayerNorm(40)]
+    assert use_onednn(nn.Sequential(*layers))
+    assert not use_onednn(nn.Sequential(*layers, Conv1D(3, 40)))  # a product that is no linear layer
+    assert not use_onednn(nn.Sequential(*layers).bfloat16())
+
+
+def test_a_row_does_not_depend_on_the_number_of_rows() -> None:
+    torch.manual_seed(0)
+    for wide, high in ((384, 1536), (1536, 384), (24, 40), (1000, 333)):
+        model = nn.Sequential(nn.Linear(wide, high))
+        assert use_onednn(model)
+        states = torch.randn(1100, wide)
+        with torch.inference_mode():
+            whole = model(states)
+            for count in (1, 7, 128, 129, 500, 1024, 1099):
+                assert torch.equal(model(states[-count:]), whole[-count:]), (wide, high, count)
