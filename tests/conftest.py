@@ -16,6 +16,10 @@ from hypothesis import settings
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # There is a test process for each core: torch's threads in each would spend their time waiting for each other.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ROOT = Path(__file__).resolve().parents[1]
 
 NOWHERE = "http://127.0.0.1:9"

@@ -83,9 +83,14 @@ def serve(descriptor: int) -> None:
     worker = Worker(order)
     try:
         worker.load()
-        connection.send(_READY)
+        _tell(connection, _READY)
         while True:
             ticket, lists, block_size = inbox.get()
-            connection.send((ticket, worker.score(lists, block_size)))
+            _tell(connection, (ticket, worker.score(lists, block_size)))
     except BenchError as error:
-        connection.send(str(error))
+        _tell(connection, str(error))
+
+
+def _tell(connection: Connection, what: object) -> None:
+    with suppress(BrokenPipeError, ConnectionResetError):  # the command has ended, and this process is about to
+        connection.send(what)

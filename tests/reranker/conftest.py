@@ -3,7 +3,7 @@
 import json
 import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,15 @@ def tiny_folder() -> Path:
 @pytest.fixture(scope="session")
 def tiny(tiny_folder: Path) -> Reranker:
     return Reranker.from_pretrained(tiny_folder, device="cpu")
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """Two threads, also where the processes of a parallel test run use one each."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import logging
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -99,14 +99,6 @@ def test_the_fast_path_is_for_float32_inference() -> None:
     with torch.inference_mode():
         assert is_fast(torch.zeros(1)) == torch.backends.mkldnn.is_available()
         assert not is_fast(torch.zeros(1).bfloat16())
-
-
-@pytest.fixture
-def two_threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("rows", [1, STEP, 20 * STEP + 1])

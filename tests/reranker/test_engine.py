@@ -50,7 +50,7 @@ def alone(reranker: Reranker) -> list[list[float]]:
     return [reranker.score([one])[0] for one in LISTS]
 
 
-def test_packed_lists_score_as_each_alone_and_keep_their_order(hooked: Hooked) -> None:
+def test_packed_lists_score_as_each_alone_and_keep_their_order(hooked: Hooked, two_threads: None) -> None:
     each = alone(hooked.reranker)
     assert len(hooked.passes) == len(LISTS)
     hooked.passes.clear()

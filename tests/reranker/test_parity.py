@@ -23,7 +23,7 @@ def named(case: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("case", CASES, ids=named)
-def test_scores(case: dict[str, Any], tiny: Reranker, editable: Path) -> None:
+def test_scores(case: dict[str, Any], tiny: Reranker, editable: Path, two_threads: None) -> None:
     reranker = tiny
     if "model_max_length" in case:
         config = {"model_max_length": case["model_max_length"]}

@@ -62,8 +62,13 @@ class Slow(Slow):
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     """A folder with a collection, a first-stage run and the slow reranker."""
+    _write_place(tmp_path)
+    return tmp_path
+
+
+def _write_place(place: Path) -> None:
     draw = random.Random(0)
-    data = tmp_path / "data"
+    data = place / "data"
     (data / "qrels").mkdir(parents=True)
     documents = [f"d{number}" for number in range(200)]
     queries = [f"q{number}" for number in range(QUERIES)]
@@ -75,9 +80,8 @@ def place(tmp_path: Path) -> Path:
         for name in queries
         for rank, document in enumerate(draw.sample(documents, 20))
     ]
-    (tmp_path / "run.trec").write_text("".join(lines))
-    (tmp_path / "slow.py").write_text(SLOW)
-    return tmp_path
+    (place / "run.trec").write_text("".join(lines))
+    (place / "slow.py").write_text(SLOW)
 
 
 def _write_objects(path: Path, texts: dict[str, str]) -> None:
@@ -132,16 +136,18 @@ def outcome(place: Path, output: str = "out") -> tuple[bytes, dict[str, Any]]:
     return path.with_name("run.trec.gz").read_bytes(), content
 
 
-def undisturbed(place: Path) -> tuple[bytes, dict[str, Any]]:
-    command = Command(place, "undisturbed", seconds=0)
+@pytest.fixture(scope="module")
+def truth(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, dict[str, Any]]:
+    """The outcome of an undisturbed command, in a folder of its own with the same files."""
+    place = tmp_path_factory.mktemp("undisturbed")
+    _write_place(place)
+    command = Command(place, seconds=0)
     assert command.end()[0] == 0
     assert command.lists_asked() == QUERIES
-    command.asked.unlink()
-    return outcome(place, "undisturbed")
+    return outcome(place)
 
 
-def test_killed_twenty_times_and_the_same_to_the_last_bit(place: Path) -> None:
-    truth = undisturbed(place)
+def test_killed_twenty_times_and_the_same_to_the_last_bit(place: Path, truth: object) -> None:
     draw = random.Random(2025)
     in_scoring = 0
     for _ in range(20):
@@ -167,8 +173,7 @@ def test_killed_twenty_times_and_the_same_to_the_last_bit(place: Path) -> None:
     assert again <= CHUNK * in_scoring
 
 
-def test_a_full_file_system(place: Path) -> None:
-    truth = undisturbed(place)
+def test_a_full_file_system(place: Path, truth: object) -> None:
     output = place / "out"
     output.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=56k", "tmpfs", str(output)]
@@ -180,11 +185,11 @@ def test_a_full_file_system(place: Path) -> None:
         subprocess.run(["umount", output], check=True)
 
 
-def test_files_that_may_not_grow(place: Path) -> None:
+def test_files_that_may_not_grow(place: Path, truth: object) -> None:
     def few_bytes() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 
-    _starved_and_fed(place, undisturbed(place), lambda: None, few_bytes)
+    _starved_and_fed(place, truth, lambda: None, few_bytes)
 
 
 def _starved_and_fed(
@@ -210,8 +215,7 @@ def _starved_and_fed(
     assert outcome(place) == truth
 
 
-def test_ctrl_c_ends_at_once_with_how_to_go_on(place: Path) -> None:
-    truth = undisturbed(place)
+def test_ctrl_c_ends_at_once_with_how_to_go_on(place: Path, truth: object) -> None:
     command = Command(place, "my out", seconds=0.05)
     command.wait_for(23)
     pressed = time.monotonic()
@@ -297,8 +301,7 @@ def test_ctrl_c_says_that_lists_without_a_fingerprint_are_lost(place: Path) -> N
     )
 
 
-def test_the_second_of_two_writers_waits_and_finds_all_done(place: Path) -> None:
-    truth = undisturbed(place)
+def test_the_second_of_two_writers_waits_and_finds_all_done(place: Path, truth: object) -> None:
     # Long enough for the second to start on a busy machine, and less than it waits.
     first = Command(place, seconds=(PATIENCE - 1) / QUERIES)
     first.wait_for(1)
@@ -311,8 +314,7 @@ def test_the_second_of_two_writers_waits_and_finds_all_done(place: Path) -> None
     assert outcome(place) == truth
 
 
-def test_a_writer_that_does_not_let_go_is_named(place: Path) -> None:
-    truth = undisturbed(place)
+def test_a_writer_that_does_not_let_go_is_named(place: Path, truth: object) -> None:
     first = Command(place, seconds=(PATIENCE + 5) / QUERIES)
     first.wait_for(1)
     status, said = Command(place).end()
@@ -324,8 +326,9 @@ def test_a_writer_that_does_not_let_go_is_named(place: Path) -> None:
     assert outcome(place) == truth
 
 
-def test_a_cache_damaged_between_two_commands_is_reported_and_what_is_lost_scored_again(place: Path) -> None:
-    truth = undisturbed(place)
+def test_a_cache_damaged_between_two_commands_is_reported_and_what_is_lost_scored_again(
+    place: Path, truth: object
+) -> None:
     stopped = Command(place)
     stopped.wait_for(60)
     stopped.kill()

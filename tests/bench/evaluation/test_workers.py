@@ -129,6 +129,27 @@ def test_a_class_that_a_worker_cannot_load_stops_the_command(place: Place) -> No
     )
 
 
+LATE = """
+import os
+from multiprocessing.connection import Pipe
+from queue import SimpleQueue
+from bench.evaluation import processes
+from bench.evaluation.worker import Order
+from bench.rerankers.base import Card, Options
+inbox = SimpleQueue()
+inbox.put(Order("oracle", Options(), Card("oracle", "1", "own"), {"python": "0"}))
+processes.receiving = lambda connection: inbox
+ours, theirs = Pipe()
+ours.close()
+processes.serve(os.dup(theirs.fileno()))
+"""
+
+
+def test_a_worker_that_fails_when_the_command_has_ended_says_nothing(environment: dict[str, str]) -> None:
+    done = subprocess.run([sys.executable, "-c", LATE], env=environment, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_worker_with_another_model_is_refused(place: Place) -> None:
     # Who makes it later has other weights.
     varying = "\nimport pathlib\nclass Varying(Slow):\n    fingerprint = str(len(list(pathlib.Path().glob('made*'))))\n"
