@@ -13,6 +13,7 @@ head, E width of an embedding.
 """
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 import torch
@@ -69,10 +70,9 @@ class ListModel(nn.Module):
         found: list[Tensor] = []
 
         def project(states: Tensor) -> None:
-            found.append(self.projector(_norm(self.backbone.norm, states)))
+            found.append(reduce(lambda states, layer: linear(layer, states), self.projector, states))
 
-        # All rows at once, since torch's own products add in an order that depends on the number of rows.
-        for_each(project, [hidden_states], hidden_states)
+        for_each(project, [_norm(self.backbone.norm, hidden_states)], hidden_states)
         return found[0]
 
 

@@ -211,7 +211,7 @@ class Training:
     def _init_projector(self) -> None:
         stage = self.recipe.stages[0]
         states, wanted = [], []
-        projector, self.model.projector = self.model.projector, nn.Identity()  # type: ignore[assignment]
+        projector, self.model.projector = self.model.projector, nn.Sequential()
         for first in range(-_INIT_LISTS, 0, stage.lists_per_step):
             for example in self._examples(stage, 0.0, first):
                 states.append(self._read([self._prompt(example.query, example.documents, stage)])[0])  # [N + 2, H]

@@ -75,6 +75,16 @@ def test_the_number_of_threads_changes_no_bit(make_checkpoint: Callable[..., Pat
     assert all(torch.equal(found[0], each) for each in found)
 
 
+def test_company_changes_no_bit(make_checkpoint: Callable[..., Path]) -> None:
+    lengths, markers = [61, 7, 300, 34], [torch.tensor(places) for places in ([5, 20, 60], [6], range(0, 300, 2), [0])]
+    lists = torch.randint(0, 4000, (sum(lengths),), generator=torch.Generator().manual_seed(1)).split(lengths)
+    model = load(make_checkpoint())
+    with torch.inference_mode():
+        packed = model(torch.cat(lists), lengths, markers)
+        alone = [model(ids, [len(ids)], [places]) for ids, places in zip(lists, markers, strict=True)]
+    assert torch.equal(packed, torch.cat(alone))
+
+
 def test_windows_change_the_answer(lists: list[Tensor], make_checkpoint: Callable[..., Path]) -> None:
     # Else the comparison above would hold with windows ignored on both sides.
     with torch.inference_mode():

@@ -73,7 +73,7 @@ def test_a_result_is_an_object_and_a_mapping_with_the_keys_of_jina_and_cohere(ti
     assert "embedding" in tiny.rerank("glacier", DOCUMENTS, return_embeddings=True)[0]
 
 
-def test_several_queries_share_texts_or_have_their_own(tiny: Reranker, two_threads: None) -> None:
+def test_several_queries_share_texts_or_have_their_own(tiny: Reranker) -> None:
     one, other = tiny.rerank("glacier", DOCUMENTS), tiny.rerank("tide", DOCUMENTS[:2])
     assert tiny.rerank(["glacier", "tide"], [DOCUMENTS, (text for text in DOCUMENTS[:2])]) == [one, other]
     assert tiny.rerank(["tide", "glacier"], DOCUMENTS)[1] == one
