@@ -181,10 +181,9 @@ def main() -> None:
     rows += [measured("Ray actors", "local", workers, share * workers) for workers in reversed(WORKERS)]
     print("# Workers: what they cost the harness\n")
     print(
-        f"Made by `python -m tests.scripts.scale_workers {share}` on {os.cpu_count()} cores; at its end "
-        f"{os.getloadavg()[0]:.0f} processes wanted a core, its own among them. The reranker sleeps {NAP * 1e3:.0f} ms "
-        f"a list of {DEPTH} documents. Efficiency counts from the first worker's start; the first start of Ray actors "
-        "contains Ray's own.\n"
+        f"Made by `python -m tests.scripts.scale_workers {share}` on {os.cpu_count()} cores; the load average at its "
+        f"end was {os.getloadavg()[0]:.1f}. The reranker sleeps {NAP * 1e3:.0f} ms a list of {DEPTH} documents. "
+        "Efficiency counts from the first worker's start; the first start of Ray actors contains Ray's own.\n"
     )
     print("\n".join(table(rows)))
     print("\n## MIRACL on 64 GPUs, on paper\n")
