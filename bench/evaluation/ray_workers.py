@@ -235,6 +235,8 @@ def _connect(address: str, count: int | None) -> None:
         return
     cores = {"num_cpus": max(count or 1, os.cpu_count() or 1), "include_dashboard": False} if address == "local" else {}
     logging.getLogger("ray").setLevel(logging.ERROR)
+    # It would print on standard output, among the results, that an actor has died, which the crew says itself.
+    ray._private.worker.print_to_stdstream = lambda *_, **__: None
     try:
         ray.init(address, log_to_driver=False, configure_logging=False, **cores)
     except (ConnectionError, RuntimeError, ValueError) as error:

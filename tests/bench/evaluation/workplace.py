@@ -84,8 +84,9 @@ class Place:
         return self.end(self.start(*arguments, **more), status)
 
     def end(self, command: "subprocess.Popen[str]", status: int = 0) -> str:
-        _, said = command.communicate(timeout=120)
+        printed, said = command.communicate(timeout=120)
         assert command.returncode == status, said
+        assert "(raylet)" not in printed  # Ray's own words, among the results
         assert "Traceback" not in said
         return said
 
