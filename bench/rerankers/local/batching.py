@@ -50,7 +50,9 @@ Part = TypeVar("Part", Sequence[str], Sequence[int])
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A batch's shape: ``rows`` texts, padded to ``width`` tokens; width 0 is a single row without padding.
+    """A batch's shape: ``rows`` texts, or fewer where it is not filled up, padded to ``width`` tokens.
+
+    Width 0 is a single row without padding.
 
     ``full`` batches have no padding. They are separate, since attention runs other kernels without a mask.
     """
