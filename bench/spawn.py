@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe
 from queue import SimpleQueue
 from threading import Thread
@@ -77,6 +78,12 @@ def receiving(connection: Connection) -> "SimpleQueue[Any]":
     inbox: SimpleQueue[Any] = SimpleQueue()
     Thread(target=_receive, args=(connection, inbox), daemon=True).start()
     return inbox
+
+
+def tell(connection: Connection, what: object) -> None:
+    """Send to the command what it may not wait for any more: when it has ended, this process is about to end too."""
+    with suppress(BrokenPipeError, ConnectionResetError):
+        connection.send(what)
 
 
 def _receive(connection: Connection, inbox: "SimpleQueue[Any]") -> None:

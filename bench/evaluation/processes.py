@@ -9,7 +9,7 @@ from bench.errors import BenchError
 from bench.evaluation.worker import Order, Worker
 from bench.evaluation.workers import Died, Done, Event, Listener, Ready
 from bench.rerankers.base import CandidateList
-from bench.spawn import Child, end, how_ended, receiving, spawn
+from bench.spawn import Child, end, how_ended, receiving, spawn, tell
 
 _POLL = 1.0
 """Seconds after which processes are asked for signs of life: one that dies usually closes its connection at once."""
@@ -83,14 +83,9 @@ def serve(descriptor: int) -> None:
     worker = Worker(order)
     try:
         worker.load()
-        _tell(connection, _READY)
+        tell(connection, _READY)
         while True:
             ticket, lists, block_size = inbox.get()
-            _tell(connection, (ticket, worker.score(lists, block_size)))
+            tell(connection, (ticket, worker.score(lists, block_size)))
     except BenchError as error:
-        _tell(connection, str(error))
-
-
-def _tell(connection: Connection, what: object) -> None:
-    with suppress(BrokenPipeError, ConnectionResetError):  # the command has ended, and this process is about to
-        connection.send(what)
+        tell(connection, str(error))

@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 from typing import Protocol, TypeVar
 
 from bench.errors import BenchError
-from bench.spawn import Child, end, how_ended, receiving, spawn
+from bench.spawn import Child, end, how_ended, receiving, spawn, tell
 
 Batch = TypeVar("Batch")
 Answer = TypeVar("Answer")
@@ -96,6 +96,6 @@ def serve(descriptor: int) -> None:
     work = inbox.get()
     try:
         while True:
-            connection.send(work(inbox.get()))
+            tell(connection, work(inbox.get()))
     except BenchError as error:
-        connection.send(error)
+        tell(connection, error)

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
@@ -33,3 +35,24 @@ def test_an_error_of_the_work_is_the_callers() -> None:
 def test_a_process_that_is_killed_is_named_so() -> None:
     with pytest.raises(BenchError, match="lost: killed by SIGKILL"):
         start(signal.raise_signal, [signal.SIGKILL])
+
+
+LATE = """
+import os
+from multiprocessing.connection import Pipe
+from queue import SimpleQueue
+from bench.first_stage import ordered
+from bench.measures import Measure
+inbox = SimpleQueue()
+inbox.put(Measure.parse)
+inbox.put("any")
+ordered.receiving = lambda connection: inbox
+ours, theirs = Pipe()
+ours.close()
+ordered.serve(os.dup(theirs.fileno()))
+"""
+
+
+def test_a_process_that_fails_when_the_command_has_ended_says_nothing() -> None:
+    done = subprocess.run([sys.executable, "-c", LATE], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
