@@ -143,12 +143,12 @@ class RayActors(Listener):
             BenchError: no node is left on which an actor could run.
         """
         self._looked = time.monotonic()
-        if not _has_room(self._needs):
+        alive = _alive()
+        if not _has_room(self._needs, alive):
             raise BenchError(
                 f"The Ray cluster has no node left with {_in_words(self._needs)} for a worker. Everything scored until "
                 "now is cached: run the same command again when the cluster is back."
             )
-        alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
         for worker in [worker for worker, node in self._nodes.items() if node not in alive]:
             self._give_up(worker, "with its node")
 
@@ -179,7 +179,7 @@ def in_order_by_actors(
 
     def answer(reference: Any) -> Any:
         while not ray.wait([reference], timeout=_LOOK)[0]:
-            if not _has_room(needs):
+            if not _has_room(needs, _alive()):
                 raise lost(f"and the Ray cluster has no node left with {_in_words(needs)} for another")
         try:
             return _answer(reference)
@@ -253,7 +253,7 @@ def _shares(device: str, count: int | None) -> tuple[dict[str, float], int]:
     Raises:
         BenchError: the cluster has too little of it.
     """
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    nodes = list(_alive().values())
     if device.startswith("cuda"):
         needs, most = {"CPU": 0.0, "GPU": 1.0}, sum(int(node.get("GPU", 0)) for node in nodes)
         workers = most if count is None else count
@@ -296,10 +296,14 @@ def _how(error: Exception) -> str:
     return f"as Ray says: {' '.join(str(error).split())[:200]}"
 
 
-def _has_room(needs: dict[str, float]) -> bool:
-    """Whether a node is left on which an actor could run."""
-    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return any(all(each.get(name, 0) >= amount for name, amount in needs.items()) for each in alive)
+def _alive() -> dict[str, dict[str, float]]:
+    """The resources of the nodes that are alive, by the node's id."""
+    return {node["NodeID"]: node["Resources"] for node in ray.nodes() if node["Alive"]}
+
+
+def _has_room(needs: dict[str, float], nodes: dict[str, dict[str, float]]) -> bool:
+    """Whether one of the nodes could run an actor."""
+    return any(all(each.get(name, 0) >= amount for name, amount in needs.items()) for each in nodes.values())
 
 
 def _in_words(needs: dict[str, float]) -> str:
