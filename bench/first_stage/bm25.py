@@ -33,6 +33,8 @@ Ranking = list[tuple[str, float]]
 _OPEN_TOKENS = 1 << 20  # tokens gathered before they are counted: bounds counting's memory, and its work at the end
 _BATCH = 1000  # documents that are analysed together, between two calls of ``progress``
 _BATCH_CHARACTERS = 1 << 20  # or as many as reach this
+_BLOCK = 1 << 18  # documents scored together: their scores fit in a core's cache, and a search takes 5 MB at most
+_GROUP = 32  # documents, at most, whose highest score alone is looked at to bound the last place's score from below
 
 
 def build_run(
@@ -138,20 +140,45 @@ class Bm25Index:
         The sum is taken in float32 in the order in which the tokens first occur in the query, so that it is the same
         on every machine.
         """
-        scores = np.zeros(len(self.ids), dtype=np.float32)
-        for token, count in Counter(tokens).items():
-            number = self._numbers.get(token)
-            if number is not None:
-                posting = self._posting(number)
-                scores[self._documents[posting]] += np.float32(count) * self._scores[posting]
-        return scores
+        return np.concatenate([np.empty(0, np.float32), *(scores.copy() for _, scores in self._score_blocks(tokens))])
+
+    def _score_blocks(self, tokens: Sequence[str]) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+        """Each block of documents: the first one's number, and all scores, in an array that the next block reuses."""
+        starts = np.arange(0, len(self.ids) + _BLOCK, _BLOCK, dtype=np.int32)
+        counted = [(self._numbers[token], count) for token, count in Counter(tokens).items() if token in self._numbers]
+        postings = [
+            (np.float32(count), self._documents[posting], self._scores[posting])
+            for posting, count in ((self._posting(number), count) for number, count in counted)
+        ]
+        cuts = [np.searchsorted(documents, starts).tolist() for _, documents, _ in postings]
+        block = np.empty(min(_BLOCK, len(self.ids)), dtype=np.float32)
+        for number, start in enumerate(starts[:-1].tolist()):
+            scores = block[: len(self.ids) - start]
+            scores.fill(0)
+            for (count, documents, values), cut in zip(postings, cuts, strict=True):
+                part = slice(cut[number], cut[number + 1])
+                places = documents[part].astype(np.intp)
+                places -= start
+                np.add.at(scores, places, count * values[part])
+            yield start, scores
 
     def search(self, tokens: Sequence[str], depth: int = DEPTH, *, leave_out: str | None = None) -> Ranking:
         """The ``depth`` best documents, highest score first, without the one whose id is ``leave_out``."""
-        scores = self.scores(tokens)
-        spare = 0 if leave_out is None else 1
-        ranking = [(self.ids[document], float(scores[document])) for document in _best(scores, depth + spare)]
+        documents, scores = self._best(tokens, depth if leave_out is None else depth + 1)
+        ranking = zip((self.ids[document] for document in documents.tolist()), scores.tolist(), strict=True)
         return [pair for pair in ranking if pair[0] != leave_out][:depth]
+
+    def _best(self, tokens: Sequence[str], depth: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+        """The documents of the ``depth`` highest scores above 0, and those scores; equal ones in corpus order."""
+        documents, best = np.empty(0, np.int64), np.empty(0, np.float32)
+        for start, scores in self._score_blocks(tokens):
+            floor = best[-1] if len(best) == depth else _floor(scores, depth)
+            found = np.flatnonzero(scores > floor)
+            documents, best = np.concatenate([documents, start + found]), np.concatenate([best, scores[found]])
+            # stable, so that documents of earlier blocks come first among equals
+            order = np.argsort(-best, kind="stable")[:depth]
+            documents, best = documents[order], best[order]
+        return documents, best
 
 
 class _Postings:
@@ -225,13 +252,11 @@ class _Block:
     counts: npt.NDArray[np.unsignedinteger]  # of the smallest type that holds them
 
 
-def _best(scores: npt.NDArray[np.float32], depth: int) -> list[int]:
-    """The documents of the ``depth`` highest scores above 0, highest first, equal ones in corpus order."""
-    found = np.flatnonzero(scores > 0)
-    if len(found) > depth:
-        # all that tie with the last place stay in, so that the order decides between them and not the selection
-        values = scores[found]
-        last = len(values) - depth
-        found = found[values >= np.partition(values, last)[last]]
-    order = np.argsort(-scores[found], kind="stable")[:depth]
-    return [int(document) for document in found[order]]
+def _floor(scores: npt.NDArray[np.float32], depth: int) -> np.float32:
+    """A bound that the ``depth`` highest scores exceed, close to the lowest of them; 0 where fewer exceed 0."""
+    if len(scores) < depth:
+        return np.float32(0)
+    size = max(1, min(_GROUP, len(scores) // (4 * depth)))
+    groups = len(scores) // size
+    highest = scores[: groups * size].reshape(size, groups).max(axis=0)
+    return np.float32(np.nextafter(np.partition(highest, groups - depth)[groups - depth], np.float32(0)))
