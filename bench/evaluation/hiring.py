@@ -9,15 +9,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
+from typing import Any
 
 from bench.console import note
 from bench.devices import one_each, threads
 from bench.errors import BenchError
+from bench.evaluation.embedding_crew import EmbeddingCrew
 from bench.evaluation.worker import Order, packages
-from bench.evaluation.workers import Crew
+from bench.evaluation.workers import Crew, ScoringCrew, Team
 from bench.first_stage.ordered import InOrder, in_order
 from bench.rerankers import calls_server
 from bench.rerankers.base import Options, Reranker, Step
+from bench.rerankers.embeddings import LazyEmbedding
 from bench.rerankers.fusion import Fusion
 from bench.rerankers.generative.answers import answers_of
 
@@ -64,7 +67,7 @@ class Wanted:
 @contextmanager
 def hired(
     wanted: Wanted | None, name: str, reranker: Reranker, options: Options, loading: Step
-) -> Iterator[Crew | None]:
+) -> Iterator[Crew[Any] | None]:
     """The workers for one reranker, for as long as the context is open; None where it is scored in this process.
 
     Args:
@@ -92,12 +95,22 @@ def hired(
     if wanted.ray:
         from bench.evaluation.ray_workers import RayActors
 
-        crew = Crew(name, lambda: RayActors(order, wanted.ray, wanted.count), loading)
+        def start() -> Team:
+            return RayActors(order, wanted.ray, wanted.count)
+
     else:
         from bench.evaluation.processes import Processes
 
         environments = one_each(reranker.card.device, wanted.count)
-        crew = Crew(name, lambda: Processes(order, environments), loading)
+
+        def start() -> Team:
+            return Processes(order, environments)
+
+    crew: Crew[Any]
+    if isinstance(reranker, LazyEmbedding):
+        crew = EmbeddingCrew(name, start, reranker, loading)
+    else:
+        crew = ScoringCrew(name, start, loading)
     try:
         yield crew
     finally:

@@ -12,7 +12,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -26,10 +26,9 @@ import ray
 from ray.exceptions import ObjectLostError, OutOfMemoryError, RayActorError, RayTaskError
 
 from bench.errors import BenchError
-from bench.evaluation.worker import Order, Worker, check_packages, packages
+from bench.evaluation.worker import Order, Request, Worker, check_packages, packages
 from bench.evaluation.workers import Died, Done, Listener, Ready
 from bench.first_stage.ordered import Answer, Batch, dealt
-from bench.rerankers.base import CandidateList
 
 CONNECT_SECONDS = 5.0
 """Seconds in which a cluster's address must answer."""
@@ -86,9 +85,9 @@ class RayActors(Listener):
         for worker in range(workers):
             self._start(worker)
 
-    def send(self, worker: int, ticket: int, lists: Sequence[CandidateList], block_size: int) -> None:
+    def send(self, worker: int, ticket: int, request: Request[object]) -> None:
         """See `Team`."""
-        self._calls[self._actors[worker].score.remote(lists, block_size)] = worker, ticket
+        self._calls[self._actors[worker].do.remote(request)] = worker, ticket
 
     def close(self) -> None:
         """See `Team`."""
@@ -224,9 +223,9 @@ class _Actor:
         node: str = ray.get_runtime_context().get_node_id()
         return node
 
-    def score(self, lists: Sequence[CandidateList], block_size: int) -> Any:
-        """See `Worker`."""
-        return self._worker.score(lists, block_size)
+    def do(self, request: Request[object]) -> Any:
+        """See `Request`."""
+        return request(self._worker)
 
 
 def _connect(address: str, count: int | None) -> None:

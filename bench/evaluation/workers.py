@@ -7,20 +7,22 @@ the command still reads the others. The command alone reads and writes the score
 more than the chunks in flight.
 """
 
+import math
 import time
 from abc import ABC, abstractmethod
 from bisect import insort
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import Protocol
+from typing import Any, Generic, Protocol
 
 from bench.console import note
 from bench.errors import BenchError
-from bench.evaluation.chunks import Answered, Chunk, ScoreChunks, ask
-from bench.rerankers.base import CandidateList, Reranker, Step
+from bench.evaluation.chunks import Answer, Answered, Chunk, ScoreChunks, ask
+from bench.evaluation.worker import Request, Score
+from bench.rerankers.base import Reranker, Scored, Step
 
 IN_FLIGHT = 2
 """Chunks that a worker has: the one being scored, and the next."""
@@ -81,7 +83,7 @@ class Done:
 
     worker: int
     ticket: int
-    answered: Answered
+    answered: Answered[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +100,10 @@ Event = Ready | Done | Died
 class Team(Protocol):
     """Started workers, known by numbers."""
 
-    def send(self, worker: int, ticket: int, lists: Sequence[CandidateList], block_size: int) -> None:
-        """Send a chunk to a worker that is ready; one that has died meanwhile is reported by `next`.
+    def send(self, worker: int, ticket: int, request: Request[object]) -> None:
+        """Send a request to a worker that is ready; one that has died meanwhile is reported by `next`.
 
-        A worker scores its chunks in the order sent. The answer has the same ``ticket``. ``block_size`` is as in
-        `Crew`.
+        A worker answers in the order sent. The answer has the same ``ticket``.
         """
         ...
 
@@ -140,21 +141,24 @@ class Listener(ABC):
         """Append what workers send within some seconds to ``_known``, and the ends of those that have ended."""
 
 
-class Crew:
+class Crew(ABC, Generic[Answer]):
     """Keeps a team busy. The team is started with the first chunk: with everything cached, no model is loaded.
 
     ``block_size`` is how many documents the reranker reads together in the chunks taken from now on, 0 for as many as
     usual. It may change when every chunk is answered.
     """
 
-    def __init__(self, name: str, start: Callable[[], Team], loading: Step = nullcontext) -> None:
+    def __init__(
+        self, name: str, start: Callable[[], Team], loading: Step = nullcontext, most_waiting: float = math.inf
+    ) -> None:
         """``start`` makes the team; ``loading`` is open while its first worker is waited for.
 
-        ``name`` is the reranker's.
+        ``name`` is the reranker's. No chunk is taken before at most ``most_waiting`` have no worker yet.
         """
         self._name = name
         self._start = start
         self._loading = loading
+        self._most_waiting = most_waiting
         self._team: Team | None = None
         self._waiting: list[Chunk] = []  # not sent yet; the longest is taken first, from the end
         # What each worker that is ready was sent, by ticket, in that order.
@@ -166,31 +170,43 @@ class Crew:
         self._waited = 0.0
         self.block_size = 0
 
+    @abstractmethod
     def take(self, chunk: Chunk) -> Iterator[tuple[Chunk, Answered]]:
         """See `Workers`."""
-        if not self._team:
-            asked = time.perf_counter()
-            self._team = self._start()
-            self._waited += time.perf_counter() - asked
-        insort(self._waiting, chunk, key=_length)
-        yield from self._answers(self._team, wait=False)
-        chunk.forget()
 
+    @abstractmethod
     def rest(self) -> Iterator[tuple[Chunk, Answered]]:
         """See `Workers`."""
-        if self._team:
-            yield from self._answers(self._team, wait=True)
+
+    @abstractmethod
+    def _request(self, chunk: Chunk) -> Request[Answer]:
+        """What a worker is asked about a chunk; the same as often as this is called."""
 
     def close(self) -> None:
         """End the workers."""
         if self._team:
             self._team.close()
 
-    def _answers(self, team: Team, wait: bool) -> Iterator[tuple[Chunk, Answered]]:
-        """The answers that are there by now or, with ``wait``, all that are still to come."""
+    def _give(self, chunk: Chunk) -> Iterator[tuple[Chunk, Answered[Answer]]]:
+        """Have a chunk's request answered; gives the answers that are there by now, to any chunk."""
+        if not self._team:
+            asked = time.perf_counter()
+            self._team = self._start()
+            self._waited += time.perf_counter() - asked
+        insort(self._waiting, chunk, key=_length)
+        yield from self._answers(self._team, to_the_last=False)
+        chunk.forget()
+
+    def _left(self) -> Iterator[tuple[Chunk, Answered[Answer]]]:
+        """Wait for the answers to all chunks that were given."""
+        if self._team:
+            yield from self._answers(self._team, to_the_last=True)
+
+    def _answers(self, team: Team, to_the_last: bool) -> Iterator[tuple[Chunk, Answered[Answer]]]:
+        """The answers that are there by now or, ``to_the_last``, all that are still to come."""
         self._feed(team)
         while self._waiting or any(self._flying.values()):
-            event = self._next(team, wait)
+            event = self._next(team, to_the_last or len(self._waiting) > self._most_waiting)
             if event is None:
                 return
             if isinstance(event, Done):
@@ -210,7 +226,7 @@ class Crew:
                     chunk = self._waiting.pop()
                     ticket = next(self._tickets)
                     sent[ticket] = chunk
-                    team.send(worker, ticket, chunk.lists(), self.block_size)
+                    team.send(worker, ticket, self._request(chunk))
                     chunk.forget()
 
     def _next(self, team: Team, wait: bool) -> Event | None:
@@ -250,6 +266,21 @@ class Crew:
                 "--max-doc-length; else measure these queries without --workers to see why."
             )
         note(f"A worker ended, {how}, while it scored queries {queries}. They are scored again.")
+
+
+class ScoringCrew(Crew[Scored]):
+    """A crew whose workers score lists."""
+
+    def take(self, chunk: Chunk) -> Iterator[tuple[Chunk, Answered]]:
+        """See `Workers`."""
+        return self._give(chunk)
+
+    def rest(self) -> Iterator[tuple[Chunk, Answered]]:
+        """See `Workers`."""
+        return self._left()
+
+    def _request(self, chunk: Chunk) -> Request:
+        return Score(chunk.lists(), self.block_size)
 
 
 def _length(chunk: Chunk) -> int:

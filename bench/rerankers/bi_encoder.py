@@ -13,10 +13,11 @@ import numpy as np
 
 from bench.errors import BenchError
 from bench.rerankers.base import Card, Options, Reranker
+from bench.rerankers.embeddings import Comparison, Embedded, LazyEmbedding, Vectors
 from bench.rerankers.local import adapters, checkpoint, loading, lora, stored
 from bench.rerankers.local.adapters import Rule
-from bench.rerankers.local.batching import Encoder, Vectors
-from bench.rerankers.local.embedding import Comparison, Embedded, EmbeddingReranker, LazyEmbedding
+from bench.rerankers.local.batching import Encoder
+from bench.rerankers.local.embedding import EmbeddingReranker
 from bench.rerankers.local.truncation import Cutter
 from bench.rerankers.rows import Row
 from reranker.prompt import well_formed

@@ -13,9 +13,10 @@ import torch
 
 from bench.errors import BenchError
 from bench.rerankers.base import Card, Options, Reranker
+from bench.rerankers.embeddings import Comparison, LazyEmbedding, Vectors
 from bench.rerankers.local import checkpoint, loading, stored
-from bench.rerankers.local.batching import Encoder, Vectors
-from bench.rerankers.local.embedding import Comparison, EmbeddingReranker, LazyEmbedding
+from bench.rerankers.local.batching import Encoder
+from bench.rerankers.local.embedding import EmbeddingReranker
 from bench.rerankers.local.truncation import Cutter
 from bench.rerankers.rows import Row
 

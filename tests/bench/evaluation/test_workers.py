@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,8 @@ from bench.errors import BenchError
 from bench.evaluation.chunks import Answered, Chunk
 from bench.evaluation.hiring import Wanted
 from bench.evaluation.shards import Shard
-from bench.evaluation.worker import Order, Worker, packages
-from bench.evaluation.workers import Crew, Done, Event, Ready
+from bench.evaluation.worker import Order, Request, Score, Worker, packages
+from bench.evaluation.workers import Done, Event, Ready, ScoringCrew
 from bench.rerankers.base import CandidateList, Card, Options, Scored
 from tests.bench.evaluation.workplace import (
     CHUNK,
@@ -196,8 +195,9 @@ class Backwards:
     def __init__(self) -> None:
         self._events: list[Ready | Done] = [Ready(0)]
 
-    def send(self, worker: int, ticket: int, lists: Sequence[CandidateList], block_size: int) -> None:
-        scored = [Scored(each.query_id, (float(len(each.query)),)) for each in lists]
+    def send(self, worker: int, ticket: int, request: Request[object]) -> None:
+        assert isinstance(request, Score)
+        scored = [Scored(each.query_id, (float(len(each.query)),)) for each in request.lists]
         self._events.append(Done(worker, ticket, Answered(scored, 0.0)))
 
     def next(self, wait: bool) -> Event | None:
@@ -221,14 +221,14 @@ def chunk_of(query: str) -> Chunk:
 
 def test_answers_that_overtake_each_other_go_to_their_own_chunks() -> None:
     asked = [chunk_of("q" * number) for number in range(1, 6)]
-    crew = Crew("any", Backwards)
+    crew = ScoringCrew("any", Backwards)
     answers = [*chain.from_iterable(map(crew.take, asked)), *crew.rest()]
     assert [chunk.queries[0] for chunk, _ in answers] == ["qq", "qqqqq", "qqqq", "qqq", "q"]
     assert all(chunk.queries[0] == answered.answers[0].query_id for chunk, answered in answers)
 
 
 def test_a_chunk_is_scored_while_the_next_ones_are_still_read() -> None:
-    crew = Crew("any", Prompt)
+    crew = ScoringCrew("any", Prompt)
     assert [chunk.queries for chunk, _ in crew.take(chunk_of("first"))] == [("first",)]
 
 

@@ -9,7 +9,7 @@ from transformers import AutoModel, AutoTokenizer
 from bench.errors import BenchError
 from bench.rerankers import load
 from bench.rerankers.base import CandidateList, Options
-from bench.rerankers.local.embedding import Cache, Embedded
+from bench.rerankers.embeddings import Cache, Embedded
 
 PROMPTS = {"query": "search: ", "document": "passage: "}
 
