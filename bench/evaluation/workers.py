@@ -12,7 +12,7 @@ import time
 from abc import ABC, abstractmethod
 from bisect import insort
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import count
@@ -165,6 +165,7 @@ class Crew(ABC, Generic[Answer]):
         self._flying: dict[int, dict[int, Chunk]] = {}
         self._tickets = count()
         self._killed: Counter[Chunk] = Counter()
+        self._suspects: set[Chunk] = set()  # were lost with a worker; sent alone, so that a second death has one cause
         self._was_ready = False
         self._failed_starts = 0
         self._waited = 0.0
@@ -211,6 +212,7 @@ class Crew(ABC, Generic[Answer]):
                 return
             if isinstance(event, Done):
                 chunk = self._flying[event.worker].pop(event.ticket)
+                self._suspects.discard(chunk)
                 self._feed(team)  # before the answer is written, so that no worker waits for that
                 yield chunk, replace(event.answered, waited=self._waited, workers=len(self._flying))
                 self._waited = 0.0
@@ -222,12 +224,16 @@ class Crew(ABC, Generic[Answer]):
         """Give every worker a chunk before any gets its second."""
         for few in range(IN_FLIGHT):
             for worker, sent in self._flying.items():
-                if self._waiting and len(sent) <= few:
+                if self._waiting and len(sent) <= few and self._may_follow(sent):
                     chunk = self._waiting.pop()
                     ticket = next(self._tickets)
                     sent[ticket] = chunk
                     team.send(worker, ticket, self._request(chunk))
                     chunk.forget()
+
+    def _may_follow(self, sent: Mapping[int, Chunk]) -> bool:
+        """Whether the next chunk may be sent to a worker that has these."""
+        return not sent or self._suspects.isdisjoint((*sent.values(), self._waiting[-1]))
 
     def _next(self, team: Team, wait: bool) -> Event | None:
         asked = time.perf_counter()
@@ -253,6 +259,7 @@ class Crew(ABC, Generic[Answer]):
         lost = list(self._flying.pop(event.worker).values())
         if lost:
             self._blame(lost[0], event.how)
+        self._suspects.update(lost)
         self._waiting += reversed(lost)
 
     def _blame(self, chunk: Chunk, how: str) -> None:

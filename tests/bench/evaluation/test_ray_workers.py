@@ -95,11 +95,11 @@ def test_a_cluster_that_shrinks_to_nothing_stops_the_command_and_what_was_scored
 
 @pytest.mark.fuzz
 def test_a_chunk_that_kills_three_actors(place: Place, truth: Any, two_nodes: TwoNodes) -> None:
-    # An actor that is killed at once may still have the answer to the chunk before, which then seems to be the killer.
-    said = place.call("--ray", two_nodes.address, status=2, poison=place.last(), seconds=0.05)
+    said = place.call("--ray", two_nodes.address, status=2, poison=place.last())
     assert "3 workers ended" in said
     assert f"while they scored queries '{place.last()}', " in said
-    assert [query for query, _ in place.asked()].count(place.last()) == 3
+    # An actor that is killed at once may have the answer to the chunk before, which then seems to be the killer: once.
+    assert [query for query, _ in place.asked()].count(place.last()) in (3, 4)
 
 
 @pytest.mark.fuzz

@@ -18,7 +18,7 @@ from bench.evaluation.chunks import Answered, Chunk
 from bench.evaluation.hiring import Wanted
 from bench.evaluation.shards import Shard
 from bench.evaluation.worker import Order, Request, Score, Worker, packages
-from bench.evaluation.workers import Done, Event, Ready, ScoringCrew
+from bench.evaluation.workers import Died, Done, Event, Ready, ScoringCrew
 from bench.rerankers.base import CandidateList, Card, Options, Scored
 from tests.bench.evaluation.workplace import (
     CHUNK,
@@ -230,6 +230,42 @@ def test_answers_that_overtake_each_other_go_to_their_own_chunks() -> None:
 def test_a_chunk_is_scored_while_the_next_ones_are_still_read() -> None:
     crew = ScoringCrew("any", Prompt)
     assert [chunk.queries for chunk, _ in crew.take(chunk_of("first"))] == [("first",)]
+
+
+class Fragile:
+    """A team whose workers die of a chunk before their answers to the one before it have arrived."""
+
+    def __init__(self, poison: str) -> None:
+        self.sent: dict[int, list[tuple[int, str]]] = {0: [], 1: []}
+        self._poison = poison
+        self._ready: list[Event] = [Ready(0), Ready(1)]
+
+    def send(self, worker: int, ticket: int, request: Request[object]) -> None:
+        assert isinstance(request, Score)
+        self.sent[worker].append((ticket, request.lists[0].query_id))
+
+    def next(self, wait: bool) -> Event | None:
+        if self._ready:
+            return self._ready.pop()
+        if not wait:
+            return None
+        worker = max(self.sent, key=lambda worker: len(self.sent[worker]))
+        if self._poison in (query for _, query in self.sent[worker]):
+            self.sent[worker] = []
+            self._ready.append(Ready(worker))
+            return Died(worker, "of it")
+        ticket, query = self.sent[worker].pop(0)
+        return Done(worker, ticket, Answered([Scored(query, (1.0,))], 0.0))
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("poison", ["q", "qqq", "qqqqqq"])
+def test_the_chunk_that_kills_workers_is_named_though_the_answer_before_it_is_lost(poison: str) -> None:
+    crew = ScoringCrew("any", lambda: Fragile(poison))
+    with pytest.raises(BenchError, match=f"3 workers ended, of it, while they scored queries '{poison}'"):
+        list(chain(*map(crew.take, [chunk_of("q" * number) for number in range(1, 7)]), crew.rest()))
 
 
 def test_shards_are_assembled_by_the_command_without_or_by_merge(place: Place, truth: Any) -> None:
