@@ -33,7 +33,7 @@ class _Open:
     answered: Answered[Embedded] | None = None
 
 
-class EmbeddingCrew(Crew[Embedded]):
+class EmbeddingCrew(Crew[Chunk, Embedded]):
     """A crew whose workers embed texts."""
 
     def __init__(
@@ -57,8 +57,8 @@ class EmbeddingCrew(Crew[Embedded]):
         """See `Workers`."""
         yield from self._compared(self._left())
 
-    def _request(self, chunk: Chunk) -> Request[Embedded]:
-        opened = self._open[chunk]
+    def _request(self, item: Chunk) -> Request[Embedded]:
+        opened = self._open[item]
         return Embed([each.query for each in opened.lists], opened.new, opened.lists[0].task)
 
     def _opened(self, lists: Sequence[CandidateList]) -> _Open:

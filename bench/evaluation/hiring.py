@@ -4,22 +4,22 @@ Workers load a model by its name, so they are for models that run here and for c
 that calls a server stays in this process: the work is the server's. So do orders that need no model.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
-from typing import Any
 
 from bench.console import note
 from bench.devices import one_each, threads
 from bench.errors import BenchError
+from bench.evaluation.corpus_crew import CorpusCrew
 from bench.evaluation.embedding_crew import EmbeddingCrew
 from bench.evaluation.worker import Order, packages
-from bench.evaluation.workers import Crew, ScoringCrew, Team
-from bench.first_stage.ordered import InOrder, in_order
+from bench.evaluation.workers import ScoringCrew, Team
+from bench.first_stage.dense import EmbedAll
 from bench.rerankers import calls_server
-from bench.rerankers.base import Options, Reranker, Step
+from bench.rerankers.base import Card, Options, Reranker, Step
 from bench.rerankers.embeddings import LazyEmbedding
 from bench.rerankers.fusion import Fusion
 from bench.rerankers.generative.answers import answers_of
@@ -36,18 +36,31 @@ class Wanted:
     count: int | None
     ray: str = ""
 
-    def spread(self, device: str) -> InOrder | None:
-        """Who embeds a first stage's corpus on a kind of device; None for this process.
+    def corpus_embedders(self, name: str, card: Card, options: Options, task: str) -> EmbedAll | None:
+        """Who embeds a task's corpus by a bi-encoder; None for this process. See `bench.first_stage.dense.Spread`.
 
         Raises:
             BenchError: this machine has fewer devices than workers are wanted.
         """
-        if self.ray:
-            from bench.evaluation.ray_workers import in_order_by_actors
+        if not self.ray and len(one_each(card.device, self.count)) == 1:
+            return None
+        crew = CorpusCrew(name, self.starter(name, card, options), task)
+        return crew.embedded
 
-            return partial(in_order_by_actors, address=self.ray, device=device, count=self.count)
-        environments = one_each(device, self.count)
-        return partial(in_order, environments=environments) if len(environments) > 1 else None
+    def starter(self, name: str, card: Card, options: Options) -> Callable[[], Team]:
+        """What starts a team that loads a reranker by its name, and checks it by its card.
+
+        Raises:
+            BenchError: this machine has fewer devices than workers are wanted.
+        """
+        order = Order(name, _for_workers(options, card), card, packages(), threads())
+        if self.ray:
+            from bench.evaluation.ray_workers import RayActors
+
+            return partial(RayActors, order, self.ray, self.count)
+        from bench.evaluation.processes import Processes
+
+        return partial(Processes, order, one_each(card.device, self.count))
 
     def check(self) -> None:
         """Refuse in the first second what cannot work.
@@ -67,7 +80,7 @@ class Wanted:
 @contextmanager
 def hired(
     wanted: Wanted | None, name: str, reranker: Reranker, options: Options, loading: Step
-) -> Iterator[Crew[Any] | None]:
+) -> Iterator[ScoringCrew | EmbeddingCrew | None]:
     """The workers for one reranker, for as long as the context is open; None where it is scored in this process.
 
     Args:
@@ -91,22 +104,8 @@ def hired(
         )
         yield None
         return
-    order = Order(name, _for_workers(options, reranker), reranker.card, packages(), threads())
-    if wanted.ray:
-        from bench.evaluation.ray_workers import RayActors
-
-        def start() -> Team:
-            return RayActors(order, wanted.ray, wanted.count)
-
-    else:
-        from bench.evaluation.processes import Processes
-
-        environments = one_each(reranker.card.device, wanted.count)
-
-        def start() -> Team:
-            return Processes(order, environments)
-
-    crew: Crew[Any]
+    start = wanted.starter(name, reranker.card, options)
+    crew: ScoringCrew | EmbeddingCrew
     if isinstance(reranker, LazyEmbedding):
         crew = EmbeddingCrew(name, start, reranker, loading)
     else:
@@ -117,15 +116,15 @@ def hired(
         crew.close()
 
 
-def _for_workers(options: Options, reranker: Reranker) -> Options:
+def _for_workers(options: Options, card: Card) -> Options:
     """The options with the device that this process chose: each worker sees one device of that kind, its first.
 
     Raises:
         BenchError: one certain GPU was asked for.
     """
-    if reranker.card.family == "own":
+    if card.family == "own":
         return options
     kind, _, number = options.device.partition(":")
     if number:
         raise BenchError(f"--device {options.device} is one device, and workers share several. Give --device {kind}.")
-    return replace(options, device=reranker.card.device.partition(":")[0])
+    return replace(options, device=card.device.partition(":")[0])

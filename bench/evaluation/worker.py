@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from bench import __version__
 from bench.errors import BenchError
@@ -11,7 +11,7 @@ from bench.evaluation.chunks import Answer, Answered, ask, timed
 from bench.provenance import ARITHMETIC, versions
 from bench.rerankers import load
 from bench.rerankers.base import CandidateList, Card, Options, Reranker, VariesBlocks
-from bench.rerankers.embeddings import Embedded, Embeds
+from bench.rerankers.embeddings import Embedded, Embeds, Vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,15 @@ class Worker:
         assert isinstance(model, Embeds)  # as in the command, which asks for this
         return timed(model, lambda: [*model.embedded(queries, True, task), *model.embedded(documents, False, task)])
 
+    def embed_corpus(self, texts: Sequence[str], task: str) -> Answered[Vectors]:
+        """Embed documents of a first stage's corpus, cut by the model's own window alone.
+
+        Raises:
+            BenchError: as `load`; or a text cannot be embedded.
+        """
+        model: Any = self.load()  # a bi-encoder, as in the command, which asks for this
+        return timed(model, lambda: list(model.embed(texts, False, task)))
+
     def _in_blocks(self, size: int) -> Reranker:
         reranker = self.load()
         if not size or not isinstance(reranker, VariesBlocks):
@@ -130,6 +139,18 @@ class Embed:
     def __call__(self, worker: Worker) -> Answered[Embedded]:
         """See `Request`."""
         return worker.embed(self.queries, self.documents, self.task)
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedCorpus:
+    """A request for documents' embeddings; see `Worker.embed_corpus`."""
+
+    texts: Sequence[str]
+    task: str
+
+    def __call__(self, worker: Worker) -> Answered[Vectors]:
+        """See `Request`."""
+        return worker.embed_corpus(self.texts, self.task)
 
 
 def _identity(card: Card) -> dict[str, str]:

@@ -80,8 +80,8 @@ def test_a_chunk_that_kills_three_workers_stops_the_command_and_the_rest_is_kept
     said = place.call("--workers", "2", status=2, poison=place.last())
     (error,) = [line for line in said.splitlines() if line.startswith("Error: ")]
     assert "slow:Slow: 3 workers ended, killed by SIGKILL" in error
-    assert f"while they scored queries '{place.last()}', " in error
-    assert said.count("They are scored again.") == 2
+    assert f"while they worked on queries '{place.last()}', " in error
+    assert said.count("They are sent to another.") == 2
     before = len(place.asked())
     place.call("--workers", "2")
     # All chunks are longer, so they were sent before; one may have been in flight.
@@ -264,7 +264,7 @@ class Fragile:
 @pytest.mark.parametrize("poison", ["q", "qqq", "qqqqqq"])
 def test_the_chunk_that_kills_workers_is_named_though_the_answer_before_it_is_lost(poison: str) -> None:
     crew = ScoringCrew("any", lambda: Fragile(poison))
-    with pytest.raises(BenchError, match=f"3 workers ended, of it, while they scored queries '{poison}'"):
+    with pytest.raises(BenchError, match=f"3 workers ended, of it, while they worked on queries '{poison}'"):
         list(chain(*map(crew.take, [chunk_of("q" * number) for number in range(1, 7)]), crew.rest()))
 
 
