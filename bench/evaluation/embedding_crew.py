@@ -84,11 +84,11 @@ class EmbeddingCrew(Crew[Chunk, Embedded]):
 
     def _learn(self, opened: _Open, answered: Answered[Embedded]) -> None:
         """Pass on the embeddings of the texts that were embedded for a chunk."""
-        opened.answered = answered
+        # Copies, since the answer's memory may be Ray's, and read-only.
+        found = [replace(each, vectors=np.array(each.vectors)) for each in answered.answers]
+        opened.answered = replace(answered, answers=found)
         variant = self._comparison.variant(opened.lists[0].task)
-        for text, found in zip(opened.new, answered.answers[len(opened.lists) :], strict=True):
-            # A copy, since the answer's memory may be Ray's, and read-only.
-            embedded = replace(found, vectors=np.array(found.vectors))
+        for text, embedded in zip(opened.new, found[len(opened.lists) :], strict=True):
             self._cache.put(variant, text, embedded)
             for waiting in self._asked.pop((variant, text)):
                 waiting.known[text] = embedded

@@ -24,6 +24,9 @@ from bench.rerankers.embeddings import LazyEmbedding
 from bench.rerankers.fusion import Fusion
 from bench.rerankers.generative.answers import answers_of
 
+_ONE_THREAD_A_BATCH = {"bi-encoder", "cross-encoder", "late-interaction", "yes-no"}
+"""The families whose batches run on one thread each (`bench.rerankers.local.threads`)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -53,7 +56,7 @@ class Wanted:
         Raises:
             BenchError: this machine has fewer devices than workers are wanted.
         """
-        order = Order(name, _for_workers(options, card), card, packages(), threads())
+        order = Order(name, _for_workers(options, card), card, packages(), _threads(card))
         if self.ray:
             from bench.evaluation.ray_workers import RayActors
 
@@ -106,7 +109,7 @@ def hired(
         return
     start = wanted.starter(name, reranker.card, options)
     crew: ScoringCrew | EmbeddingCrew
-    if isinstance(reranker, LazyEmbedding):
+    if isinstance(reranker, LazyEmbedding) and _travel(reranker.card):
         crew = EmbeddingCrew(name, start, reranker, loading)
     else:
         crew = ScoringCrew(name, start, loading)
@@ -114,6 +117,31 @@ def hired(
         yield crew
     finally:
         crew.close()
+
+
+def _travel(card: Card) -> bool:
+    """Whether embeddings are sent to the command: late interaction's, 100 kB a passage, would hold a GPU up."""
+    return card.family != "late-interaction" or card.device == "cpu"
+
+
+def _threads(card: Card) -> int:
+    """How many of torch's threads a worker must use: as many as the command, where their number can decide a score.
+
+    0 where it decides none, and a worker uses its share.
+    """
+    if card.family in _ONE_THREAD_A_BATCH or (card.family == "core" and _is_fast(card)):
+        return 0
+    return threads()
+
+
+def _is_fast(card: Card) -> bool:
+    """Whether the core model takes the path on which the number of threads decides no bit."""
+    import torch
+
+    from reranker import cpu
+
+    with torch.inference_mode():
+        return cpu.is_fast(torch.empty(0, dtype=getattr(torch, card.dtype), device=card.device))
 
 
 def _for_workers(options: Options, card: Card) -> Options:

@@ -18,8 +18,7 @@ from bench.rerankers.embeddings import Embedded, Embeds, Vectors
 class Order:
     """What a worker is to load: a reranker's name with the worker's options, and what it must turn out to be.
 
-    ``threads`` is how many torch uses, the same as in the command: where torch divides an operation itself, their
-    number can decide the last bits. 0 leaves torch as it is.
+    ``threads`` is how many torch uses. 0 leaves torch as it is.
     """
 
     name: str
