@@ -1,5 +1,7 @@
 """Commands whose lists are scored by processes: the same bytes as without, however these and the command end."""
 
+import os
+import random
 import re
 import signal
 import subprocess
@@ -74,6 +76,21 @@ def test_workers_killed_at_random_moments_cost_only_their_chunks(place: Place, t
 def test_twenty_workers_killed(place: Place, truth: Any) -> None:
     for number in range(10):
         killed_at_random(place, truth, 0.05, output=f"out-{number}")
+
+
+@pytest.mark.fuzz
+def test_workers_of_an_embedding_model_killed(place: Place) -> None:
+    place.call("--reranker", "minilm", output="truth")
+    draw, said = random.Random(0), ""
+    for number in range(4):
+        command = place.start("--reranker", "minilm", "--workers", "2", output=f"out-{number}")
+        for _ in range(2):
+            time.sleep(draw.uniform(6, 12))
+            children = [path.read_text() for path in Path(f"/proc/{command.pid}/task").glob("*/children")]
+            os.kill(int(draw.choice(" ".join(children).split())), signal.SIGKILL)
+        said += place.end(command)
+        assert place.outcome(f"out-{number}") == place.outcome("truth")
+    assert "A worker ended, killed by SIGKILL, while it worked on queries 'q" in said
 
 
 def test_a_chunk_that_kills_three_workers_stops_the_command_and_the_rest_is_kept(place: Place, truth: Any) -> None:
