@@ -8,7 +8,7 @@ from bench.errors import BenchError
 
 
 def one_each(device: str, count: int | None) -> list[Mapping[str, str]]:
-    """For each worker the variables that give it a GPU of its own; a CPU is shared.
+    """For each worker the variables that give it a GPU of its own, or its share of the CPU's threads.
 
     Args:
         device: The kind of device, with or without a number: ``cuda:0`` is any GPU.
@@ -18,7 +18,9 @@ def one_each(device: str, count: int | None) -> list[Mapping[str, str]]:
         BenchError: there are fewer GPUs than workers.
     """
     if not device.startswith("cuda"):
-        return [{}] * (count or 1)
+        workers = count or 1
+        share = {"OMP_NUM_THREADS": str(max(1, threads() // workers))} if threads() else {}
+        return [share] * workers
     gpus = _visible()
     if count is not None and count > len(gpus):
         raise BenchError(

@@ -4,7 +4,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic
+
+from typing_extensions import TypeVar
 
 from bench.evaluation import memory
 from bench.rerankers.answers import checked
@@ -15,12 +17,14 @@ if TYPE_CHECKING:
     from bench.collections.collection import Collection
     from bench.evaluation.prepare import PreparedTask
 
+Answer = TypeVar("Answer", default=Scored, covariant=True)
+
 CHUNK_CHARACTERS = 100_000
 CHUNK_LISTS = 256
 
 
 class Chunk:
-    """Lists that are scored together; ``characters`` is the length of their texts.
+    """Lists that are scored together.
 
     The lists can be dropped and read again: those of all chunks of a large task do not fit in memory.
     """
@@ -28,9 +32,14 @@ class Chunk:
     def __init__(self, lists: Sequence[CandidateList], read: Callable[[], Sequence[CandidateList]]) -> None:
         """``read`` gives the same lists once more."""
         self.queries = tuple(each.query_id for each in lists)
-        self.characters = sum(map(_characters, lists))
+        self.priority = sum(map(_characters, lists))  # the longest is scored first, where the order is free
         self._lists = lists
         self._read = read
+
+    @property
+    def about(self) -> str:
+        """What it is about, for messages."""
+        return f"queries {', '.join(map(repr, self.queries))}"
 
     def lists(self) -> Sequence[CandidateList]:
         """The lists, in the first stage's order of their queries."""
@@ -42,7 +51,7 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(Generic[Answer]):
     """A chunk's checked answers, in the lists' order, and the seconds that the reranker took for them.
 
     ``cache`` names the score cache that the answers come from; it is empty where the reranker scored them now.
@@ -51,7 +60,7 @@ class Answered:
     ``peak_memory_bytes`` is an accelerator's; 0 where it is not known.
     """
 
-    answers: Sequence[Scored]
+    answers: Sequence[Answer]
     seconds: float
     cache: str = ""
     waited: float = 0.0
@@ -64,17 +73,22 @@ ScoreChunks = Callable[[Iterable[Chunk]], Iterator[Answered]]
 
 
 def ask(reranker: Reranker, lists: Sequence[CandidateList]) -> Answered:
-    """Score a chunk in this process and time it. A model that is not loaded yet is loaded first.
+    """Score a chunk in this process, as `timed` does.
 
     Raises:
         BenchError: for answers that are not one finite score for each candidate of each list.
     """
+    return timed(reranker, lambda: checked(reranker.card.name, reranker.score(lists), lists))
+
+
+def timed(reranker: Reranker, work: Callable[[], Sequence[Answer]]) -> Answered[Answer]:
+    """Time a reranker's work in this process. A model that is not loaded yet is loaded first."""
     asked = time.perf_counter()
     if isinstance(reranker, Lazy) and not reranker.is_loaded:
         reranker.load()
     memory.reset(reranker.card)
     started = time.perf_counter()
-    answers = checked(reranker.card.name, reranker.score(lists), lists)
+    answers = work()
     ended = time.perf_counter()
     return Answered(answers, ended - started, waited=ended - asked, peak_memory_bytes=memory.peak(reranker.card))
 

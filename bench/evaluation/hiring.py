@@ -4,7 +4,7 @@ Workers load a model by its name, so they are for models that run here and for c
 that calls a server stays in this process: the work is the server's. So do orders that need no model.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,13 +13,19 @@ from importlib.util import find_spec
 from bench.console import note
 from bench.devices import one_each, threads
 from bench.errors import BenchError
+from bench.evaluation.corpus_crew import CorpusCrew
+from bench.evaluation.embedding_crew import EmbeddingCrew
 from bench.evaluation.worker import Order, packages
-from bench.evaluation.workers import Crew
-from bench.first_stage.ordered import InOrder, in_order
+from bench.evaluation.workers import ScoringCrew, Team
+from bench.first_stage.dense import EmbedAll
 from bench.rerankers import calls_server
-from bench.rerankers.base import Options, Reranker, Step
+from bench.rerankers.base import Card, Options, Reranker, Step
+from bench.rerankers.embeddings import LazyEmbedding
 from bench.rerankers.fusion import Fusion
 from bench.rerankers.generative.answers import answers_of
+
+_ONE_THREAD_A_BATCH = {"bi-encoder", "cross-encoder", "late-interaction", "yes-no"}
+"""The families whose batches run on one thread each (`bench.rerankers.local.threads`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +39,31 @@ class Wanted:
     count: int | None
     ray: str = ""
 
-    def spread(self, device: str) -> InOrder | None:
-        """Who embeds a first stage's corpus on a kind of device; None for this process.
+    def corpus_embedders(self, name: str, card: Card, options: Options, task: str) -> EmbedAll | None:
+        """Who embeds a task's corpus by a bi-encoder; None for this process. See `bench.first_stage.dense.Spread`.
 
         Raises:
             BenchError: this machine has fewer devices than workers are wanted.
         """
-        if self.ray:
-            from bench.evaluation.ray_workers import in_order_by_actors
+        if not self.ray and len(one_each(card.device, self.count)) == 1:
+            return None
+        crew = CorpusCrew(name, self.starter(name, card, options), task)
+        return crew.embedded
 
-            return partial(in_order_by_actors, address=self.ray, device=device, count=self.count)
-        environments = one_each(device, self.count)
-        return partial(in_order, environments=environments) if len(environments) > 1 else None
+    def starter(self, name: str, card: Card, options: Options) -> Callable[[], Team]:
+        """What starts a team that loads a reranker by its name, and checks it by its card.
+
+        Raises:
+            BenchError: this machine has fewer devices than workers are wanted.
+        """
+        order = Order(name, _for_workers(options, card), card, packages(), _threads(card))
+        if self.ray:
+            from bench.evaluation.ray_workers import RayActors
+
+            return partial(RayActors, order, self.ray, self.count)
+        from bench.evaluation.processes import Processes
+
+        return partial(Processes, order, one_each(card.device, self.count))
 
     def check(self) -> None:
         """Refuse in the first second what cannot work.
@@ -64,7 +83,7 @@ class Wanted:
 @contextmanager
 def hired(
     wanted: Wanted | None, name: str, reranker: Reranker, options: Options, loading: Step
-) -> Iterator[Crew | None]:
+) -> Iterator[ScoringCrew | EmbeddingCrew | None]:
     """The workers for one reranker, for as long as the context is open; None where it is scored in this process.
 
     Args:
@@ -88,31 +107,52 @@ def hired(
         )
         yield None
         return
-    order = Order(name, _for_workers(options, reranker), reranker.card, packages(), threads())
-    if wanted.ray:
-        from bench.evaluation.ray_workers import RayActors
-
-        crew = Crew(name, lambda: RayActors(order, wanted.ray, wanted.count), loading)
+    start = wanted.starter(name, reranker.card, options)
+    crew: ScoringCrew | EmbeddingCrew
+    if isinstance(reranker, LazyEmbedding) and _travel(reranker.card):
+        crew = EmbeddingCrew(name, start, reranker, loading)
     else:
-        from bench.evaluation.processes import Processes
-
-        environments = one_each(reranker.card.device, wanted.count)
-        crew = Crew(name, lambda: Processes(order, environments), loading)
+        crew = ScoringCrew(name, start, loading)
     try:
         yield crew
     finally:
         crew.close()
 
 
-def _for_workers(options: Options, reranker: Reranker) -> Options:
+def _travel(card: Card) -> bool:
+    """Whether embeddings are sent to the command: late interaction's, 100 kB a passage, would hold a GPU up."""
+    return card.family != "late-interaction" or card.device == "cpu"
+
+
+def _threads(card: Card) -> int:
+    """How many of torch's threads a worker must use: as many as the command, where their number can decide a score.
+
+    0 where it decides none, and a worker uses its share.
+    """
+    if card.family in _ONE_THREAD_A_BATCH or (card.family == "core" and _is_fast(card)):
+        return 0
+    return threads()
+
+
+def _is_fast(card: Card) -> bool:
+    """Whether the core model takes the path on which the number of threads decides no bit."""
+    import torch
+
+    from reranker import cpu
+
+    with torch.inference_mode():
+        return cpu.is_fast(torch.empty(0, dtype=getattr(torch, card.dtype), device=card.device))
+
+
+def _for_workers(options: Options, card: Card) -> Options:
     """The options with the device that this process chose: each worker sees one device of that kind, its first.
 
     Raises:
         BenchError: one certain GPU was asked for.
     """
-    if reranker.card.family == "own":
+    if card.family == "own":
         return options
     kind, _, number = options.device.partition(":")
     if number:
         raise BenchError(f"--device {options.device} is one device, and workers share several. Give --device {kind}.")
-    return replace(options, device=reranker.card.device.partition(":")[0])
+    return replace(options, device=card.device.partition(":")[0])

@@ -257,7 +257,7 @@ def with_candidates(plan: Plan, collection: Collection, choice: str | Run, progr
     """Find a loaded task's candidates, and settle its protocol."""
     task = collection.task
     with progress.step(f"{task.id}  first stage", len(collection.documents)) as advance:
-        spread = plan.workers.spread if plan.workers else None
+        spread = plan.workers.corpus_embedders if plan.workers else None
         run = first_stage(collection, choice, plan.depth, advance, plan.options, spread)
     made = prepare(collection, run, plan.depth, plan.options, plan.queries or task.sample_queries)
     if line := without_candidates(made):

@@ -6,9 +6,8 @@ from multiprocessing.connection import Connection, wait
 
 from bench.console import log_to_stderr
 from bench.errors import BenchError
-from bench.evaluation.worker import Order, Worker
+from bench.evaluation.worker import Order, Request, Worker
 from bench.evaluation.workers import Died, Done, Event, Listener, Ready
-from bench.rerankers.base import CandidateList
 from bench.spawn import Child, end, how_ended, receiving, spawn, tell
 
 _POLL = 1.0
@@ -27,9 +26,9 @@ class Processes(Listener):
         for worker in range(len(environments)):
             self._start(worker)
 
-    def send(self, worker: int, ticket: int, lists: Sequence[CandidateList], block_size: int) -> None:
+    def send(self, worker: int, ticket: int, request: Request[object]) -> None:
         """See `Team`."""
-        self._send(worker, (ticket, lists, block_size))
+        self._send(worker, (ticket, request))
 
     def close(self) -> None:
         """See `Team`."""
@@ -75,7 +74,7 @@ _READY = True
 
 
 def serve(descriptor: int) -> None:
-    """A process's whole life: load the reranker of the order that comes first, then score one chunk after another."""
+    """A process's whole life: load the reranker of the order that comes first, then do one request after another."""
     connection = Connection(descriptor)
     inbox = receiving(connection)
     log_to_stderr(of_worker=True)
@@ -85,7 +84,7 @@ def serve(descriptor: int) -> None:
         worker.load()
         tell(connection, _READY)
         while True:
-            ticket, lists, block_size = inbox.get()
-            tell(connection, (ticket, worker.score(lists, block_size)))
+            ticket, request = inbox.get()
+            tell(connection, (ticket, request(worker)))
     except BenchError as error:
         tell(connection, str(error))

@@ -1,19 +1,16 @@
-"""Ray actors on a cluster, which score chunks or embed a first stage's corpus: the only file that imports Ray.
+"""A team of Ray actors on a cluster: the only file that imports Ray.
 
-An actor of a team is one reranker on one GPU, or on a share of the cores. Ray itself restarts no actor and repeats no
+An actor is one reranker on one GPU, or on a share of the cores. Ray itself restarts no actor and repeats no
 call (``max_restarts`` and ``max_task_retries`` are 0): it would do so unseen and in another order, and nobody could say
 which chunk ends its workers. The `Crew` does both, within its bounds, as for processes. For an actor that has died, or
-whose node is gone, another is started on the nodes that are left. While a corpus is embedded, the end of an actor stops
-the command, and the blocks before are stored. The command runs on a node of the cluster; Ray ends its actors when it
-ends.
+whose node is gone, another is started on the nodes that are left. The command runs on a node of the cluster; Ray ends
+its actors when it ends.
 """
 
 import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 # Read when Ray is imported: it reports to nobody, and what `next` raises is not printed a second time. A chunk, some
@@ -26,10 +23,8 @@ import ray
 from ray.exceptions import ObjectLostError, OutOfMemoryError, RayActorError, RayTaskError
 
 from bench.errors import BenchError
-from bench.evaluation.worker import Order, Worker, check_packages, packages
+from bench.evaluation.worker import Order, Request, Worker
 from bench.evaluation.workers import Died, Done, Listener, Ready
-from bench.first_stage.ordered import Answer, Batch, dealt
-from bench.rerankers.base import CandidateList
 
 CONNECT_SECONDS = 5.0
 """Seconds in which a cluster's address must answer."""
@@ -77,7 +72,8 @@ class RayActors(Listener):
         self._order = order
         needs, workers = _shares(order.card.device, count)
         self._needs = needs
-        self._make = _placed(_Actor, needs)
+        placed = ray.remote(num_cpus=needs["CPU"], num_gpus=needs["GPU"], max_restarts=0, max_task_retries=0)
+        self._make: Any = placed(_Actor)
         self._actors: dict[int, Any] = {}
         self._nodes: dict[int, str] = {}  # where each actor was ready
         self._calls: dict[Any, tuple[int, int]] = {}  # worker and ticket of each call, in the order made
@@ -86,9 +82,9 @@ class RayActors(Listener):
         for worker in range(workers):
             self._start(worker)
 
-    def send(self, worker: int, ticket: int, lists: Sequence[CandidateList], block_size: int) -> None:
+    def send(self, worker: int, ticket: int, request: Request[object]) -> None:
         """See `Team`."""
-        self._calls[self._actors[worker].score.remote(lists, block_size)] = worker, ticket
+        self._calls[self._actors[worker].do.remote(request)] = worker, ticket
 
     def close(self) -> None:
         """See `Team`."""
@@ -153,64 +149,6 @@ class RayActors(Listener):
             self._give_up(worker, "with its node")
 
 
-def in_order_by_actors(
-    work: Callable[[Batch], Answer],
-    batches: Iterable[Batch],
-    *,
-    lost: Callable[[str], BenchError],
-    address: str,
-    device: str,
-    count: int | None,
-) -> Generator[Answer]:
-    """As `bench.first_stage.ordered.in_order`, by actors on the kind of device that the work needs.
-
-    ``count`` None is one for each GPU, or for each node.
-
-    Raises:
-        BenchError: the cluster cannot be joined, or has too few devices; from ``work``; or from ``lost``.
-    """
-    _connect(address, count)
-    needs, workers = _shares(device, count)
-    make = _placed(_BatchWorker, needs)
-    actors = [make.remote(work) for _ in range(workers)]
-
-    def send(actor: Any, batch: Batch) -> Callable[[], Answer]:
-        return partial(answer, actor.do.remote(batch))
-
-    def answer(reference: Any) -> Any:
-        while not ray.wait([reference], timeout=_LOOK)[0]:
-            if not _has_room(needs, _alive()):
-                raise lost(f"and the Ray cluster has no node left with {_in_words(needs)} for another")
-        try:
-            return _answer(reference)
-        except _LOST as error:
-            raise lost(_how(error)) from error
-
-    try:
-        for checked in [actor.check.remote(packages()) for actor in actors]:
-            answer(checked)
-        yield from dealt([partial(send, actor) for actor in actors], batches)
-    finally:
-        for actor in actors:
-            ray.kill(actor)
-
-
-class _BatchWorker:
-    """Does some work on batches, as an actor."""
-
-    def __init__(self, work: Callable[[Any], Any]) -> None:
-        logging.basicConfig(level=logging.WARNING)
-        self._work = work
-
-    def check(self, expected: Mapping[str, str]) -> None:
-        """See `check_packages`."""
-        check_packages(expected)
-
-    def do(self, batch: Any) -> Any:
-        """The work."""
-        return self._work(batch)
-
-
 class _Actor:
     """`Worker` as an actor."""
 
@@ -224,9 +162,9 @@ class _Actor:
         node: str = ray.get_runtime_context().get_node_id()
         return node
 
-    def score(self, lists: Sequence[CandidateList], block_size: int) -> Any:
-        """See `Worker`."""
-        return self._worker.score(lists, block_size)
+    def do(self, request: Request[object]) -> Any:
+        """See `Request`."""
+        return request(self._worker)
 
 
 def _connect(address: str, count: int | None) -> None:
@@ -271,11 +209,6 @@ def _shares(device: str, count: int | None) -> tuple[dict[str, float], int]:
             f"--workers{fix}."
         )
     return needs, workers
-
-
-def _placed(actor: type, needs: dict[str, float]) -> Any:
-    """A class whose objects are actors, each on a node that has what it needs."""
-    return ray.remote(num_cpus=needs["CPU"], num_gpus=needs["GPU"], max_restarts=0, max_task_retries=0)(actor)
 
 
 def _answer(reference: Any) -> Any:

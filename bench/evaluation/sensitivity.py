@@ -24,6 +24,7 @@ from bench.evaluation.overwrite import scores_of
 from bench.evaluation.plan import Plan, check, settled
 from bench.evaluation.prepare import PreparedTask
 from bench.evaluation.variations import variations
+from bench.evaluation.workers import ScoringCrew
 from bench.files import write_whole
 from bench.leaderboard.columns import queries_of
 from bench.protocol import Protocol
@@ -124,7 +125,7 @@ def measure(plan: Plan, orders: int, progress: Progress) -> tuple[Sensitivity, P
         with hired(plan.workers, name, reranker, plan.options, loading) as crew:
 
             def scoring(each: Reranker, block_size: int) -> ScoreChunks | None:
-                if crew:
+                if isinstance(crew, ScoringCrew):
                     crew.block_size = block_size
                 return scorer(scores, each, plan.options, plan.cache_id, crew)
 

@@ -1,23 +1,24 @@
-"""A worker's own side: it loads one reranker, once, and scores the chunks that it is sent."""
+"""A worker's own side: it loads one reranker, once, and does what it is asked: score lists, or embed texts."""
 
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from bench import __version__
 from bench.errors import BenchError
-from bench.evaluation.chunks import Answered, ask
+from bench.evaluation.chunks import Answer, Answered, ask, timed
 from bench.provenance import ARITHMETIC, versions
 from bench.rerankers import load
 from bench.rerankers.base import CandidateList, Card, Options, Reranker, VariesBlocks
+from bench.rerankers.embeddings import Embedded, Embeds, Vectors
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
     """What a worker is to load: a reranker's name with the worker's options, and what it must turn out to be.
 
-    ``threads`` is how many torch uses, the same as in the command: where torch divides an operation itself, their
-    number can decide the last bits. 0 leaves torch as it is.
+    ``threads`` is how many torch uses. 0 leaves torch as it is.
     """
 
     name: str
@@ -78,6 +79,25 @@ class Worker:
         """
         return ask(self._in_blocks(block_size), lists)
 
+    def embed(self, queries: Sequence[str], documents: Sequence[str], task: str) -> Answered[Embedded]:
+        """Embed a task's texts, and give the queries' embeddings before the documents'.
+
+        Raises:
+            BenchError: as `load`; or a text cannot be embedded.
+        """
+        model = self.load()
+        assert isinstance(model, Embeds)  # as in the command, which asks for this
+        return timed(model, lambda: [*model.embedded(queries, True, task), *model.embedded(documents, False, task)])
+
+    def embed_corpus(self, texts: Sequence[str], task: str) -> Answered[Vectors]:
+        """Embed documents of a first stage's corpus, cut by the model's own window alone.
+
+        Raises:
+            BenchError: as `load`; or a text cannot be embedded.
+        """
+        model: Any = self.load()  # a bi-encoder, as in the command, which asks for this
+        return timed(model, lambda: list(model.embed(texts, False, task)))
+
     def _in_blocks(self, size: int) -> Reranker:
         reranker = self.load()
         if not size or not isinstance(reranker, VariesBlocks):
@@ -85,6 +105,51 @@ class Worker:
         if self._sized is None or self._sized[0] != size:
             self._sized = size, reranker.with_block_size(size)
         return self._sized[1]
+
+
+class Request(Protocol[Answer]):
+    """What a worker is asked."""
+
+    def __call__(self, worker: Worker) -> Answered[Answer]:
+        """Have a worker do it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A request for a chunk's scores; see `Worker.score`."""
+
+    lists: Sequence[CandidateList]
+    block_size: int = 0
+
+    def __call__(self, worker: Worker) -> Answered:
+        """See `Request`."""
+        return worker.score(self.lists, self.block_size)
+
+
+@dataclass(frozen=True, slots=True)
+class Embed:
+    """A request for texts' embeddings; see `Worker.embed`."""
+
+    queries: Sequence[str]
+    documents: Sequence[str]
+    task: str
+
+    def __call__(self, worker: Worker) -> Answered[Embedded]:
+        """See `Request`."""
+        return worker.embed(self.queries, self.documents, self.task)
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedCorpus:
+    """A request for documents' embeddings; see `Worker.embed_corpus`."""
+
+    texts: Sequence[str]
+    task: str
+
+    def __call__(self, worker: Worker) -> Answered[Vectors]:
+        """See `Request`."""
+        return worker.embed_corpus(self.texts, self.task)
 
 
 def _identity(card: Card) -> dict[str, str]:

@@ -7,20 +7,23 @@ the command still reads the others. The command alone reads and writes the score
 more than the chunks in flight.
 """
 
+import math
 import time
 from abc import ABC, abstractmethod
 from bisect import insort
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import Protocol
+from operator import attrgetter
+from typing import Any, Generic, Protocol, TypeVar
 
 from bench.console import note
 from bench.errors import BenchError
-from bench.evaluation.chunks import Answered, Chunk, ScoreChunks, ask
-from bench.rerankers.base import CandidateList, Reranker, Step
+from bench.evaluation.chunks import Answer, Answered, Chunk, ScoreChunks, ask
+from bench.evaluation.worker import Request, Score
+from bench.rerankers.base import Reranker, Scored, Step
 
 IN_FLIGHT = 2
 """Chunks that a worker has: the one being scored, and the next."""
@@ -81,7 +84,7 @@ class Done:
 
     worker: int
     ticket: int
-    answered: Answered
+    answered: Answered[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +101,10 @@ Event = Ready | Done | Died
 class Team(Protocol):
     """Started workers, known by numbers."""
 
-    def send(self, worker: int, ticket: int, lists: Sequence[CandidateList], block_size: int) -> None:
-        """Send a chunk to a worker that is ready; one that has died meanwhile is reported by `next`.
+    def send(self, worker: int, ticket: int, request: Request[object]) -> None:
+        """Send a request to a worker that is ready; one that has died meanwhile is reported by `next`.
 
-        A worker scores its chunks in the order sent. The answer has the same ``ticket``. ``block_size`` is as in
-        `Crew`.
+        A worker answers in the order sent. The answer has the same ``ticket``.
         """
         ...
 
@@ -140,78 +142,107 @@ class Listener(ABC):
         """Append what workers send within some seconds to ``_known``, and the ends of those that have ended."""
 
 
-class Crew:
-    """Keeps a team busy. The team is started with the first chunk: with everything cached, no model is loaded.
+class Work(Protocol):
+    """What a worker does in one go: a chunk of lists, or a block of a corpus."""
 
-    ``block_size`` is how many documents the reranker reads together in the chunks taken from now on, 0 for as many as
-    usual. It may change when every chunk is answered.
-    """
+    @property
+    def about(self) -> str:
+        """What it is about, for messages."""
+        ...
 
-    def __init__(self, name: str, start: Callable[[], Team], loading: Step = nullcontext) -> None:
+    @property
+    def priority(self) -> int:
+        """What has the highest is sent first."""
+        ...
+
+    def forget(self) -> None:
+        """Drop what can be read again."""
+        ...
+
+
+Item = TypeVar("Item", bound=Work)
+
+
+class Crew(ABC, Generic[Item, Answer]):
+    """Keeps a team busy. The team is started with the first work: with everything cached, no model is loaded."""
+
+    def __init__(
+        self, name: str, start: Callable[[], Team], loading: Step = nullcontext, most_waiting: float = math.inf
+    ) -> None:
         """``start`` makes the team; ``loading`` is open while its first worker is waited for.
 
-        ``name`` is the reranker's.
+        ``name`` is the reranker's. No work is taken before at most ``most_waiting`` have no worker yet.
         """
         self._name = name
         self._start = start
         self._loading = loading
+        self._most_waiting = most_waiting
         self._team: Team | None = None
-        self._waiting: list[Chunk] = []  # not sent yet; the longest is taken first, from the end
+        self._waiting: list[Item] = []  # not sent yet; the first to be sent is at the end
         # What each worker that is ready was sent, by ticket, in that order.
-        self._flying: dict[int, dict[int, Chunk]] = {}
+        self._flying: dict[int, dict[int, Item]] = {}
         self._tickets = count()
-        self._killed: Counter[Chunk] = Counter()
+        self._killed: Counter[Item] = Counter()
+        self._suspects: set[Item] = set()  # were lost with a worker; sent alone, so that a second death has one cause
         self._was_ready = False
         self._failed_starts = 0
         self._waited = 0.0
-        self.block_size = 0
 
-    def take(self, chunk: Chunk) -> Iterator[tuple[Chunk, Answered]]:
-        """See `Workers`."""
-        if not self._team:
-            asked = time.perf_counter()
-            self._team = self._start()
-            self._waited += time.perf_counter() - asked
-        insort(self._waiting, chunk, key=_length)
-        yield from self._answers(self._team, wait=False)
-        chunk.forget()
-
-    def rest(self) -> Iterator[tuple[Chunk, Answered]]:
-        """See `Workers`."""
-        if self._team:
-            yield from self._answers(self._team, wait=True)
+    @abstractmethod
+    def _request(self, item: Item) -> Request[Answer]:
+        """What a worker is asked to do; the same as often as this is called."""
 
     def close(self) -> None:
         """End the workers."""
         if self._team:
             self._team.close()
 
-    def _answers(self, team: Team, wait: bool) -> Iterator[tuple[Chunk, Answered]]:
-        """The answers that are there by now or, with ``wait``, all that are still to come."""
+    def _give(self, item: Item) -> Iterator[tuple[Item, Answered[Answer]]]:
+        """Have some work done; gives the answers that are there by now, to any work."""
+        if not self._team:
+            asked = time.perf_counter()
+            self._team = self._start()
+            self._waited += time.perf_counter() - asked
+        insort(self._waiting, item, key=_priority)
+        yield from self._answers(self._team, to_the_last=False)
+        item.forget()
+
+    def _left(self) -> Iterator[tuple[Item, Answered[Answer]]]:
+        """Wait for all answers that are still to come."""
+        if self._team:
+            yield from self._answers(self._team, to_the_last=True)
+
+    def _answers(self, team: Team, to_the_last: bool) -> Iterator[tuple[Item, Answered[Answer]]]:
+        """The answers that are there by now or, ``to_the_last``, all that are still to come."""
         self._feed(team)
         while self._waiting or any(self._flying.values()):
-            event = self._next(team, wait)
+            event = self._next(team, to_the_last or len(self._waiting) > self._most_waiting)
             if event is None:
                 return
             if isinstance(event, Done):
-                chunk = self._flying[event.worker].pop(event.ticket)
+                item = self._flying[event.worker].pop(event.ticket)
+                self._suspects.discard(item)
                 self._feed(team)  # before the answer is written, so that no worker waits for that
-                yield chunk, replace(event.answered, waited=self._waited, workers=len(self._flying))
+                yield item, replace(event.answered, waited=self._waited, workers=len(self._flying))
                 self._waited = 0.0
             else:
                 self._note(event)
                 self._feed(team)
 
     def _feed(self, team: Team) -> None:
-        """Give every worker a chunk before any gets its second."""
+        """Give every worker something before any gets its second."""
         for few in range(IN_FLIGHT):
             for worker, sent in self._flying.items():
-                if self._waiting and len(sent) <= few:
-                    chunk = self._waiting.pop()
+                if self._waiting and len(sent) <= few and self._may_follow(sent):
+                    item = self._waiting.pop()
                     ticket = next(self._tickets)
-                    sent[ticket] = chunk
-                    team.send(worker, ticket, chunk.lists(), self.block_size)
-                    chunk.forget()
+                    sent[ticket] = item
+                    team.send(worker, ticket, self._request(item))
+                    item.forget()
+
+    def _may_follow(self, sent: Mapping[int, Item]) -> bool:
+        """Whether what is next may be sent to a worker that has these."""
+        return not sent or self._suspects.isdisjoint((*sent.values(), self._waiting[-1]))
 
     def _next(self, team: Team, wait: bool) -> Event | None:
         asked = time.perf_counter()
@@ -237,20 +268,40 @@ class Crew:
         lost = list(self._flying.pop(event.worker).values())
         if lost:
             self._blame(lost[0], event.how)
+        self._suspects.update(lost)
         self._waiting += reversed(lost)
 
-    def _blame(self, chunk: Chunk, how: str) -> None:
-        """Count a death against the chunk that was being scored."""
-        queries = ", ".join(map(repr, chunk.queries))
-        self._killed[chunk] += 1
-        if self._killed[chunk] == DEATHS:
+    def _blame(self, item: Item, how: str) -> None:
+        """Count a death against what was being done."""
+        self._killed[item] += 1
+        if self._killed[item] == DEATHS:
             raise BenchError(
-                f"{self._name}: {DEATHS} workers ended, {how}, while they scored queries {queries}. "
-                "Everything scored before is cached. If memory ran out, take fewer --workers or lower "
-                "--max-doc-length; else measure these queries without --workers to see why."
+                f"{self._name}: {DEATHS} workers ended, {how}, while they worked on {item.about}. "
+                "Everything before is cached. If memory ran out, take fewer --workers or lower --max-doc-length; else "
+                "run these without --workers to see why."
             )
-        note(f"A worker ended, {how}, while it scored queries {queries}. They are scored again.")
+        note(f"A worker ended, {how}, while it worked on {item.about}. They are sent to another.")
 
 
-def _length(chunk: Chunk) -> int:
-    return chunk.characters
+class ScoringCrew(Crew[Chunk, Scored]):
+    """A crew whose workers score lists.
+
+    ``block_size`` is how many documents the reranker reads together in the chunks taken from now on, 0 for as many as
+    usual. It may change when every chunk is answered.
+    """
+
+    block_size = 0
+
+    def take(self, chunk: Chunk) -> Iterator[tuple[Chunk, Answered]]:
+        """See `Workers`."""
+        return self._give(chunk)
+
+    def rest(self) -> Iterator[tuple[Chunk, Answered]]:
+        """See `Workers`."""
+        return self._left()
+
+    def _request(self, item: Chunk) -> Request:
+        return Score(item.lists(), self.block_size)
+
+
+_priority = attrgetter("priority")

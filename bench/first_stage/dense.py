@@ -9,8 +9,6 @@ import gc
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, cast
 
@@ -19,16 +17,14 @@ from numpy.typing import NDArray
 
 from bench.collections.collection import Collection
 from bench.console import Advance, note
-from bench.devices import threads
 from bench.errors import BenchError
 from bench.files import cache_folder
-from bench.first_stage.ordered import Spread
 from bench.first_stage.search import Best
 from bench.first_stage.vectors import Store
 from bench.lock import locked
 from bench.protocol import digest
 from bench.rerankers import FAMILIES, ROWS, load
-from bench.rerankers.base import Options
+from bench.rerankers.base import Card, Options
 from bench.run import Ranking, Run
 
 if TYPE_CHECKING:
@@ -42,7 +38,10 @@ _LAYOUT = "embeddings 1"
 
 Matrix = NDArray[np.float32] | NDArray[np.float16]
 Block = list[tuple[str, str]]
-EmbedAll = Callable[[Iterator[Block]], Generator[NDArray[np.float32]]]
+EmbedAll = Callable[[Iterator[Block]], Generator[tuple[Block, NDArray[np.float32]]]]
+"""Embeds blocks of documents: gives each, in their order, with embeddings of shape (documents, dimensions)."""
+Spread = Callable[[str, Card, Options, str], EmbedAll | None]
+"""From a bi-encoder's name, its card, the options and a task's id to the workers who embed; None for this process."""
 
 _LOADED: ContextVar["dict[tuple[str, Options], BiEncoder] | None"] = ContextVar("loaded encoders", default=None)
 
@@ -117,8 +116,8 @@ def _stored(
         if progress and store.rows:
             progress(store.rows, restored=True)
         with closing(embed(_blocks(islice(collection.documents, store.rows, None)))) as found:
-            for vectors in found:
-                store.append(vectors)
+            for block, vectors in found:
+                store.append(_finite(encoder, "document", block, vectors))
                 if progress:
                     progress(len(vectors))
     return store.matrix()
@@ -127,55 +126,10 @@ def _stored(
 def _embed_all(
     collection: Collection, encoder: "BiEncoder", model: str, options: Options, spread: Spread | None
 ) -> EmbedAll:
-    """How blocks of documents are embedded: in this process, or elsewhere."""
-    task, card = collection.task.id, encoder.card
-    in_order = spread(card.device) if spread else None
-    if in_order is None:
-        return lambda blocks: (_embedded(encoder, "document", block, task) for block in blocks)
-    device = card.device.partition(":")[0]  # each worker sees one device of that kind, its first
-    work = Elsewhere(model, replace(options, device=device), (card.fingerprint, card.dtype), task, threads())
-    return lambda blocks: in_order(work, blocks, lost=_lost)
-
-
-@dataclass(frozen=True)
-class Elsewhere:
-    """Embeds blocks of documents in another process, which loads the model with its first block.
-
-    ``made`` is the fingerprint and the precision that the model must have there too. ``threads`` is torch's number of
-    them in the command (`bench.evaluation.worker.Order`).
-    """
-
-    model: str
-    options: Options
-    made: tuple[str, str]
-    task: str
-    threads: int
-
-    def __call__(self, block: Block) -> NDArray[np.float32]:
-        """Embed documents, given with their ids; shape (documents, dimensions)."""
-        return _embedded(self._encoder, "document", block, self.task)
-
-    @cached_property
-    def _encoder(self) -> "BiEncoder":
-        import torch
-
-        torch.set_num_threads(self.threads)
-        encoder = _encoder(self.model, self.options)
-        found = encoder.card.fingerprint, encoder.card.dtype
-        if found != self.made:
-            raise BenchError(
-                f"{self.model} is another model where documents are embedded: fingerprint and precision are "
-                f"{' '.join(found)} there and {' '.join(self.made)} here. Give all workers the same files, and "
-                "--dtype; if the files have just changed, run the command again."
-            )
-        return encoder
-
-
-def _lost(how: str) -> BenchError:
-    return BenchError(
-        f"A worker that embedded documents ended, {how}. Those before are stored: run the same command again. If "
-        "memory ran out, take fewer --workers."
-    )
+    """How blocks of documents are embedded: by workers, or in this process."""
+    task = collection.task.id
+    by_workers = spread(_name(model), encoder.card, options, task) if spread else None
+    return by_workers or (lambda blocks: ((block, encoder.embed(_texts(block), False, task)) for block in blocks))
 
 
 def _search(
@@ -202,9 +156,21 @@ def _embedded(encoder: "BiEncoder", kind: str, texts: Block, task: str) -> NDArr
     """Embed a task's queries or documents, given with their ids.
 
     Raises:
-        BenchError: for an embedding that is not finite, which has no place in an order.
+        BenchError: as `_finite`.
     """
-    vectors = encoder.embed([text for _, text in texts], kind == "query", task)
+    return _finite(encoder, kind, texts, encoder.embed(_texts(texts), kind == "query", task))
+
+
+def _texts(block: Block) -> list[str]:
+    return [text for _, text in block]
+
+
+def _finite(encoder: "BiEncoder", kind: str, texts: Block, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The embeddings of queries or documents.
+
+    Raises:
+        BenchError: one is not finite, which has no place in an order.
+    """
     finite = np.isfinite(vectors).all(axis=1)
     if not finite.all():
         name = texts[int(np.argmin(finite))][0]
@@ -263,7 +229,12 @@ def _encoder(model: str, options: Options) -> "BiEncoder":
 
 
 def _load(model: str, options: Options) -> "BiEncoder":
-    """Load a row or any other model; another family's is refused before its weights are fetched."""
+    """Load a row or any other model."""
+    return cast("BiEncoder", load(_name(model), options))
+
+
+def _name(model: str) -> str:
+    """The model's name as a reranker; another family's is refused before its weights are fetched."""
     named = model.partition(":")[0]
     family = ROWS[model].family if model in ROWS else named if named in FAMILIES else _FAMILY
     if family != _FAMILY:
@@ -271,7 +242,7 @@ def _load(model: str, options: Options) -> "BiEncoder":
             f"dense:{model} is no dense first stage: {model} is of the family {family}, not a bi-encoder. Take a row "
             "such as minilm, or the hub id or folder of a sentence-transformers model."
         )
-    return cast("BiEncoder", load(model if model in ROWS or named == _FAMILY else f"{_FAMILY}:{model}", options))
+    return model if model in ROWS or named == _FAMILY else f"{_FAMILY}:{model}"
 
 
 def _cosines(queries: NDArray[np.float32], documents: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,12 +1,11 @@
-"""Batches worked on by several workers, such as processes of this machine; answers come in the batches' order."""
+"""Batches worked on by processes of this machine; answers come in the batches' order."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from itertools import cycle
 from multiprocessing.connection import Connection
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from bench.errors import BenchError
 from bench.spawn import Child, end, how_ended, receiving, spawn, tell
@@ -16,34 +15,6 @@ Answer = TypeVar("Answer")
 
 _IN_FLIGHT = 2
 """Batches that a worker has: the one being worked on, and the next."""
-
-
-class InOrder(Protocol):
-    """Workers on batches; see `in_order`, which has them in processes."""
-
-    def __call__(
-        self, work: Callable[[Batch], Answer], batches: Iterable[Batch], *, lost: Callable[[str], BenchError]
-    ) -> Generator[Answer]:
-        """See `in_order`."""
-        ...
-
-
-Spread = Callable[[str], InOrder | None]
-"""From the kind of device that the work needs to the workers who do it; None for this process."""
-
-
-def dealt(workers: Sequence[Callable[[Batch], Callable[[], Answer]]], batches: Iterable[Batch]) -> Generator[Answer]:
-    """Deal batches out to workers in turn, two to each; gives the answers in the batches' order.
-
-    A worker is a function that sends it a batch, and that returns how to wait for the answer.
-    """
-    flying: deque[Callable[[], Answer]] = deque()
-    for send, batch in zip(cycle(workers), batches, strict=False):
-        if len(flying) == _IN_FLIGHT * len(workers):
-            yield flying.popleft()()
-        flying.append(send(batch))
-    for answer in flying:
-        yield answer()
 
 
 def in_order(
@@ -66,10 +37,9 @@ def in_order(
     """
     children = [spawn(__name__, environment) for environment in environments]
 
-    def send(child: Child, what: object) -> Callable[[], Answer]:
+    def send(child: Child, what: object) -> None:
         with suppress(OSError):  # `answer` finds it ended, and whether it said why
             child[1].send(what)
-        return partial(answer, child)
 
     def answer(child: Child) -> Answer:
         try:
@@ -81,10 +51,17 @@ def in_order(
             raise said
         return said
 
+    flying: deque[Child] = deque()
     try:
         for child in children:
             send(child, work)
-        yield from dealt([partial(send, child) for child in children], batches)
+        for child, batch in zip(cycle(children), batches, strict=False):
+            if len(flying) == _IN_FLIGHT * len(children):
+                yield answer(flying.popleft())
+            send(child, batch)
+            flying.append(child)
+        for child in flying:
+            yield answer(child)
     finally:
         end(children)
 

@@ -6,6 +6,7 @@ Bundled runs are in ``bundled/``, with a manifest that says who made each, how, 
 
 import stat
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.collections.collection import Collection
 from bench.console import Advance, note
@@ -19,11 +20,13 @@ from bench.first_stage.manifest import (
     read_manifests,
     relevant_hash,
 )
-from bench.first_stage.ordered import Spread
 from bench.protocol import digest
 from bench.rerankers.base import Options
 from bench.run import Run, read_run, write_run
 from bench.task import Task
+
+if TYPE_CHECKING:
+    from bench.first_stage.dense import Spread
 
 GIVEN = "given"
 """The first stage of a reranking task: the candidates that come with its queries."""
@@ -56,7 +59,7 @@ def first_stage(
     depth: int,
     progress: Advance | None = None,
     options: Options | None = None,
-    spread: Spread | None = None,
+    spread: "Spread | None" = None,
 ) -> Run:
     """The run that a task's candidates are taken from.
 

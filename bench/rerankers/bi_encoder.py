@@ -4,20 +4,20 @@ Sentence-BERT, Reimers and Gurevych 2019, https://arxiv.org/abs/1908.10084, thro
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bench.errors import BenchError
-from bench.rerankers.base import CandidateList, Card, Options, Reranker, Scored
+from bench.rerankers.base import Card, Options, Reranker
+from bench.rerankers.embeddings import Comparison, Embedded, LazyEmbedding, Vectors
 from bench.rerankers.local import adapters, checkpoint, loading, lora, stored
-from bench.rerankers.local.adapters import Rule, Sides
-from bench.rerankers.local.batching import Encoder, Vectors
-from bench.rerankers.local.embedding import Cache, EmbeddingReranker, LazyEmbedding
+from bench.rerankers.local.adapters import Rule
+from bench.rerankers.local.batching import Encoder
+from bench.rerankers.local.embedding import EmbeddingReranker
 from bench.rerankers.local.truncation import Cutter
 from bench.rerankers.rows import Row
 from reranker.prompt import well_formed
@@ -31,8 +31,15 @@ CACHE_BYTES = 256 * 1024**2
 class BiEncoder(EmbeddingReranker):
     """Cosine of a sentence-transformers model's embeddings, with the prompts that the model itself defines."""
 
-    def __init__(self, card: Card, model: "SentenceTransformer", cutter: Cutter, options: Options) -> None:
-        super().__init__(card, cutter, Encoder(model), options, CACHE_BYTES)
+    def __init__(
+        self,
+        card: Card,
+        model: "SentenceTransformer",
+        cutter: Cutter,
+        options: Options,
+        comparison: Comparison,
+    ) -> None:
+        super().__init__(card, cutter, Encoder(model), options, comparison)
         self._model = model
 
     def embed(self, texts: Sequence[str], is_query: bool, task: str = "") -> Vectors:
@@ -44,16 +51,13 @@ class BiEncoder(EmbeddingReranker):
             return np.stack(self._embed([well_formed(text) for text in texts], is_query))
 
     def variant(self, task: str) -> str:
-        """What of a task decides how its documents are embedded; "" where none of it does."""
-        return ""
+        """See `Comparison`."""
+        return self._comparison.variant(task)
 
     def _embed(self, texts: Sequence[str], is_query: bool) -> Sequence[Vectors]:
         """Unit vectors, shape (dimensions,), float32; zeros stay zeros."""
         tiny = np.finfo(np.float32).tiny
         return [vector / max(np.linalg.norm(vector), tiny) for vector in super()._embed(texts, is_query)]
-
-    def _compare(self, query: Vectors, documents: Sequence[Vectors]) -> list[float]:
-        return [float(document @ query) for document in documents]
 
     def _window(self, is_query: bool) -> int | None:
         # Only a transformer has lengths of its own for queries and documents.
@@ -64,39 +68,42 @@ class BiEncoder(EmbeddingReranker):
 class Adapted(BiEncoder):
     """A bi-encoder with adapters: the task decides which of them embeds queries and documents, after which prompts."""
 
-    def __init__(self, card: Card, model: "SentenceTransformer", cutter: Cutter, options: Options, rule: Rule) -> None:
-        super().__init__(card, model, cutter, options)
+    def __init__(
+        self,
+        card: Card,
+        model: "SentenceTransformer",
+        cutter: Cutter,
+        options: Options,
+        comparison: Comparison,
+        rule: Rule,
+    ) -> None:
+        super().__init__(card, model, cutter, options, comparison)
         self._rule = rule
-        self._caches: dict[Sides, Cache] = {}
         self._choose("")
 
     def embed(self, texts: Sequence[str], is_query: bool, task: str = "") -> Vectors:
         self._choose(task)
         return super().embed(texts, is_query)
 
-    def score(self, lists: Sequence[CandidateList]) -> Iterator[Scored]:
-        for task, some in groupby(lists, key=lambda each: each.task):
-            self._choose(task)
-            yield from super().score(list(some))
-
-    def variant(self, task: str) -> str:
-        return repr(self._rule.sides(task))
-
-    def forget(self) -> None:
-        for cache in self._caches.values():
-            cache.clear()
+    def embedded(self, texts: Sequence[str], is_query: bool, task: str = "") -> list[Embedded]:
+        self._choose(task)
+        return super().embedded(texts, is_query)
 
     def _choose(self, task: str) -> None:
         self._sides = self._rule.sides(task)
         query, document = self._sides
         self._model.prompts = {"query": query.prompt, "document": document.prompt}
-        self._cache = self._caches.setdefault(self._sides, Cache(CACHE_BYTES))
 
     def _embed(self, texts: Sequence[str], is_query: bool) -> Sequence[Vectors]:
         query, document = self._sides
         reader: Any = self._model[0]
         reader.auto_model.set_adapter((query if is_query else document).adapter)
         return super()._embed(texts, is_query)
+
+
+def cosines(query: Vectors, documents: Sequence[Vectors]) -> list[float]:
+    """The cosine of each document with the query, from unit vectors."""
+    return [float(document @ query) for document in documents]
 
 
 def build(row: Row, options: Options) -> Reranker:
@@ -117,8 +124,10 @@ def build(row: Row, options: Options) -> Reranker:
         return {**stated, "adapters": str(rule)} if rule else stated
 
     card = loading.card(row, files, options, kind, settings, prompt=repr(rule) if rule else "")
+    comparison = Comparison(cosines, CACHE_BYTES)
     if rule:
         card = replace(card, needs=frozenset({"texts", "task"}))
+        comparison = replace(comparison, variant=lambda task: repr(rule.sides(task)))
 
     def load() -> Reranker:
         from sentence_transformers import SentenceTransformer
@@ -130,10 +139,11 @@ def build(row: Row, options: Options) -> Reranker:
         if model.tokenizer is None:
             raise BenchError(f"{row.model} does not read text.")
         cutter = Cutter(model.tokenizer, row.model)
-        made = Adapted(card, model, cutter, options, rule) if rule else BiEncoder(card, model, cutter, options)
-        return loading.tried(made)
+        if rule:
+            return loading.tried(Adapted(card, model, cutter, options, comparison, rule))
+        return loading.tried(BiEncoder(card, model, cutter, options, comparison))
 
-    return LazyEmbedding(card, load)
+    return LazyEmbedding(card, load, comparison)
 
 
 def _check_kind(folder: Path, model: str) -> None:

@@ -13,9 +13,10 @@ import torch
 
 from bench.errors import BenchError
 from bench.rerankers.base import Card, Options, Reranker
+from bench.rerankers.embeddings import Comparison, LazyEmbedding, Vectors
 from bench.rerankers.local import checkpoint, loading, stored
-from bench.rerankers.local.batching import Encoder, Vectors
-from bench.rerankers.local.embedding import EmbeddingReranker, LazyEmbedding
+from bench.rerankers.local.batching import Encoder
+from bench.rerankers.local.embedding import EmbeddingReranker
 from bench.rerankers.local.truncation import Cutter
 from bench.rerankers.rows import Row
 
@@ -30,16 +31,22 @@ class LateInteraction(EmbeddingReranker):
     """MaxSim over a ColBERT model's token embeddings, unit vectors of the tokens that take part, in float32."""
 
     def __init__(self, card: Card, model: "MultiVectorEncoder", cutter: Cutter, options: Options) -> None:
-        super().__init__(card, cutter, Encoder(model), options, CACHE_BYTES)
-        self._model = model
+        super().__init__(card, cutter, Encoder(model), options, _COMPARISON)
         self._query_window, self._document_window = windows(model)
-
-    def _compare(self, query: Vectors, documents: Sequence[Vectors]) -> list[float]:
-        scores = self._model.similarity([torch.from_numpy(query)], [torch.from_numpy(each) for each in documents])
-        return [float(score) for score in scores[0]]
 
     def _window(self, is_query: bool) -> int:
         return self._query_window if is_query else self._document_window
+
+
+def max_sim(query: Vectors, documents: Sequence[Vectors]) -> list[float]:
+    """For each document the sum, over the query's vectors, of the largest product with one of the document's."""
+    from sentence_transformers.util.similarity import maxsim
+
+    scores = maxsim([torch.from_numpy(query)], [torch.from_numpy(each) for each in documents])
+    return [float(score) for score in scores[0]]
+
+
+_COMPARISON = Comparison(max_sim, CACHE_BYTES)
 
 
 def windows(model: "MultiVectorEncoder") -> tuple[int, int]:
@@ -96,4 +103,4 @@ def build(row: Row, options: Options) -> Reranker:
             model = MultiVectorEncoder(str(folder), **loading.arguments(options, folder))
         return loading.tried(LateInteraction(card, model, Cutter(model.tokenizer, row.model), options))
 
-    return LazyEmbedding(card, load)
+    return LazyEmbedding(card, load, _COMPARISON)

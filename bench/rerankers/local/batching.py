@@ -13,15 +13,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bench.rerankers.embeddings import Vectors
 from bench.rerankers.local import products, threads
 
 if TYPE_CHECKING:
     from sentence_transformers import MultiVectorEncoder, SentenceTransformer
-
-Vectors = NDArray[np.float32]
-"""A text's embedding: shape (dimensions,) or (tokens, dimensions)."""
 
 QUERY_PROMPTS = ("query",)
 DOCUMENT_PROMPTS = ("document", "passage", "corpus")

@@ -95,11 +95,11 @@ def test_a_cluster_that_shrinks_to_nothing_stops_the_command_and_what_was_scored
 
 @pytest.mark.fuzz
 def test_a_chunk_that_kills_three_actors(place: Place, truth: Any, two_nodes: TwoNodes) -> None:
-    # An actor that is killed at once may still have the answer to the chunk before, which then seems to be the killer.
-    said = place.call("--ray", two_nodes.address, status=2, poison=place.last(), seconds=0.05)
+    said = place.call("--ray", two_nodes.address, status=2, poison=place.last())
     assert "3 workers ended" in said
-    assert f"while they scored queries '{place.last()}', " in said
-    assert [query for query, _ in place.asked()].count(place.last()) == 3
+    assert f"while they worked on queries '{place.last()}', " in said
+    # An actor that is killed at once may have the answer to the chunk before, which then seems to be the killer: once.
+    assert [query for query, _ in place.asked()].count(place.last()) in (3, 4)
 
 
 @pytest.mark.fuzz
@@ -142,20 +142,21 @@ import os, sys
 from dataclasses import replace
 from bench.evaluation.hiring import Wanted
 from bench.first_stage import dense
+from bench.rerankers.bi_encoder import BiEncoder
 from tests.bench.factories import HeldDocuments, toy_collection
 
 dense._STORED, dense._BLOCK = 0, 5  # the twelve documents are a large corpus, of three blocks
 toy = replace(toy_collection(), documents=HeldDocuments(dict(toy_collection().documents)))
-embedded = dense._embedded
+embed = BiEncoder.embed
 
-def not_here(encoder, kind, texts, task):
-    assert kind == "query", "a document embedded by the command"
-    return embedded(encoder, kind, texts, task)
+def not_here(self, texts, is_query, task=""):
+    assert is_query, "a document embedded by the command"
+    return embed(self, texts, is_query, task)
 
-for cache, spread in (("alone", None), ("actors", Wanted(2, sys.argv[1]).spread)):
+for cache, spread in (("alone", None), ("actors", Wanted(2, sys.argv[1]).corpus_embedders)):
     os.environ["RERANK_BENCH_CACHE"] = cache
     print(dense.dense_run(toy, "minilm", 5, spread=spread).sha256)
-    dense._embedded = not_here
+    BiEncoder.embed = not_here
 """
 
 
@@ -166,30 +167,6 @@ def test_actors_embed_a_corpus_to_the_same_bytes(place: Place, two_nodes: TwoNod
     stored = [list((place.folder / cache).rglob("documents.f16")) for cache in ("alone", "actors")]
     assert [path.read_bytes() for path in stored[0]] == [path.read_bytes() for path in stored[1]]
     assert len(stored[0]) == 1
-
-
-WORK = """
-import signal, sys
-from bench.errors import BenchError
-from bench.evaluation.ray_workers import in_order_by_actors
-from bench.measures import Measure
-
-for work, batches in ((abs, range(-9, 0)), (Measure.parse, ["MAP", "any"]), (signal.raise_signal, [signal.SIGKILL])):
-    try:
-        given = in_order_by_actors(work, batches, lost=BenchError, address=sys.argv[1], device="cpu", count=2)
-        print(*given, file=sys.stderr)  # Ray writes to the other stream
-    except BenchError as error:
-        print(error, file=sys.stderr)
-"""
-
-
-def test_actors_answer_in_order_and_their_errors_are_the_commands(place: Place, two_nodes: TwoNodes) -> None:
-    done = ran(WORK, two_nodes.address, env=place.environment)
-    assert done.returncode == 0, done.stderr
-    answers, error, end = done.stderr.splitlines()
-    assert answers == "9 8 7 6 5 4 3 2 1"
-    assert error.startswith("Unknown measure 'any'")
-    assert end.startswith("as Ray says: ")
 
 
 def test_ray_is_missing_or_does_not_answer(place: Place) -> None:

@@ -1,12 +1,13 @@
 """Commands whose lists are scored by processes: the same bytes as without, however these and the command end."""
 
+import os
+import random
 import re
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,8 @@ from bench.errors import BenchError
 from bench.evaluation.chunks import Answered, Chunk
 from bench.evaluation.hiring import Wanted
 from bench.evaluation.shards import Shard
-from bench.evaluation.worker import Order, Worker, packages
-from bench.evaluation.workers import Crew, Done, Event, Ready
+from bench.evaluation.worker import Order, Request, Score, Worker, packages
+from bench.evaluation.workers import Died, Done, Event, Ready, ScoringCrew
 from bench.rerankers.base import CandidateList, Card, Options, Scored
 from tests.bench.evaluation.workplace import (
     CHUNK,
@@ -77,12 +78,27 @@ def test_twenty_workers_killed(place: Place, truth: Any) -> None:
         killed_at_random(place, truth, 0.05, output=f"out-{number}")
 
 
+@pytest.mark.fuzz
+def test_workers_of_an_embedding_model_killed(place: Place) -> None:
+    place.call("--reranker", "minilm", output="truth")
+    draw, said = random.Random(0), ""
+    for number in range(4):
+        command = place.start("--reranker", "minilm", "--workers", "2", output=f"out-{number}")
+        for _ in range(2):
+            time.sleep(draw.uniform(6, 12))
+            children = [path.read_text() for path in Path(f"/proc/{command.pid}/task").glob("*/children")]
+            os.kill(int(draw.choice(" ".join(children).split())), signal.SIGKILL)
+        said += place.end(command)
+        assert place.outcome(f"out-{number}") == place.outcome("truth")
+    assert "A worker ended, killed by SIGKILL, while it worked on queries 'q" in said
+
+
 def test_a_chunk_that_kills_three_workers_stops_the_command_and_the_rest_is_kept(place: Place, truth: Any) -> None:
     said = place.call("--workers", "2", status=2, poison=place.last())
     (error,) = [line for line in said.splitlines() if line.startswith("Error: ")]
     assert "slow:Slow: 3 workers ended, killed by SIGKILL" in error
-    assert f"while they scored queries '{place.last()}', " in error
-    assert said.count("They are scored again.") == 2
+    assert f"while they worked on queries '{place.last()}', " in error
+    assert said.count("They are sent to another.") == 2
     before = len(place.asked())
     place.call("--workers", "2")
     # All chunks are longer, so they were sent before; one may have been in flight.
@@ -196,8 +212,9 @@ class Backwards:
     def __init__(self) -> None:
         self._events: list[Ready | Done] = [Ready(0)]
 
-    def send(self, worker: int, ticket: int, lists: Sequence[CandidateList], block_size: int) -> None:
-        scored = [Scored(each.query_id, (float(len(each.query)),)) for each in lists]
+    def send(self, worker: int, ticket: int, request: Request[object]) -> None:
+        assert isinstance(request, Score)
+        scored = [Scored(each.query_id, (float(len(each.query)),)) for each in request.lists]
         self._events.append(Done(worker, ticket, Answered(scored, 0.0)))
 
     def next(self, wait: bool) -> Event | None:
@@ -221,15 +238,51 @@ def chunk_of(query: str) -> Chunk:
 
 def test_answers_that_overtake_each_other_go_to_their_own_chunks() -> None:
     asked = [chunk_of("q" * number) for number in range(1, 6)]
-    crew = Crew("any", Backwards)
+    crew = ScoringCrew("any", Backwards)
     answers = [*chain.from_iterable(map(crew.take, asked)), *crew.rest()]
     assert [chunk.queries[0] for chunk, _ in answers] == ["qq", "qqqqq", "qqqq", "qqq", "q"]
     assert all(chunk.queries[0] == answered.answers[0].query_id for chunk, answered in answers)
 
 
 def test_a_chunk_is_scored_while_the_next_ones_are_still_read() -> None:
-    crew = Crew("any", Prompt)
+    crew = ScoringCrew("any", Prompt)
     assert [chunk.queries for chunk, _ in crew.take(chunk_of("first"))] == [("first",)]
+
+
+class Fragile:
+    """A team whose workers die of a chunk before their answers to the one before it have arrived."""
+
+    def __init__(self, poison: str) -> None:
+        self.sent: dict[int, list[tuple[int, str]]] = {0: [], 1: []}
+        self._poison = poison
+        self._ready: list[Event] = [Ready(0), Ready(1)]
+
+    def send(self, worker: int, ticket: int, request: Request[object]) -> None:
+        assert isinstance(request, Score)
+        self.sent[worker].append((ticket, request.lists[0].query_id))
+
+    def next(self, wait: bool) -> Event | None:
+        if self._ready:
+            return self._ready.pop()
+        if not wait:
+            return None
+        worker = max(self.sent, key=lambda worker: len(self.sent[worker]))
+        if self._poison in (query for _, query in self.sent[worker]):
+            self.sent[worker] = []
+            self._ready.append(Ready(worker))
+            return Died(worker, "of it")
+        ticket, query = self.sent[worker].pop(0)
+        return Done(worker, ticket, Answered([Scored(query, (1.0,))], 0.0))
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("poison", ["q", "qqq", "qqqqqq"])
+def test_the_chunk_that_kills_workers_is_named_though_the_answer_before_it_is_lost(poison: str) -> None:
+    crew = ScoringCrew("any", lambda: Fragile(poison))
+    with pytest.raises(BenchError, match=f"3 workers ended, of it, while they worked on queries '{poison}'"):
+        list(chain(*map(crew.take, [chunk_of("q" * number) for number in range(1, 7)]), crew.rest()))
 
 
 def test_shards_are_assembled_by_the_command_without_or_by_merge(place: Place, truth: Any) -> None:

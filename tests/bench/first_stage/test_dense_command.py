@@ -13,16 +13,18 @@ from bench.collections.beir_folder import load_folder
 from bench.collections.collection import Collection
 from bench.console import Advance
 from bench.errors import BenchError
+from bench.evaluation.corpus_crew import CorpusCrew
 from bench.evaluation.evaluate import evaluate
-from bench.evaluation.hiring import Wanted
 from bench.evaluation.plan import Plan, settled
 from bench.evaluation.prepare import prepare
+from bench.evaluation.worker import Order, Request, Worker, packages
+from bench.evaluation.workers import Died, Done, Event, Ready
 from bench.first_stage import dense
-from bench.first_stage.dense import dense_run
+from bench.first_stage.dense import EmbedAll, dense_run
 from bench.first_stage.runs import first_stage
 from bench.rerankers import ROWS, load
 from bench.rerankers.base import Card, Options
-from bench.rerankers.local.batching import Vectors
+from bench.rerankers.embeddings import Vectors
 from bench.rerankers.local.checkpoint import locate
 from bench.run import Run
 from bench.suites.folder import folder_task
@@ -153,17 +155,47 @@ def test_a_model_that_is_not_there_is_named(collection: Collection, model: str, 
         dense_run(collection, model, 10)
 
 
-def test_another_process_embeds_a_corpus_to_the_same_bytes(
-    collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+class Frail:
+    """A team of two workers in this process; one dies of its first request. The newest answer comes first."""
+
+    def __init__(self, order: Order) -> None:
+        self._worker = Worker(order)
+        self._news: list[Event] = [Ready(0), Ready(1)]
+        self._done: list[Done] = []
+        self._has_died = False
+
+    def send(self, worker: int, ticket: int, request: Request[object]) -> None:
+        if worker == 0 and not self._has_died:
+            self._has_died = True
+            self._news += [Ready(0), Died(0, "at once")]
+        else:
+            self._done.append(Done(worker, ticket, request(self._worker)))
+
+    def next(self, wait: bool) -> Event | None:
+        if self._news:
+            return self._news.pop()
+        return self._done.pop() if wait else None
+
+    def close(self) -> None:
+        pass
+
+
+def frail(name: str, card: Card, options: Options, task: str) -> EmbedAll:
+    return CorpusCrew(name, lambda: Frail(Order(name, options, card, packages())), task).embedded
+
+
+def test_workers_embed_a_corpus_to_the_same_bytes_though_one_dies(
+    collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    # One block, so that only the first of two processes loads the model: `in_order` is tested without one.
     monkeypatch.setattr(dense, "_STORED", 0)
+    monkeypatch.setattr(dense, "_BLOCK", 1)
     made = []
-    for workers in (1, 2):
-        monkeypatch.setenv("RERANK_BENCH_CACHE", str(tmp_path / str(workers)))
+    for name, spread in (("alone", None), ("workers", frail)):
+        monkeypatch.setenv("RERANK_BENCH_CACHE", str(tmp_path / name))
         steps: list[int] = []
-        run = dense_run(collection, "minilm", 5, steps.append, spread=Wanted(workers).spread)
-        assert steps == [5]
-        made.append((run.sha256, *(path.read_bytes() for path in (tmp_path / str(workers)).rglob("documents.f16"))))
+        run = dense_run(collection, "minilm", 5, steps.append, Options(device="cpu"), spread)
+        assert steps == [1] * 5
+        made.append((run.sha256, *(path.read_bytes() for path in (tmp_path / name).rglob("documents.f16"))))
     assert len(made[0]) == 2
     assert made[0] == made[1]
+    assert "A worker ended, at once, while it worked on documents 'same1' to 'same1'." in capsys.readouterr().err

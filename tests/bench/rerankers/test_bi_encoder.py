@@ -9,7 +9,7 @@ from transformers import AutoModel, AutoTokenizer
 from bench.errors import BenchError
 from bench.rerankers import load
 from bench.rerankers.base import CandidateList, Options
-from bench.rerankers.local.embedding import Cache
+from bench.rerankers.embeddings import Cache, Embedded
 
 PROMPTS = {"query": "search: ", "document": "passage: "}
 
@@ -103,20 +103,16 @@ def test_a_document_is_embedded_once_across_lists_and_calls(minilm, lists, monke
 
 def test_cache_forgets_what_was_not_used_for_longest():
     asked = []
-
-    def compute(texts):
-        asked.extend(texts)
-        return [np.full(4, float(len(text)), dtype=np.float32) for text in texts]
-
     cache = Cache(2 * 16)
     for texts in (["a", "bb"], ["a"], ["ccc"], ["a"], ["bb"]):
-        vectors = cache.vectors(texts, compute)
-        assert {text: float(vector[0]) for text, vector in vectors.items()} == {text: len(text) for text in texts}
+        known = cache.find("", texts)
+        assert {text: embedded.tokens for text, embedded in known.items()} == {text: len(text) for text in known}
+        for text in texts:
+            if text not in known:
+                asked.append(text)
+                cache.put("", text, Embedded(np.ones(4, dtype=np.float32), tokens=len(text), lost=0))
     assert asked == ["a", "bb", "ccc", "bb"]
-
-
-def test_a_vector_larger_than_the_cache_is_still_given():
-    assert list(Cache(1).vectors(["a"], lambda texts: [np.ones(4, dtype=np.float32)])) == ["a"]
+    assert cache.find("another variant", ["bb"]) == {}
 
 
 def test_no_lists_and_no_documents(minilm):

@@ -109,6 +109,6 @@ def test_pylates_format(tmp_path, encoder, cpu, lists):
 def test_card_states_the_windows(colbert, cpu):
     reranker = load(f"late-interaction:{colbert}", cpu)
     card = reranker.card
-    assert windows(reranker._model) == (16, 40)
-    assert card.parameters == sum(each.numel() for each in reranker._model.parameters())
+    assert windows(reranker._encoder._model) == (16, 40)
+    assert card.parameters == sum(each.numel() for each in reranker._encoder._model.parameters())
     assert card.settings == {"similarity": "maxsim", "query_window": 16, "document_window": 40}
