@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.first_stage import bm25
+from bench.first_stage import bm25, weights
 from bench.first_stage.bm25 import Bm25Index, build_run
 
 # three documents of 3, 2 and 1 tokens: the mean length is 2
@@ -109,7 +109,7 @@ def test_a_ranking_is_the_head_of_the_stable_order(
     pairs = [(str(number), float(score)) for number, score in enumerate(index.scores(query)) if score > 0]
     with pytest.MonkeyPatch.context() as patch:
         for name, size in zip(("_BLOCK", "_GROUP"), sizes, strict=True):
-            patch.setattr(bm25, name, size)
+            patch.setattr(weights, name, size)
         assert index.search(query, depth) == sorted(pairs, key=lambda pair: -pair[1])[:depth]
 
 
@@ -120,7 +120,7 @@ def test_blocks_leave_no_trace(texts: list[str], query: list[str]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bm25, "_OPEN_TOKENS", 3)
         patch.setattr(bm25, "_BATCH", 2)
-        patch.setattr(bm25, "_BLOCK", 3)
+        patch.setattr(weights, "_BLOCK", 3)
         scores = Bm25Index(documents, query, str.split).scores(query)
     assert scores.tobytes() == whole.scores(query).tobytes()
 
