@@ -25,10 +25,6 @@ class _Part:
     def about(self) -> str:
         return f"documents {self.block[0][0]!r} to {self.block[-1][0]!r}"
 
-    @property
-    def priority(self) -> int:
-        return -self.place
-
     def forget(self) -> None:
         """Nothing: the corpus is read once."""
 

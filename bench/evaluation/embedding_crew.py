@@ -34,7 +34,7 @@ class _Open:
 
 
 class EmbeddingCrew(Crew[Chunk, Embedded]):
-    """A crew whose workers embed texts."""
+    """A crew whose workers embed texts, in the chunks' order: a chunk may wait for the texts of those before it."""
 
     def __init__(
         self, name: str, start: Callable[[], Team], reranker: LazyEmbedding, loading: Step = nullcontext
