@@ -63,7 +63,7 @@ class Wanted:
             return partial(RayActors, order, self.ray, self.count)
         from bench.evaluation.processes import Processes
 
-        return partial(Processes, order, one_each(card.device, self.count))
+        return partial(Processes, order, one_each(card.device, self.count, share=not order.threads))
 
     def check(self) -> None:
         """Refuse in the first second what cannot work.
@@ -136,12 +136,14 @@ def _threads(card: Card) -> int:
 
 def _is_fast(card: Card) -> bool:
     """Whether the core model takes the path on which the number of threads decides no bit."""
+    if card.device != "cpu":
+        return False  # a tensor on a GPU would take memory there, from the workers
     import torch
 
     from reranker import cpu
 
     with torch.inference_mode():
-        return cpu.is_fast(torch.empty(0, dtype=getattr(torch, card.dtype), device=card.device))
+        return cpu.is_fast(torch.empty(0, dtype=getattr(torch, card.dtype)))
 
 
 def _for_workers(options: Options, card: Card) -> Options:
