@@ -25,7 +25,7 @@ from bench.rerankers.fusion import Fusion
 from bench.rerankers.generative.answers import answers_of
 
 _ONE_THREAD_A_BATCH = {"bi-encoder", "cross-encoder", "late-interaction", "yes-no"}
-"""The families whose batches run on one thread each (`bench.rerankers.local.threads`)."""
+"""The families whose batches run on one thread each on a CPU (`bench.rerankers.local.threads`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,15 +129,13 @@ def _threads(card: Card) -> int:
 
     0 where it decides none, and a worker uses its share.
     """
-    if card.family in _ONE_THREAD_A_BATCH or (card.family == "core" and _is_fast(card)):
+    if card.device == "cpu" and (card.family in _ONE_THREAD_A_BATCH or (card.family == "core" and _is_fast(card))):
         return 0
     return threads()
 
 
 def _is_fast(card: Card) -> bool:
-    """Whether the core model takes the path on which the number of threads decides no bit."""
-    if card.device != "cpu":
-        return False  # a tensor on a GPU would take memory there, from the workers
+    """Whether the core model on a CPU takes the path on which the number of threads decides no bit."""
     import torch
 
     from reranker import cpu

@@ -46,5 +46,11 @@ def test_where_their_number_decides_bits_a_worker_uses_as_many_threads_as_the_co
     assert environments == [environment] * 2
 
 
-def test_a_core_model_on_a_gpu_is_hired_for_without_the_command_touching_the_gpu() -> None:
-    assert Wanted(2, ray="local").starter("m", Card("m", "f", "core", dtype="bfloat16", device="cuda"), Options())
+@pytest.mark.parametrize("family", ["late-interaction", "core"])
+def test_a_worker_on_a_gpu_uses_as_many_threads_as_the_command_which_makes_nothing_there(
+    family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.evaluation.hiring.threads", lambda: 7)
+    card = Card("m", "f", family, dtype="float32", device="cuda")
+    start: Any = Wanted(2, ray="local").starter("m", card, Options())
+    assert start.args[0].threads == 7
