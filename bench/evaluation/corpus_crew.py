@@ -32,6 +32,8 @@ class _Part:
 class CorpusCrew(Crew[_Part, Vectors]):
     """A crew whose workers embed documents of a task."""
 
+    less_memory = "take fewer --workers"
+
     def __init__(self, name: str, start: Callable[[], Team], task: str) -> None:
         """See `Crew`; ``task`` is the task's id."""
         super().__init__(name, start, most_waiting=IN_FLIGHT)

@@ -125,9 +125,9 @@ def _travel(card: Card) -> bool:
 
 
 def _threads(card: Card) -> int:
-    """How many of torch's threads a worker must use: as many as the command, where their number can decide a score.
+    """How many of torch's threads a worker must use: as many as the command.
 
-    0 where it decides none, and a worker uses its share.
+    0 for its share of them, on a CPU where their number decides no score.
     """
     if card.device == "cpu" and (card.family in _ONE_THREAD_A_BATCH or (card.family == "core" and _is_fast(card))):
         return 0

@@ -161,6 +161,9 @@ Item = TypeVar("Item", bound=Work)
 class Crew(ABC, Generic[Item, Answer]):
     """Keeps a team busy. The team is started with the first work: with everything cached, no model is loaded."""
 
+    less_memory = "take fewer --workers or lower --max-doc-length"
+    """What the user can do where memory runs out."""
+
     def __init__(
         self, name: str, start: Callable[[], Team], loading: Step = nullcontext, most_waiting: float = math.inf
     ) -> None:
@@ -276,8 +279,8 @@ class Crew(ABC, Generic[Item, Answer]):
         if self._killed[item] == DEATHS:
             raise BenchError(
                 f"{self._name}: {DEATHS} workers ended, {how}, while they worked on {item.about}. "
-                "Everything before is cached. If memory ran out, take fewer --workers or lower --max-doc-length; else "
-                "run these without --workers to see why."
+                f"Everything before is cached. If memory ran out, {self.less_memory}; else run these without --workers "
+                "to see why."
             )
         note(f"A worker ended, {how}, while it worked on {item.about}. They are sent to another.")
 
