@@ -26,7 +26,7 @@ class _Part:
         return f"documents {self.block[0][0]!r} to {self.block[-1][0]!r}"
 
     def forget(self) -> None:
-        """Nothing: the corpus is read once."""
+        """Do nothing: the corpus is read once."""
 
 
 class CorpusCrew(Crew[_Part, Vectors]):

@@ -23,7 +23,7 @@ class _Open:
     """A chunk whose lists cannot all be compared yet.
 
     ``new`` are the texts that are embedded for it; others may be embedded for an open chunk before it. ``known`` is
-    complete when it has ``documents`` texts. ``queries`` and ``new`` are embedded when there is an ``answered``.
+    complete when it has ``documents`` texts. ``answered`` has the embeddings of the lists' queries, then of ``new``.
     """
 
     lists: Sequence[CandidateList]
