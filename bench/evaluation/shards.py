@@ -7,7 +7,8 @@ that decides its scores, so the caches are merged by key, and the command withou
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 from bench.console import Advance, note
@@ -23,10 +24,14 @@ SHARDS = "shards"
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One of ``of`` shares of all chunks; ``number`` counts from 1."""
+    """One of ``of`` shares of all chunks; ``number`` counts from 1.
+
+    The chunks of all tasks and rerankers are dealt out in turn: many tasks have only one.
+    """
 
     number: int
     of: int
+    _turns: Iterator[int] = field(default_factory=count, init=False, repr=False, compare=False)
 
     @classmethod
     def parse(cls, text: str) -> "Shard":
@@ -73,8 +78,8 @@ class Shard:
                 progress(len(answered.answers), restored=bool(answered.cache), workers=answered.workers)
 
     def _own(self, every: Iterable[Chunk], progress: Advance | None) -> Iterator[Chunk]:
-        for number, chunk in enumerate(every):
-            if number % self.of == self.number - 1:
+        for chunk in every:
+            if next(self._turns) % self.of == self.number - 1:
                 yield chunk
             elif progress:
                 progress(len(chunk.queries), restored=True)

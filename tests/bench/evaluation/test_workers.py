@@ -8,9 +8,10 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -311,6 +312,25 @@ def test_shards_are_assembled_by_the_command_without_or_by_merge(place: Place, t
     assert "records of shards in out/shards merged into out/scores.cache." in said
     assert len(place.asked()) == QUERIES
     assert place.outcome() == truth
+
+
+def test_the_chunks_of_all_tasks_are_dealt_out_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    of_task = {"first": ["a"], "second": ["b", "c"], "third": ["d"]}
+    monkeypatch.setattr("bench.evaluation.shards.chunks", lambda task, reranker: map(chunk_of, of_task[task]))
+
+    def scored_by(shard: Shard) -> list[str]:
+        found: list[str] = []
+
+        def score(chunks: Iterable[Chunk]) -> Iterator[Answered]:
+            for chunk in chunks:
+                found.extend(chunk.queries)
+                yield Answered([], 0.0)
+
+        for task in of_task:
+            shard.score(cast(Any, task), cast(Any, None), score)
+        return found
+
+    assert [scored_by(Shard(number, 2)) for number in (1, 2)] == [["a", "c"], ["b", "d"]]
 
 
 @pytest.mark.parametrize("share", ["0/2", "3/2", "1", "a/b"])
