@@ -36,7 +36,7 @@ class Budget:
     rows: int
 
 
-CPU, ACCELERATOR = Budget(1024, 16), Budget(4096, 256)
+CPU, CPU_FILLED_UP, ACCELERATOR = Budget(1536, 96), Budget(1024, 16), Budget(4096, 256)
 """A CPU gains little from larger batches, and loses by rows that only fill up, where batches are filled up."""
 
 _AT_ONCE = 64
@@ -83,9 +83,10 @@ class Encoder:
         # The two kinds declare the same methods, but share no base class.
         self._model: Any = model
         self._reader = model[0]
-        self._budget = CPU if model.device.type == "cpu" else ACCELERATOR
         threads.tokenise_in_turn(model)
         self._fill_up = not products.use_onednn(model)
+        on_cpu = CPU_FILLED_UP if self._fill_up else CPU
+        self._budget = on_cpu if model.device.type == "cpu" else ACCELERATOR
 
     def encode(self, texts: Sequence[str], is_query: bool, limit: int | None) -> list[Vectors]:
         """Each text's embedding in float32; the model reads at most ``limit`` tokens, None for any number."""
