@@ -7,20 +7,21 @@ from collections.abc import Mapping
 from bench.errors import BenchError
 
 
-def one_each(device: str, count: int | None) -> list[Mapping[str, str]]:
+def one_each(device: str, count: int | None, share: bool = True) -> list[Mapping[str, str]]:
     """For each worker the variables that give it a GPU of its own, or its share of the CPU's threads.
 
     Args:
         device: The kind of device, with or without a number: ``cuda:0`` is any GPU.
         count: How many workers are wanted; None is one for every GPU, else one.
+        share: Whether workers on a CPU divide its threads among them. Otherwise each has all.
 
     Raises:
         BenchError: there are fewer GPUs than workers.
     """
     if not device.startswith("cuda"):
         workers = count or 1
-        share = {"OMP_NUM_THREADS": str(max(1, threads() // workers))} if threads() else {}
-        return [share] * workers
+        is_divided = share and threads()
+        return [{"OMP_NUM_THREADS": str(max(1, threads() // workers))} if is_divided else {}] * workers
     gpus = _visible()
     if count is not None and count > len(gpus):
         raise BenchError(

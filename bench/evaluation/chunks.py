@@ -24,7 +24,7 @@ CHUNK_LISTS = 256
 
 
 class Chunk:
-    """Lists that are scored together.
+    """Lists that are scored together; ``characters`` is the length of their texts.
 
     The lists can be dropped and read again: those of all chunks of a large task do not fit in memory.
     """
@@ -32,7 +32,7 @@ class Chunk:
     def __init__(self, lists: Sequence[CandidateList], read: Callable[[], Sequence[CandidateList]]) -> None:
         """``read`` gives the same lists once more."""
         self.queries = tuple(each.query_id for each in lists)
-        self.priority = sum(map(_characters, lists))  # the longest is scored first, where the order is free
+        self.characters = sum(map(_characters, lists))
         self._lists = lists
         self._read = read
 

@@ -25,16 +25,14 @@ class _Part:
     def about(self) -> str:
         return f"documents {self.block[0][0]!r} to {self.block[-1][0]!r}"
 
-    @property
-    def priority(self) -> int:
-        return -self.place
-
     def forget(self) -> None:
-        """Nothing: the corpus is read once."""
+        """Do nothing: the corpus is read once."""
 
 
 class CorpusCrew(Crew[_Part, Vectors]):
     """A crew whose workers embed documents of a task."""
+
+    less_memory = "take fewer --workers"
 
     def __init__(self, name: str, start: Callable[[], Team], task: str) -> None:
         """See `Crew`; ``task`` is the task's id."""

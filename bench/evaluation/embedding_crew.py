@@ -23,7 +23,7 @@ class _Open:
     """A chunk whose lists cannot all be compared yet.
 
     ``new`` are the texts that are embedded for it; others may be embedded for an open chunk before it. ``known`` is
-    complete when it has ``documents`` texts. ``queries`` and ``new`` are embedded when there is an ``answered``.
+    complete when it has ``documents`` texts. ``answered`` has the embeddings of the lists' queries, then of ``new``.
     """
 
     lists: Sequence[CandidateList]
@@ -34,7 +34,7 @@ class _Open:
 
 
 class EmbeddingCrew(Crew[Chunk, Embedded]):
-    """A crew whose workers embed texts."""
+    """A crew whose workers embed texts, in the chunks' order: a chunk may wait for the texts of those before it."""
 
     def __init__(
         self, name: str, start: Callable[[], Team], reranker: LazyEmbedding, loading: Step = nullcontext

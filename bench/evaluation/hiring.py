@@ -25,7 +25,7 @@ from bench.rerankers.fusion import Fusion
 from bench.rerankers.generative.answers import answers_of
 
 _ONE_THREAD_A_BATCH = {"bi-encoder", "cross-encoder", "late-interaction", "yes-no"}
-"""The families whose batches run on one thread each (`bench.rerankers.local.threads`)."""
+"""The families whose batches run on one thread each on a CPU (`bench.rerankers.local.threads`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Wanted:
             return partial(RayActors, order, self.ray, self.count)
         from bench.evaluation.processes import Processes
 
-        return partial(Processes, order, one_each(card.device, self.count))
+        return partial(Processes, order, one_each(card.device, self.count, share=not order.threads))
 
     def check(self) -> None:
         """Refuse in the first second what cannot work.
@@ -125,23 +125,23 @@ def _travel(card: Card) -> bool:
 
 
 def _threads(card: Card) -> int:
-    """How many of torch's threads a worker must use: as many as the command, where their number can decide a score.
+    """How many of torch's threads a worker must use: as many as the command.
 
-    0 where it decides none, and a worker uses its share.
+    0 for its share of them, on a CPU where their number decides no score.
     """
-    if card.family in _ONE_THREAD_A_BATCH or (card.family == "core" and _is_fast(card)):
+    if card.device == "cpu" and (card.family in _ONE_THREAD_A_BATCH or (card.family == "core" and _is_fast(card))):
         return 0
     return threads()
 
 
 def _is_fast(card: Card) -> bool:
-    """Whether the core model takes the path on which the number of threads decides no bit."""
+    """Whether the core model on a CPU takes the path on which the number of threads decides no bit."""
     import torch
 
     from reranker import cpu
 
     with torch.inference_mode():
-        return cpu.is_fast(torch.empty(0, dtype=getattr(torch, card.dtype), device=card.device))
+        return cpu.is_fast(torch.empty(0, dtype=getattr(torch, card.dtype)))
 
 
 def _for_workers(options: Options, card: Card) -> Options:

@@ -240,4 +240,6 @@ def _has_room(needs: dict[str, float], nodes: dict[str, dict[str, float]]) -> bo
 
 
 def _in_words(needs: dict[str, float]) -> str:
-    return "a GPU" if needs["GPU"] else f"{needs['CPU']:.0f} cores"
+    if needs["GPU"]:
+        return "a GPU"
+    return "a core" if needs["CPU"] == 1 else f"{needs['CPU']:.0f} cores"

@@ -1,10 +1,10 @@
 """Workers: score these chunks, in any order, as they come. Nothing above knows who does it.
 
 Three makers: this process (`Here`), a team of processes on this machine (`bench.evaluation.processes`), and a team of
-Ray actors on a cluster (`bench.evaluation.ray_workers`). A `Crew` keeps a team busy: chunks go out longest first, two
-to a worker, so that none waits for the next; the chunks of a worker that dies are sent again. The first go out while
-the command still reads the others. The command alone reads and writes the score cache, so a command that dies loses no
-more than the chunks in flight.
+Ray actors on a cluster (`bench.evaluation.ray_workers`). A `Crew` keeps a team busy: chunks go out two to a worker, so
+that none waits for the next; the chunks of a worker that dies are sent again. The first go out while the command still
+reads the others. The command alone reads and writes the score cache, so a command that dies loses no more than the
+chunks in flight.
 """
 
 import math
@@ -150,11 +150,6 @@ class Work(Protocol):
         """What it is about, for messages."""
         ...
 
-    @property
-    def priority(self) -> int:
-        """What has the highest is sent first."""
-        ...
-
     def forget(self) -> None:
         """Drop what can be read again."""
         ...
@@ -165,6 +160,9 @@ Item = TypeVar("Item", bound=Work)
 
 class Crew(ABC, Generic[Item, Answer]):
     """Keeps a team busy. The team is started with the first work: with everything cached, no model is loaded."""
+
+    less_memory = "take fewer --workers or lower --max-doc-length"
+    """What the user can do where memory runs out."""
 
     def __init__(
         self, name: str, start: Callable[[], Team], loading: Step = nullcontext, most_waiting: float = math.inf
@@ -192,6 +190,10 @@ class Crew(ABC, Generic[Item, Answer]):
     def _request(self, item: Item) -> Request[Answer]:
         """What a worker is asked to do; the same as often as this is called."""
 
+    def _queue(self, item: Item) -> None:
+        """Add some work to what is waiting: the last to be sent."""
+        self._waiting.insert(0, item)
+
     def close(self) -> None:
         """End the workers."""
         if self._team:
@@ -203,7 +205,7 @@ class Crew(ABC, Generic[Item, Answer]):
             asked = time.perf_counter()
             self._team = self._start()
             self._waited += time.perf_counter() - asked
-        insort(self._waiting, item, key=_priority)
+        self._queue(item)
         yield from self._answers(self._team, to_the_last=False)
         item.forget()
 
@@ -277,14 +279,14 @@ class Crew(ABC, Generic[Item, Answer]):
         if self._killed[item] == DEATHS:
             raise BenchError(
                 f"{self._name}: {DEATHS} workers ended, {how}, while they worked on {item.about}. "
-                "Everything before is cached. If memory ran out, take fewer --workers or lower --max-doc-length; else "
-                "run these without --workers to see why."
+                f"Everything before is cached. If memory ran out, {self.less_memory}; else run these without --workers "
+                "to see why."
             )
         note(f"A worker ended, {how}, while it worked on {item.about}. They are sent to another.")
 
 
 class ScoringCrew(Crew[Chunk, Scored]):
-    """A crew whose workers score lists.
+    """A crew whose workers score lists, the longest chunks first.
 
     ``block_size`` is how many documents the reranker reads together in the chunks taken from now on, 0 for as many as
     usual. It may change when every chunk is answered.
@@ -300,8 +302,8 @@ class ScoringCrew(Crew[Chunk, Scored]):
         """See `Workers`."""
         return self._left()
 
+    def _queue(self, item: Chunk) -> None:
+        insort(self._waiting, item, key=attrgetter("characters"))
+
     def _request(self, item: Chunk) -> Request:
         return Score(item.lists(), self.block_size)
-
-
-_priority = attrgetter("priority")

@@ -27,14 +27,30 @@ def test_workers_share_the_threads_of_a_cpu(workers: int | None, share: str, mon
 
 
 @pytest.mark.parametrize(
-    ("family", "dtype", "threads"),
-    [("cross-encoder", "bfloat16", 0), ("core", "float32", 0), ("core", "bfloat16", 7), ("own", "", 7)],
+    ("family", "dtype", "threads", "environment"),
+    [
+        ("cross-encoder", "bfloat16", 0, {"OMP_NUM_THREADS": "3"}),
+        ("core", "float32", 0, {"OMP_NUM_THREADS": "3"}),
+        ("core", "bfloat16", 7, {}),
+        ("own", "", 7, {}),  # NumPy's products read the variable, too
+    ],
 )
 def test_where_their_number_decides_bits_a_worker_uses_as_many_threads_as_the_command(
-    family: str, dtype: str, threads: int, monkeypatch: pytest.MonkeyPatch
+    family: str, dtype: str, threads: int, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bench.evaluation.hiring.threads", lambda: 7)
+    monkeypatch.setattr("bench.devices.threads", lambda: 7)
     start: Any = Wanted(2).starter("m", Card("m", "f", family, dtype=dtype), Options())
     order, environments = start.args
     assert order.threads == threads
-    assert len(environments) == 2
+    assert environments == [environment] * 2
+
+
+@pytest.mark.parametrize("family", ["late-interaction", "core"])
+def test_a_worker_on_a_gpu_uses_as_many_threads_as_the_command_which_makes_nothing_there(
+    family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.evaluation.hiring.threads", lambda: 7)
+    card = Card("m", "f", family, dtype="float32", device="cuda")
+    start: Any = Wanted(2, ray="local").starter("m", card, Options())
+    assert start.args[0].threads == 7

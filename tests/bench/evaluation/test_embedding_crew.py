@@ -159,3 +159,13 @@ def test_an_embedding_model_scores_alike_in_a_process(in_process: InProcess, tmp
         runs += [path.read_bytes() for path in (tmp_path / output).rglob("run.trec.gz")]
     assert len(runs) == 2
     assert runs[0] == runs[1]
+
+
+def test_a_short_chunk_is_not_sent_last_since_others_wait_for_its_texts() -> None:
+    crew = crew_of(Toys([0, 1] * 20))
+    answered = 0
+    for number in range(20):
+        lists = [listed(f"q{number}", ["c"] if number == 4 else ["c", "a" * number] if number > 4 else ["a" * 9])]
+        answered += len(list(crew.take(chunk_of(lists))))
+        assert number + 1 - answered <= 2 * 2 + 2
+    assert answered + len(list(crew.rest())) == 20

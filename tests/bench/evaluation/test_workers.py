@@ -1,5 +1,7 @@
 """Commands whose lists are scored by processes: the same bytes as without, however these and the command end."""
 
+import os
+import random
 import re
 import signal
 import subprocess
@@ -74,6 +76,32 @@ def test_workers_killed_at_random_moments_cost_only_their_chunks(place: Place, t
 def test_twenty_workers_killed(place: Place, truth: Any) -> None:
     for number in range(10):
         killed_at_random(place, truth, 0.05, output=f"out-{number}")
+
+
+def used_processor(process: int) -> float:
+    """The processor's seconds that a process has used."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.fuzz
+def test_workers_of_an_embedding_model_killed(place: Place) -> None:
+    place.call("--reranker", "minilm", output="truth")
+    draw, said = random.Random(0), ""
+    for number in range(3):
+        command = place.start("--reranker", "minilm", "--workers", "2", output=f"out-{number}")
+        for _ in range(2):
+            moment = draw.uniform(2, 16)  # loading takes some 5 seconds
+            used: dict[int, float] = {}
+            while max(used.values(), default=0) < moment and command.poll() is None:
+                time.sleep(0.05)
+                children = [path.read_text() for path in Path(f"/proc/{command.pid}/task").glob("*/children")]
+                used = {int(child): used_processor(int(child)) for child in " ".join(children).split()}
+            if command.poll() is None:
+                os.kill(max(used, key=lambda process: used[process]), signal.SIGKILL)
+        said += place.end(command)
+        assert place.outcome(f"out-{number}") == place.outcome("truth")
+    assert re.search(r"A worker ended, killed by SIGKILL.*, while it worked on queries 'q", said)
 
 
 def test_a_chunk_that_kills_three_workers_stops_the_command_and_the_rest_is_kept(place: Place, truth: Any) -> None:

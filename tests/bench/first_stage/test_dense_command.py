@@ -180,6 +180,22 @@ class Frail:
         pass
 
 
+class Doomed:
+    """A team whose worker dies of every request."""
+
+    def __init__(self) -> None:
+        self._news: list[Event] = [Ready(0)]
+
+    def send(self, worker: int, ticket: int, request: Request[object]) -> None:
+        self._news = [Ready(0), Died(0, "as always")]
+
+    def next(self, wait: bool) -> Event | None:
+        return self._news.pop() if self._news else None
+
+    def close(self) -> None:
+        pass
+
+
 def frail(name: str, card: Card, options: Options, task: str) -> EmbedAll:
     return CorpusCrew(name, lambda: Frail(Order(name, options, card, packages())), task).embedded
 
@@ -199,3 +215,12 @@ def test_workers_embed_a_corpus_to_the_same_bytes_though_one_dies(
     assert len(made[0]) == 2
     assert made[0] == made[1]
     assert "A worker ended, at once, while it worked on documents 'same1' to 'same1'." in capsys.readouterr().err
+
+
+def test_documents_that_kill_workers_are_named_with_advice_that_fits_a_first_stage() -> None:
+    blocks = [[("a", "text"), ("b", "text")]]
+    with pytest.raises(
+        BenchError, match="3 workers ended, as always, while they worked on documents 'a' to 'b'"
+    ) as said:
+        list(CorpusCrew("m", Doomed, "beir/scifact").embedded(iter(blocks)))
+    assert "take fewer --workers; else" in str(said.value)  # --max-doc-length has no effect here
