@@ -205,12 +205,15 @@ class Bar:
     def _bar(self, label: str, pace: Pace) -> Iterator[Callable[[], None]]:
         # Slow to import, and most commands need none of it.
         from rich import progress
+        from rich.table import Column
 
+        # On a narrow terminal the bar gives way, and not the figures.
+        whole = Column(no_wrap=True)
         columns = (
             progress.TextColumn("{task.description}"),
             progress.BarColumn(bar_width=24),
-            progress.MofNCompleteColumn(),
-            progress.TimeElapsedColumn(),
+            progress.MofNCompleteColumn(table_column=whole.copy()),
+            progress.TimeElapsedColumn(table_column=whole.copy()),
             progress.TextColumn("{task.fields[pace].so_far}"),
         )
         with progress.Progress(*columns, console=self._console, transient=True) as shown:

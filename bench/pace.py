@@ -33,7 +33,8 @@ class Pace:
     @property
     def so_far(self) -> str:
         """What is known of the step's speed, such as ``12.3/s, 8 workers, 4 min left``; without workers the last."""
-        team = [f"{self._fresh / self._seconds:.1f}/s", f"{self.workers} workers"] if self.workers else []
+        crew = "1 worker" if self.workers == 1 else f"{self.workers} workers"
+        team = [f"{self._fresh / self._seconds:.1f}/s", crew] if self.workers else []
         return ", ".join(filter(None, (*team, self.left)))
 
     @property

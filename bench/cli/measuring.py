@@ -177,7 +177,8 @@ def measure_all(plans: "list[Plan]", dry_run: bool) -> None:
             emit(page(results, plans[0].output / CACHE), data=[row(result) for result in results])
     output = plans[0].output
     if shard := plans[0].shard:
-        say(f"Shard {shard} is scored: {shard.folder(output)}/. When all are, give the command without --shard.")
+        scored = f"Shard {shard.number}/{shard.of} is scored: {shard.folder(output)}/."
+        say(f"{scored} When all are, give the command without --shard.")
         return
     say(f"Written to {output}/")
     note(f"Next: python -m bench leaderboard {shell_word(str(output))}")

@@ -130,12 +130,13 @@ def read_results(places: Iterable[Path]) -> list[Result]:
 
 
 def read_distinct(places: Iterable[Path]) -> list[StoredResult]:
-    """Every result in some files and folders; a copy of an earlier one is left out, with a note.
+    """Every result in some files and folders; copies of earlier ones are left out, with one note for them all.
 
     Raises:
         BenchError: for a place or result that is missing or damaged.
     """
     found: dict[Hashable, list[StoredResult]] = {}
+    copies: list[tuple[Path, Path]] = []
     for path in result_paths(places):
         one = StoredResult(path, read_sound(path))
         same = found.setdefault((*one.task_and_reranker, one.result.protocol.id), [])
@@ -143,8 +144,18 @@ def read_distinct(places: Iterable[Path]) -> list[StoredResult]:
         if first is None:
             same.append(one)
         else:
-            note(f"{path} is a copy of {first.path} and counts once.")
+            copies.append((path, first.path))
+    if copies:
+        note(_counted_once(copies))
     return [one for same in found.values() for one in same]
+
+
+def _counted_once(copies: Sequence[tuple[Path, Path]]) -> str:
+    """The note on copies, each with what it is a copy of."""
+    copy, first = copies[0]
+    if len(copies) == 1:
+        return f"{copy} is a copy of {first} and counts once."
+    return f"{len(copies)} results are copies of others and count once, such as {copy}, a copy of {first}."
 
 
 def is_copy(one: Result, other: Result) -> bool:

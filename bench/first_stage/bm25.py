@@ -13,7 +13,6 @@ memory grows with those, and the corpus is read once, as a stream.
 
 import math
 from array import array
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -23,6 +22,8 @@ import numpy.typing as npt
 
 from bench.console import Advance
 from bench.first_stage.counting import Analyse, Count, Counted, count_all
+from bench.first_stage.shared import CAN_SHARE, Shareable
+from bench.first_stage.weights import Found, Search, Weights, search_all
 
 K1 = 0.9
 B = 0.4
@@ -58,22 +59,20 @@ def build_run(
         b: How much long documents are held back, 0 to 1.
         identical_ids: Whether a document whose id is the query's own is dropped, before the cut to ``depth``.
         progress: Called with the number of documents read since its last call.
-        workers: How many processes analyse; with 1 it is this one. The run is the same.
+        workers: How many processes analyse, and then search where that takes long; with 1 it is this one. The run is
+            the same.
 
     Returns:
         For every query id (document id, score), highest score first, equal scores in corpus order. Documents that
         share no token with the query are no candidates, so that a list may be short or empty.
 
     Raises:
-        BenchError: a process that analysed documents was killed.
+        BenchError: a process that analysed or searched was killed.
     """
     tokens = {query_id: analyser(text) for query_id, text in queries.items()}
     vocabulary = (token for query_tokens in tokens.values() for token in query_tokens)
     index = Bm25Index(documents, vocabulary, analyser, k1=k1, b=b, progress=progress, workers=workers)
-    return {
-        query_id: index.search(query_tokens, depth, leave_out=query_id if identical_ids else None)
-        for query_id, query_tokens in tokens.items()
-    }
+    return index.search_all(tokens, depth, identical_ids=identical_ids, workers=workers)
 
 
 class Bm25Index:
@@ -91,16 +90,16 @@ class Bm25Index:
         workers: int = 1,
     ) -> None:
         """Read the corpus once; the arguments are those of ``build_run``, ``vocabulary`` the tokens to be kept."""
-        self._numbers = {token: number for number, token in enumerate(dict.fromkeys(vocabulary))}
+        numbers = {token: number for number, token in enumerate(dict.fromkeys(vocabulary))}
         self.ids: list[str] = []
-        postings = _Postings(len(self._numbers))
-        with closing(count_all(self._texts(documents), Count(analyser, self._numbers), workers)) as batches:
+        postings = _Postings(len(numbers))
+        with closing(count_all(self._texts(documents), Count(analyser, numbers), workers)) as batches:
             for counted in batches:
                 postings.add(counted)
                 if progress is not None:
                     progress(len(counted.lengths))
         # counts, replaced by scores in place: float32 holds counts exactly
-        self._starts, self._documents, self._scores = postings.join()
+        self._weights = Weights(len(self.ids), numbers, *postings.join(shared=workers > 1 and CAN_SHARE))
         self._score(np.asarray(postings.lengths, dtype=np.int64), k1, b)
 
     def _texts(self, documents: Iterable[tuple[str, str]]) -> Iterator[list[str]]:
@@ -121,16 +120,13 @@ class Bm25Index:
         """Turn the postings' counts into scores, in place; reckoned in float64, kept in float32."""
         mean_length = int(lengths.sum()) / max(len(lengths), 1) or 1.0
         held_back = k1 * (1 - b + b * lengths / mean_length)
-        for number in range(len(self._numbers)):
-            posting = self._posting(number)
-            counts = self._scores[posting].astype(np.float64)
+        documents, scores = self._weights.documents.array, self._weights.scores.array
+        for number in range(len(self._weights.numbers)):
+            posting = self._weights.posting(number)
+            counts = scores[posting].astype(np.float64)
             # math.log, since the last digit of numpy's depends on the processor
             idf = math.log(1 + (len(lengths) - len(counts) + 0.5) / (len(counts) + 0.5))
-            self._scores[posting] = idf * (counts / (counts + held_back[self._documents[posting]]))
-
-    def _posting(self, number: int) -> slice:
-        """The slice of a token's posting."""
-        return slice(self._starts[number], self._starts[number + 1])
+            scores[posting] = idf * (counts / (counts + held_back[documents[posting]]))
 
     def scores(self, tokens: Sequence[str]) -> npt.NDArray[np.float32]:
         """Score every document, in corpus order; a token that occurs twice in the query counts twice.
@@ -138,19 +134,27 @@ class Bm25Index:
         The sum is taken in float32 in the order in which the tokens first occur in the query, so that it is the same
         on every machine.
         """
-        scores = np.zeros(len(self.ids), dtype=np.float32)
-        for token, count in Counter(tokens).items():
-            number = self._numbers.get(token)
-            if number is not None:
-                posting = self._posting(number)
-                scores[self._documents[posting]] += np.float32(count) * self._scores[posting]
-        return scores
+        return np.concatenate([np.empty(0, np.float32), *(scores.copy() for _, scores in self._weights.blocks(tokens))])
 
     def search(self, tokens: Sequence[str], depth: int = DEPTH, *, leave_out: str | None = None) -> Ranking:
         """The ``depth`` best documents, highest score first, without the one whose id is ``leave_out``."""
-        scores = self.scores(tokens)
-        spare = 0 if leave_out is None else 1
-        ranking = [(self.ids[document], float(scores[document])) for document in _best(scores, depth + spare)]
+        return self._ranking(self._weights.best(tokens, depth + (leave_out is not None)), depth, leave_out)
+
+    def search_all(
+        self, queries: Mapping[str, Sequence[str]], depth: int = DEPTH, *, identical_ids: bool = False, workers: int = 1
+    ) -> dict[str, Ranking]:
+        """Search for the tokens of each query; the arguments are those of ``build_run``."""
+        search = Search(self._weights, depth + identical_ids)
+        with closing(search_all(search, list(queries.values()), workers)) as answers:
+            return {
+                query_id: self._ranking(found, depth, query_id if identical_ids else None)
+                for query_id, found in zip(queries, answers, strict=True)
+            }
+
+    def _ranking(self, found: Found, depth: int, leave_out: str | None) -> Ranking:
+        """What was found, with the documents' ids."""
+        documents, scores = found
+        ranking = zip((self.ids[document] for document in documents.tolist()), scores.tolist(), strict=True)
         return [pair for pair in ranking if pair[0] != leave_out][:depth]
 
 
@@ -197,21 +201,21 @@ class _Postings:
         )
         self._open_tokens, self._open_sizes = array("i"), array("i")
 
-    def join(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+    def join(self, shared: bool) -> tuple[npt.NDArray[np.int64], Shareable, Shareable]:
         """Join the blocks into one: where each token's posting starts, its documents, ascending, and its counts."""
         self._close()
         starts = np.zeros(self._vocabulary + 1, dtype=np.int64)
         starts[1:] = np.cumsum(sum(block.sizes.astype(np.int64) for block in self._blocks))
-        documents = np.empty(starts[-1], dtype=np.int32)
-        counts = np.empty(starts[-1], dtype=np.float32)
+        documents = Shareable.empty(int(starts[-1]), np.int32, shared)
+        counts = Shareable.empty(int(starts[-1]), np.float32, shared)
         free = starts[:-1].copy()
         while self._blocks:
             # taken out one by one, so that the blocks go while the joined arrays fill
             block = self._blocks.pop(0)
             gaps = free - (np.cumsum(block.sizes, dtype=np.int64) - block.sizes)
             places = np.arange(len(block.documents)) + np.repeat(gaps, block.sizes)
-            documents[places] = block.documents
-            counts[places] = block.counts
+            documents.array[places] = block.documents
+            counts.array[places] = block.counts
             free += block.sizes
         return starts, documents, counts
 
@@ -223,15 +227,3 @@ class _Block:
     sizes: npt.NDArray[np.int32]  # of each token's posting
     documents: npt.NDArray[np.int32]
     counts: npt.NDArray[np.unsignedinteger]  # of the smallest type that holds them
-
-
-def _best(scores: npt.NDArray[np.float32], depth: int) -> list[int]:
-    """The documents of the ``depth`` highest scores above 0, highest first, equal ones in corpus order."""
-    found = np.flatnonzero(scores > 0)
-    if len(found) > depth:
-        # all that tie with the last place stay in, so that the order decides between them and not the selection
-        values = scores[found]
-        last = len(values) - depth
-        found = found[values >= np.partition(values, last)[last]]
-    order = np.argsort(-scores[found], kind="stable")[:depth]
-    return [int(document) for document in found[order]]

@@ -15,6 +15,7 @@ from torch import nn
 from transformers import AutoConfig, AutoModel
 
 from reranker import Reranker
+from tests.torch_threads import torch_threads
 
 DATA = Path(__file__).parent / "data"
 
@@ -32,10 +33,8 @@ def tiny(tiny_folder: Path) -> Reranker:
 @pytest.fixture
 def two_threads() -> Iterator[None]:
     """Two threads, also where the processes of a parallel test run use one each."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
+    with torch_threads(2):
+        yield
 
 
 @pytest.fixture

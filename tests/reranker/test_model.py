@@ -11,6 +11,7 @@ from torch import Tensor
 from reranker import checkpoint, cpu
 from reranker import model as model_module
 from reranker.model import ListModel
+from tests.torch_threads import torch_threads
 
 LENGTHS = [61, 7, 34]
 MARKERS = [[5, 20, 40, 60], [6], [0, 33]]
@@ -66,12 +67,10 @@ def test_the_number_of_threads_changes_no_bit(make_checkpoint: Callable[..., Pat
     lengths, markers = [959, 300, 700], [torch.tensor(places) for places in ([4, 500, 958], [299], [0, 699])]
     ids = torch.randint(0, 4000, (sum(lengths),), generator=torch.Generator().manual_seed(1))
     model = load(make_checkpoint())
-    before, found = torch.get_num_threads(), []
+    found = []
     for threads in (1, 2, 3, 4):
-        torch.set_num_threads(threads)
-        with torch.inference_mode():
+        with torch_threads(threads), torch.inference_mode():
             found.append(model(ids, lengths, markers))
-    torch.set_num_threads(before)
     assert all(torch.equal(found[0], each) for each in found)
 
 

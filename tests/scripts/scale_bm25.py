@@ -2,11 +2,12 @@
 
 The corpus is generated into a temporary file: passages of about 60 words, drawn by Zipf's law from a vocabulary of a
 million, and queries of 8 words (6,619 if not given). Prints one line of JSON: seconds are those of reading the file and
-building the index, seconds of analysis those until the last passage was analysed, and the hash is of what 200 queries
-find. Run one size per process, since peak memory is measured per process; it is this process's, without the workers'.
+building the index, seconds of analysis those until the last passage was analysed, and seconds of the search those of
+all queries after that; the hash is of all that they find. Run one size per process, since peak memory is measured per
+process; it is this process's, without the workers'.
 
-``--rounds N`` compares 1 process with WORKERS: N times both in turn, each build in a process of its own, and then one
-line with the medians of the ratios of their seconds. Other load on the machine slows several processes more than one.
+``--rounds N`` compares 1 process with WORKERS: N times both in turn, each in a process of its own, and then one line
+with the medians of the ratios of their seconds. Other load on the machine slows several processes more than one.
 """
 
 import argparse
@@ -76,7 +77,7 @@ def processor_seconds() -> tuple[float, float]:
 
 
 def build(passages: int, queries: int, workers: int) -> dict[str, Any]:
-    """Build the index, search some queries, say what it took."""
+    """Build the index, search for all queries, say what it took."""
     language, analyse = Language(), analyser("english")
     asked = [analyse(" ".join(language.draw(QUERY_LENGTH))) for _ in range(queries)]
     with tempfile.TemporaryFile("w+") as corpus:
@@ -90,7 +91,10 @@ def build(passages: int, queries: int, workers: int) -> dict[str, Any]:
         )
         seconds = time.perf_counter() - started
         own, children = processor_seconds()
-    found = hashlib.sha256(repr([index.search(query) for query in asked[:200]]).encode())
+    built = time.perf_counter()
+    rankings = index.search_all({str(number): query for number, query in enumerate(asked)}, workers=workers)
+    search_seconds = time.perf_counter() - built
+    search_processor_seconds = sum(processor_seconds()) - own - children
     return {
         "passages": passages,
         "queries": queries,
@@ -101,7 +105,9 @@ def build(passages: int, queries: int, workers: int) -> dict[str, Any]:
         "documents_per_second": round(passages / seconds),
         "processor_seconds": round(own + children - before, 2),
         "processor_seconds_of_workers": round(children, 2),
-        "sha256": found.hexdigest()[:16],
+        "search_seconds": round(search_seconds, 2),
+        "search_processor_seconds": round(search_processor_seconds, 2),
+        "sha256": hashlib.sha256(repr(rankings).encode()).hexdigest()[:16],
     }
 
 
@@ -110,7 +116,8 @@ def compare(passages: int, queries: int, workers: int, rounds: int) -> dict[str,
     pairs = [[built(passages, queries, each) for each in (1, workers)] for _ in range(rounds)]
     if len({each["sha256"] for pair in pairs for each in pair}) > 1:
         sys.exit("error: the builds found different documents.")
-    ratios = {name: [one[name] / several[name] for one, several in pairs] for name in ("analysis_seconds", "seconds")}
+    parts = "analysis_seconds", "seconds", "search_seconds"
+    ratios = {name: [one[name] / several[name] for one, several in pairs] for name in parts}
     return {
         "rounds": rounds,
         "workers": workers,
@@ -121,7 +128,7 @@ def compare(passages: int, queries: int, workers: int, rounds: int) -> dict[str,
 
 
 def built(passages: int, queries: int, workers: int) -> dict[str, Any]:
-    """Build in a new process, and print what it prints."""
+    """Build and search in a new process, and print what it prints."""
     command = [sys.executable, "-m", "tests.scripts.scale_bm25", *map(str, (passages, queries, workers))]
     line = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
     print(line, end="", flush=True)

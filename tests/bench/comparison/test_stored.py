@@ -111,6 +111,12 @@ def test_copies_of_one_result_count_once(tmp_path: Path, capsys: pytest.CaptureF
     assert read_stored(tmp_path)[1] == []
     assert read_results([tmp_path / "a", tmp_path / "b"]) == [result]
     assert f"{second} is a copy of {first} and counts once." in capsys.readouterr().err
+    keep(tmp_path / "c", result)
+    assert read_results([tmp_path]) == [result]
+    assert (
+        capsys.readouterr().err
+        == f"2 results are copies of others and count once, such as {second}, a copy of {first}.\n"
+    )
     keep(tmp_path / "b", figures_result({"q1": 0.7}))
     assert len(read_results([tmp_path])) == 2  # for the table to refuse: which of the two is meant?
 

@@ -83,9 +83,9 @@ def test_a_cluster_that_shrinks_to_nothing_stops_the_command_and_what_was_scored
     two_nodes.kill_raylet()
     two_nodes.kill_raylet()
     said = place.end(command, status=2)
-    assert (
-        "Error: The Ray cluster has no node left with a core for a worker. Everything scored until now is" in said
-    ), said
+    assert "Error: The Ray cluster has no node left with a core for a worker. Everything scored until now is" in said, (
+        said
+    )
     assert all_end({process for _, process in place.asked()})
     before = len(place.asked())
     place.call()

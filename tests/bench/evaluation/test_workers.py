@@ -300,9 +300,13 @@ def test_shards_are_assembled_by_the_command_without_or_by_merge(place: Place, t
     for number in (1, 2, 3):
         place.call("--shard", f"{number}/3")
     assert sorted(query for query, _ in place.asked()) == sorted(f"q{number}" for number in range(QUERIES))
-    (place.folder / "out" / "shards" / "3-of-3").rename(place.folder / "elsewhere")
-    merged = [sys.executable, "-m", "bench", "merge", "elsewhere"]
-    subprocess.run(merged, cwd=place.folder, env=place.environment, check=True, capture_output=True, timeout=60)
+    shards, other = place.folder / "out" / "shards", place.folder / "other" / "shards"
+    other.mkdir(parents=True)
+    (shards / "2-of-3").rename(place.folder / "second")
+    (shards / "3-of-3").rename(other / "3-of-3")
+    merge = [sys.executable, "-m", "bench", "merge", "second", "other"]
+    merged = subprocess.run(merge, cwd=place.folder, env=place.environment, check=True, capture_output=True, timeout=60)
+    assert merged.stdout.startswith(b"Merged 2 caches into out/scores.cache; new records: ")
     said = place.call()
     assert "records of shards in out/shards merged into out/scores.cache." in said
     assert len(place.asked()) == QUERIES

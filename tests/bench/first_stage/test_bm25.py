@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.first_stage import bm25
+from bench.first_stage import bm25, weights
 from bench.first_stage.bm25 import Bm25Index, build_run
 
 # three documents of 3, 2 and 1 tokens: the mean length is 2
@@ -96,11 +96,21 @@ def test_scores_are_those_of_bm25s(texts: list[str], query: list[str]) -> None:
     np.testing.assert_allclose(index.scores(query), expected, rtol=1e-5, atol=1e-7)
 
 
-@given(corpora, tokens_of, st.integers(1, 5))
-def test_a_ranking_is_the_head_of_the_stable_order(texts: list[str], query: list[str], depth: int) -> None:
+@given(
+    st.lists(tokens_of.map(" ".join), max_size=40),
+    tokens_of,
+    st.integers(1, 5),
+    st.sampled_from([(1 << 18, 32), (1 << 18, 1), (5, 2), (4, 1), (1, 1)]),
+)
+def test_a_ranking_is_the_head_of_the_stable_order(
+    texts: list[str], query: list[str], depth: int, sizes: tuple[int, int]
+) -> None:
     index = Bm25Index([(str(number), text) for number, text in enumerate(texts)], query, str.split)
     pairs = [(str(number), float(score)) for number, score in enumerate(index.scores(query)) if score > 0]
-    assert index.search(query, depth) == sorted(pairs, key=lambda pair: -pair[1])[:depth]
+    with pytest.MonkeyPatch.context() as patch:
+        for name, size in zip(("_BLOCK", "_GROUP"), sizes, strict=True):
+            patch.setattr(weights, name, size)
+        assert index.search(query, depth) == sorted(pairs, key=lambda pair: -pair[1])[:depth]
 
 
 @given(corpora, tokens_of)
@@ -110,8 +120,9 @@ def test_blocks_leave_no_trace(texts: list[str], query: list[str]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bm25, "_OPEN_TOKENS", 3)
         patch.setattr(bm25, "_BATCH", 2)
-        blocks = Bm25Index(documents, query, str.split)
-    assert blocks.scores(query).tobytes() == whole.scores(query).tobytes()
+        patch.setattr(weights, "_BLOCK", 3)
+        scores = Bm25Index(documents, query, str.split).scores(query)
+    assert scores.tobytes() == whole.scores(query).tobytes()
 
 
 def test_runs_are_the_same_under_every_hash_seed_and_load_no_torch() -> None:

@@ -1,4 +1,4 @@
-"""BM25's analysis by several processes: the same run, and how it ends when they do not."""
+"""BM25's analysis and search by several processes: the same run, and how it ends when they do not."""
 
 import os
 import random
@@ -12,7 +12,7 @@ import pytest
 
 from bench.collections.beir_folder import load_folder
 from bench.errors import BenchError
-from bench.first_stage import bm25, counting
+from bench.first_stage import bm25, counting, shared, weights
 from bench.first_stage.analysis import analyser
 from bench.first_stage.bm25 import build_run
 from bench.first_stage.runs import build
@@ -52,6 +52,25 @@ def test_a_run_is_the_same_from_any_number_of_processes(
     assert build_run(texts, queries, analyser("english"), workers=workers, progress=steps.append) == expected
     assert sum(steps) == len(texts)
     assert all(expected[query] for query in ("q1", "q2"))
+    assert not children()
+
+
+@pytest.mark.skipif(not shared.CAN_SHARE, reason="this system has no memory that processes share as a file")
+@pytest.mark.parametrize("identical_ids", [False, True])
+def test_a_run_is_the_same_from_any_number_of_processes_that_search(
+    texts: list[tuple[str, str]], identical_ids: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queries = {f"d{number}": text for number, (_, text) in enumerate(texts[:100])} | {"q": "nothing"}
+    expected = build_run(texts, queries, analyser("english"), depth=30, identical_ids=identical_ids)
+    monkeypatch.setattr(weights, "PAYS_FROM", len(texts) * len(queries))
+    searching: list[object] = []
+    in_order = weights.in_order
+    monkeypatch.setattr(
+        weights, "in_order", lambda work, *given, **more: searching.append(work) or in_order(work, *given, **more)
+    )
+    found = build_run(texts, queries, analyser("english"), depth=30, identical_ids=identical_ids, workers=3)
+    assert list(found.items()) == list(expected.items())
+    assert len(searching) == 1
     assert not children()
 
 
@@ -100,19 +119,31 @@ def test_an_error_of_the_corpus_ends_the_processes(texts: list[tuple[str, str]])
 COMMAND = """
 import os, signal, sys
 from pathlib import Path
-from bench.first_stage import bm25, counting
+from bench.first_stage import bm25, counting, weights
 
 counting.PAYS_FROM, bm25._BATCH, counting.cores = 1, 1, lambda: 2
-add = bm25._Postings.add
+weights.PAYS_FROM = weights._BATCH = 1
+add, ranking = bm25._Postings.add, bm25.Bm25Index._ranking
 
-def disturbed(self, counted):
+def analysed(self, counted):
     add(self, counted)
     if len(self.lengths) == 3:
+        disturb()
+
+def searched(self, *found):
+    disturb()
+    return ranking(self, *found)
+
+def disturb():
+    if not Path("started").exists():
         started = Path(f"/proc/{{os.getpid()}}/task/{{os.getpid()}}/children").read_text().split()
         Path("started").write_text(" ".join(started))
         os.kill({victim}, signal.{signal})
 
-bm25._Postings.add = disturbed
+if {during!r} == "analysis":
+    bm25._Postings.add = analysed
+else:
+    bm25.Bm25Index._ranking = searched
 from bench.__main__ import run
 sys.argv = ["bench", "folder", {folder!r}, "--reranker", "first-stage"]
 run()
@@ -120,25 +151,29 @@ run()
 
 
 @pytest.mark.parametrize(
-    ("victim", "how", "status", "said"),
+    ("during", "victim", "how", "status", "said"),
     [
-        ("int(started[0])", "SIGKILL", 2, "a process that analysed documents ended, killed by SIGKILL"),
-        ("os.getpid()", "SIGINT", 130, "Interrupted."),
-        ("os.getpid()", "SIGKILL", -9, ""),
+        ("analysis", "int(started[0])", "SIGKILL", 2, "a process that analysed documents ended, killed by SIGKILL"),
+        ("analysis", "os.getpid()", "SIGINT", 130, "Interrupted."),
+        ("analysis", "os.getpid()", "SIGKILL", -9, ""),
+        ("search", "int(started[0])", "SIGKILL", 2, "a process that searched ended, killed by SIGKILL"),
+        ("search", "os.getpid()", "SIGINT", 130, "Interrupted."),
     ],
 )
 def test_whoever_ends_takes_all_along(
     beir_folder: BeirFolder,
     environment: dict[str, str],
     tmp_path: Path,
+    during: str,
     victim: str,
     how: str,
     status: int,
     said: str,
 ) -> None:
-    corpus = "\n".join(f"d{number} | | the sea is salt" for number in range(3000))
-    folder = beir_folder(corpus, "q1 | sea", "q1 d1 1")
-    program = COMMAND.format(victim=victim, signal=how, folder=str(folder))
+    corpus = "\n".join(f"d{number} | | the sea is salt" for number in range(3000 if during == "analysis" else 10))
+    queries = [f"q{number}" for number in range(10)]
+    folder = beir_folder(corpus, *("\n".join(each + end for each in queries) for end in (" | sea", " d1 1")))
+    program = COMMAND.format(during=during, victim=victim, signal=how, folder=str(folder))
     command = [sys.executable, "-c", program]
     ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
     assert ended.returncode == status, ended.stderr

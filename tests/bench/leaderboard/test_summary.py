@@ -223,6 +223,14 @@ def test_a_terminal_sees_a_bar_with_the_time_left():
     assert "beir/[x]  reading" in text
 
 
+def test_on_a_narrow_terminal_the_bar_gives_way_and_not_the_figures():
+    console = Console(file=io.StringIO(), width=80, force_terminal=True)
+    with Bar(console).step("beir/embedded-arguments  embedded  task 3 of 3", 12) as advance:
+        time.sleep(0.01)
+        advance(12, workers=1)
+    assert re.search(r"12/12\S* \S*0:00:00\S* \d+\.\d/s, 1 worker", console.file.getvalue())
+
+
 def test_a_long_step_says_how_far_it_is_where_there_is_no_terminal():
     console = Console(file=io.StringIO(), width=80)
     with Bar(console, interval=0.05).step("beir/scifact  minilm", 3000) as advance:

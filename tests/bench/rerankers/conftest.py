@@ -19,6 +19,7 @@ from bench.rerankers.base import CandidateList, Options, Reranker, Scored
 from bench.rerankers.local import checkpoint
 from tests.bench.tiny_generators import write_model
 from tests.tiny_tokenizers import byte_level_tokenizer, wordpiece_tokenizer
+from tests.torch_threads import torch_threads
 
 TEXTS = (
     "Tides rise and fall because the moon pulls the water of the oceans.",
@@ -46,10 +47,8 @@ def by_query(answers: Iterator[Scored]) -> dict[str, Scored]:
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
     """Models as small as these only wait for each other on several threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    with torch_threads(1):
+        yield
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import random
 
 import numpy as np
 import pytest
-import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Transformer
 from sentence_transformers.sentence_transformer.modules import Pooling
@@ -12,6 +11,7 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 from bench.rerankers import load
 from bench.rerankers.base import CandidateList
 from bench.rerankers.local.batching import ACCELERATOR, ALONE, CPU, CPU_FILLED_UP, WIDTHS, Budget, Shape, shape
+from tests.torch_threads import torch_threads
 
 SMALL = Budget(128, 8)
 """So little that most texts are batches of their own."""
@@ -81,12 +81,10 @@ def test_vectors_do_not_depend_on_company_or_order(budgeted, texts, is_query):
 
 def test_vectors_do_not_depend_on_the_number_of_threads(prompted, cpu, texts):
     encoder = load(prompted, cpu)
-    before = torch.get_num_threads()
     found = []
     for threads in (1, 2):
-        torch.set_num_threads(threads)
-        found.append(encoder._embed(texts, is_query=False))
-    torch.set_num_threads(before)
+        with torch_threads(threads):
+            found.append(encoder._embed(texts, is_query=False))
     assert all(np.array_equal(one, two) for one, two in zip(*found, strict=True))
 
 
