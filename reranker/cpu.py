@@ -79,11 +79,18 @@ def parallel(function: Callable[[Tile], None], tiles: Iterable[Tile]) -> None:
 def product(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """oneDNN's product of rows and a transposed weight: [R, X], [Y, X] and [Y] to [R, Y], for states that are fast.
 
-    The weight is contiguous, or the transpose of a contiguous matrix: any other would be read an element at a time.
+    The weight is packed, or contiguous, or the transpose of a contiguous matrix: any other would be read an element at
+    a time.
     """
     # The operation that torch's own compiler calls for a linear layer.
     output: Tensor = torch.ops.mkldnn._linear_pointwise(padded(rows), weight, bias, "none", [], "")
     return output[: len(rows)]
+
+
+def packed(weight: Tensor) -> Tensor:
+    """A weight [Y, X] copied into oneDNN's own layout, into which `product` would copy it each time."""
+    layout: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight, None)
+    return layout
 
 
 def padded(rows: Tensor) -> Tensor:
@@ -104,7 +111,7 @@ def _onednn_is_right() -> bool:
     bias = bias.flatten()
     expected = rows.double() @ weight.double().T + bias.double()
     try:
-        outputs = [product(rows, one, bias) for one in (weight, weight.T.contiguous().T)]
+        outputs = [product(rows, one, bias) for one in (weight, weight.T.contiguous().T, packed(weight))]
     except (AttributeError, RuntimeError) as error:
         reason = f"it cannot be called: {str(error).partition(chr(10))[0]}"
     else:

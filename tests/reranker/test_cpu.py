@@ -14,20 +14,23 @@ from hypothesis import strategies as st
 from torch import nn
 
 from reranker import Reranker, cpu
-from reranker.cpu import STEP, by_rows, is_fast, linear, parallel, product
+from reranker.cpu import STEP, by_rows, is_fast, linear, packed, parallel, product
 
 SIZES = st.integers(1, 300)
 
 
-@given(SIZES, SIZES, SIZES, st.booleans(), st.booleans())
-def test_products_are_those_of_torch(rows: int, inner: int, outer: int, with_bias: bool, transposed: bool) -> None:
+@given(SIZES, SIZES, SIZES, st.booleans(), st.sampled_from(["plain", "transposed", "packed"]))
+def test_products_are_those_of_torch(rows: int, inner: int, outer: int, with_bias: bool, layout: str) -> None:
     left, weight = torch.randn(rows, inner), torch.randn(outer, inner)
-    if transposed:
-        weight = weight.T.contiguous().T
     bias = torch.randn(outer) if with_bias else None
-    with torch.inference_mode():
-        found = product(left, weight, bias)
     expected = left.double() @ weight.double().T + (0 if bias is None else bias.double())
+    with torch.inference_mode():
+        stored = {
+            "plain": lambda: weight,
+            "transposed": lambda: weight.T.contiguous().T,
+            "packed": lambda: packed(weight),
+        }
+        found = product(left, stored[layout](), bias)
     torch.testing.assert_close(found, expected.float(), atol=1e-4, rtol=1e-4)
 
 
@@ -79,7 +82,8 @@ def test_torchs_own_products_are_used_where_onednns_cannot_be(
 ) -> None:
     lists = [("which tide", ["The tide turns.", "A glacier moves slowly. " * 40]), ("copper", ["wire"])]
     expected = tiny.score(lists)
-    namespace = SimpleNamespace() if operation is None else SimpleNamespace(_linear_pointwise=operation)
+    operations = {"_linear_pointwise": operation, "_reorder_linear_weight": lambda weight, rows: weight}
+    namespace = SimpleNamespace(**operations) if operation else SimpleNamespace()
     monkeypatch.setattr(torch.ops, "mkldnn", namespace)
     cpu._onednn_is_right.cache_clear()
     try:

@@ -16,6 +16,7 @@ import numpy as np
 
 from bench.rerankers.embeddings import Vectors
 from bench.rerankers.local import products, threads
+from bench.rerankers.local.tokens import Tokens
 
 if TYPE_CHECKING:
     from sentence_transformers import MultiVectorEncoder, SentenceTransformer
@@ -36,7 +37,7 @@ class Budget:
     rows: int
 
 
-CPU, ACCELERATOR = Budget(1024, 16), Budget(4096, 256)
+CPU, CPU_FILLED_UP, ACCELERATOR = Budget(1536, 96), Budget(1024, 16), Budget(4096, 256)
 """A CPU gains little from larger batches, and loses by rows that only fill up, where batches are filled up."""
 
 _AT_ONCE = 64
@@ -83,9 +84,11 @@ class Encoder:
         # The two kinds declare the same methods, but share no base class.
         self._model: Any = model
         self._reader = model[0]
-        self._budget = CPU if model.device.type == "cpu" else ACCELERATOR
         threads.tokenise_in_turn(model)
+        self._tokens = Tokens(model)
         self._fill_up = not products.use_onednn(model)
+        on_cpu = CPU_FILLED_UP if self._fill_up else CPU
+        self._budget = on_cpu if model.device.type == "cpu" else ACCELERATOR
 
     def encode(self, texts: Sequence[str], is_query: bool, limit: int | None) -> list[Vectors]:
         """Each text's embedding in float32; the model reads at most ``limit`` tokens, None for any number."""
@@ -113,19 +116,10 @@ class Encoder:
             yield from ((ALONE, some) for some in _split(range(len(texts)), _AT_ONCE))
             return
         groups: dict[Shape, list[int]] = {}
-        for place, length in enumerate(self._lengths(texts, is_query)):
+        for place, length in enumerate(self._tokens.lengths(texts, self._side(is_query))):
             groups.setdefault(shape(length, self._budget, limit), []).append(place)
         for batch_shape, places in groups.items():
             yield from ((batch_shape, some) for some in _split(places, batch_shape.rows))
-
-    def _lengths(self, texts: Sequence[str], is_query: bool) -> Iterator[int]:
-        """How many tokens the model reads of each text, query expansion included."""
-        for some in _split(texts, _AT_ONCE):
-            features = self._model.preprocess(list(some), **self._side(is_query))
-            read = features["attention_mask"].bool()
-            if "query_expansion_positions" in features:
-                read = read | features["query_expansion_positions"]
-            yield from read.sum(dim=1).tolist()
 
     def _encode_batch(self, texts: list[str], is_query: bool, batch_shape: Shape) -> list[Vectors]:
         filler = texts[-1:] * (-len(texts) % batch_shape.rows) if self._fill_up else []

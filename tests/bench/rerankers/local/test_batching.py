@@ -10,7 +10,7 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 
 from bench.rerankers import load
 from bench.rerankers.base import CandidateList
-from bench.rerankers.local.batching import ACCELERATOR, ALONE, CPU, WIDTHS, Budget, Shape, shape
+from bench.rerankers.local.batching import ACCELERATOR, ALONE, CPU, CPU_FILLED_UP, WIDTHS, Budget, Shape, shape
 from tests.torch_threads import torch_threads
 
 SMALL = Budget(128, 8)
@@ -110,8 +110,9 @@ def test_shapes_worked_out_by_hand():
     assert shape(17, SMALL, None) == Shape(rows=5, width=24, full=False)
     assert shape(60, SMALL, 512) == Shape(rows=2, width=64, full=False)
     assert shape(65, SMALL, 512) == ALONE
-    assert shape(3, CPU, 512) == Shape(rows=16, width=16, full=False)
-    assert shape(256, CPU, 256) == Shape(rows=4, width=256, full=True)
+    assert shape(3, CPU_FILLED_UP, 512) == Shape(rows=16, width=16, full=False)
+    assert shape(3, CPU, 512) == Shape(rows=96, width=16, full=False)
+    assert shape(256, CPU, 256) == Shape(rows=6, width=256, full=True)
 
 
 def test_nothing_is_padded_beyond_what_the_model_reads():

@@ -1,8 +1,13 @@
+from unittest.mock import Mock
+
+import pytest
 import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
+from bench.rerankers.local import products
 from bench.rerankers.local.products import use_onednn
+from reranker import cpu
 
 
 def test_layers_give_what_they_gave_with_and_without_gradients() -> None:
@@ -25,6 +30,21 @@ def test_other_products_and_precisions_are_told_apart() -> None:
     assert use_onednn(nn.Sequential(*layers))
     assert not use_onednn(nn.Sequential(*layers, Conv1D(3, 40)))  # a product that is no linear layer
     assert not use_onednn(nn.Sequential(*layers).bfloat16())
+
+
+def test_results_do_not_depend_on_whether_weights_are_packed(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    model, states, found = nn.Sequential(nn.Linear(384, 200), nn.Linear(200, 384)), torch.randn(300, 384), []
+    packed = Mock(wraps=cpu.packed)
+    monkeypatch.setattr(cpu, "packed", packed)
+    weights = 2 * 384 * 200 * 4
+    for limit, calls in ((weights - 1, 0), (weights, 2)):
+        monkeypatch.setattr(products, "_PACKED_BYTES", limit)
+        use_onednn(model)
+        assert packed.call_count == calls
+        with torch.inference_mode():
+            found.append(model(states))
+    assert torch.equal(*found)
 
 
 def test_a_row_does_not_depend_on_the_number_of_rows() -> None:
