@@ -5,6 +5,7 @@ work once more, from the start, and prints a line of JSON. Seconds are those of 
 imported, models loaded and texts read, by all sides alike.
 """
 
+import gc
 import json
 import os
 import random
@@ -283,6 +284,7 @@ SIDES: Mapping[str, Mapping[str, Callable[[Job], Work]]] = {
 
 def do(job: Job) -> Spent:
     """Do the work and measure it."""
+    gc.collect()  # the model of the go before, whose parts refer to each other
     work = SIDES[job.part][job.side](job)
     before, started = _processor_seconds(), time.perf_counter()
     figure, scores = work()
