@@ -63,12 +63,10 @@ class EmbeddingCrew(Crew[Chunk, Embedded]):
 
     def _opened(self, lists: Sequence[CandidateList]) -> _Open:
         """Find what is embedded already, and what is on its way."""
-        texts = dict.fromkeys(text for each in lists for text in each.texts)
         variant = self._comparison.variant(lists[0].task)
-        known = self._cache.find(variant, texts)
-        missing = [text for text in texts if text not in known]
+        known, missing = self._cache.find(variant, (text for each in lists for text in each.texts))
         new = [text for text in missing if (variant, text) not in self._asked]
-        opened = _Open(lists, new, known, len(texts))
+        opened = _Open(lists, new, known, len(known) + len(missing))
         for text in missing:
             self._asked.setdefault((variant, text), []).append(opened)
         return opened

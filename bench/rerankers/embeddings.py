@@ -85,10 +85,11 @@ class Cache:
         self._cached: OrderedDict[bytes, Embedded] = OrderedDict()
         self._bytes = 0
 
-    def find(self, variant: str, texts: Iterable[str]) -> dict[str, Embedded]:
-        """The embeddings of those of some texts that have one here."""
-        found = {text: self._get(_key(variant, text)) for text in texts}
-        return {text: embedded for text, embedded in found.items() if embedded is not None}
+    def find(self, variant: str, texts: Iterable[str]) -> tuple[dict[str, Embedded], list[str]]:
+        """The embeddings of those of some texts that have one here, and the other texts, each once."""
+        found = {text: self._get(_key(variant, text)) for text in dict.fromkeys(texts)}
+        known = {text: embedded for text, embedded in found.items() if embedded is not None}
+        return known, [text for text in found if text not in known]
 
     def put(self, variant: str, text: str, embedded: Embedded) -> None:
         """Add an embedding; what was not used for longest is dropped where there is no room."""

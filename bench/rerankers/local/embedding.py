@@ -63,8 +63,7 @@ class EmbeddingReranker(ABC):
 
     def _score(self, lists: Sequence[CandidateList], task: str) -> Iterator[Scored]:
         variant = self._comparison.variant(task)
-        known = self._cache.find(variant, (text for each in lists for text in each.texts))
-        missing = list(dict.fromkeys(text for each in lists for text in each.texts if text not in known))
+        known, missing = self._cache.find(variant, (text for each in lists for text in each.texts))
         queries = self.embedded([each.query for each in lists], is_query=True, task=task)
         for text, embedded in zip(missing, self.embedded(missing, is_query=False, task=task), strict=True):
             known[text] = embedded
