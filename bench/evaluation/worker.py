@@ -34,15 +34,6 @@ def packages() -> dict[str, str]:
     return {"rerank-bench": __version__, "python": python, **versions(ARITHMETIC)}
 
 
-def check_packages(expected: Mapping[str, str]) -> None:
-    """Check this process' versions against the command's.
-
-    Raises:
-        BenchError: they differ, so that scores could.
-    """
-    _check("packages", expected, packages(), "Install the same versions everywhere.")
-
-
 class Worker:
     """One reranker in one process."""
 
@@ -61,7 +52,7 @@ class Worker:
         """
         if self._reranker is None:
             order = self._order
-            check_packages(order.packages)
+            _check("packages", order.packages, packages(), "Install the same versions everywhere.")
             if order.threads:
                 import torch
 
